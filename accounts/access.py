@@ -1,0 +1,70 @@
+"""Who may do what with what a person or a team owns."""
+
+from typing import Any
+
+from django.db.models import Q
+
+from accounts.models import Membership, Owned, Team, User
+from core.errors import Forbidden, NotFound, Refusal
+
+VIEW, DEPLOY, OPERATE, MANAGE = "view", "deploy", "operate", "manage"
+RIGHTS = (VIEW, DEPLOY, OPERATE, MANAGE)
+
+# What a role in the owning team gives; each right is a flag of its own, as on Heroku.
+ROLE_RIGHTS = {
+    Membership.Role.ADMIN: frozenset(RIGHTS),
+    Membership.Role.MEMBER: frozenset({VIEW, DEPLOY, OPERATE}),
+    Membership.Role.VIEWER: frozenset({VIEW}),
+}
+
+
+def owned_by(user: User) -> Q:
+    """A filter for rows that are `user`'s own or one of their teams'."""
+    return Q(user=user) | Q(team__memberships__user=user)
+
+
+def rights_as_owner(user: User, thing: Owned) -> frozenset[str]:
+    """The rights that `user` has in `thing` by owning it, alone or through a team."""
+    if not user.is_authenticated or not user.is_active:
+        return frozenset()
+    if thing.user_id is not None:
+        return frozenset(RIGHTS) if thing.user_id == user.pk else frozenset()
+    membership = Membership.objects.filter(team=thing.team, user=user).first()
+    return ROLE_RIGHTS[Membership.Role(membership.role)] if membership else frozenset()
+
+
+def team_for(user: User, name: str, *, to: str = VIEW) -> Team:
+    """The team called `name` if `user` is in it and may `to`; `NotFound` to strangers, `Forbidden` to others."""
+    membership = Membership.objects.select_related("team").filter(team__name=name, user=user).first()
+    if membership is None:
+        raise NotFound("Couldn't find that team.", resource="team")
+    if to not in ROLE_RIGHTS[Membership.Role(membership.role)]:
+        raise Forbidden(f"You are a {membership.role} of {name}; this needs an admin of the team.")
+    return membership.team
+
+
+def owner_for(user: User, team_name: str | None) -> User | Team:
+    """Who a new thing will belong to: `user`, or the team called `team_name` that lets them create things."""
+    return team_for(user, team_name, to=DEPLOY) if team_name else user
+
+
+def demand(rights: frozenset[str], to: str, *, what: str, resource: str, name: Any = "") -> None:
+    """Raise `NotFound` for who may not even view, `Forbidden` for who lacks `to`."""
+    if VIEW not in rights:
+        raise NotFound(f"Couldn't find that {what}.", resource=resource)
+    if to not in rights:
+        raise Forbidden(
+            f"You do not have the right to {to} {name or 'this ' + what}. Ask someone who manages it."
+        )
+
+
+def new_owner(by: User, text: str) -> User | Team:
+    """The person (by e-mail) or team (by name) that `by` hands something to; `Refusal` when there is none."""
+    if "@" in text:
+        user = User.objects.filter(email__iexact=text, is_active=True).first()
+        if user is None:
+            raise Refusal(
+                f"Nobody here has the address {text}.", fields={"owner": "Nobody has this address."}
+            )
+        return user
+    return team_for(by, text, to=DEPLOY)

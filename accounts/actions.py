@@ -1,0 +1,149 @@
+"""What happens to people, teams and tokens."""
+
+from datetime import datetime, timedelta
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts.models import ApiToken, Membership, SignInLink, Team, User
+from core import activity, live, names, secrets
+from core.errors import NotFound, Refusal
+
+LINK_HOURS = 24
+
+
+def create_user(
+    email: str, password: str, *, by: User | None, operator: bool = False, name: str = ""
+) -> User:
+    """Make an account; `Refusal` names what is wrong with the address or the password."""
+    try:
+        validate_email(email)
+    except ValidationError as error:
+        raise Refusal(
+            "This is not an e-mail address.", fields={"email": "This is not an e-mail address."}
+        ) from error
+    try:
+        validate_password(password)
+    except ValidationError as error:
+        text = " ".join(error.messages)
+        raise Refusal(text, fields={"password": text}) from error
+    with transaction.atomic():
+        if User.objects.filter(email__iexact=email).exists():
+            raise Refusal(
+                "This address has an account.", fields={"email": "This address has an account already."}
+            )
+        user = User.objects.create_user(email, password, name=name, is_staff=operator, is_superuser=operator)
+        activity.record(by, "created", user)
+    return user
+
+
+@transaction.atomic
+def create_token(
+    user: User, description: str = "", *, by: User | None, expires_at: datetime | None = None
+) -> tuple[ApiToken, str]:
+    """Make an API token for `user`; returns it and its secret, which is never to be seen again."""
+    secret = secrets.new_token("SLWY")
+    token = ApiToken.objects.create(
+        user=user,
+        description=description[:200],
+        digest=secrets.digest(secret),
+        hint=secret[-4:],
+        expires_at=expires_at,
+    )
+    activity.record(by, "created", token)
+    return token, secret
+
+
+@transaction.atomic
+def revoke_token(token: ApiToken, *, by: User | None) -> None:
+    """End a token at once, open sockets of its holder included."""
+    ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now())
+    activity.record(by, "revoked", token)
+    live.tell(f"user:{token.user_id}")
+
+
+@transaction.atomic
+def suspend(user: User, *, by: User | None) -> None:
+    """Lock a person out, at once and everywhere; nothing they own is touched."""
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    user.is_active = False
+    activity.record(by, "suspended", user)
+    live.tell(f"user:{user.pk}")
+
+
+@transaction.atomic
+def reinstate(user: User, *, by: User | None) -> None:
+    """Let a suspended person in again."""
+    User.objects.filter(pk=user.pk).update(is_active=True)
+    user.is_active = True
+    activity.record(by, "reinstated", user)
+
+
+def create_team(name: str, *, by: User) -> Team:
+    """Make a team with `by` as its admin."""
+    names.check_team(name)
+    try:
+        with transaction.atomic():
+            team = Team.objects.create(name=name)
+            Membership.objects.create(team=team, user=by, role=Membership.Role.ADMIN)
+            activity.record(by, "created", team)
+    except IntegrityError as error:
+        raise names.taken(name) from error
+    return team
+
+
+@transaction.atomic
+def set_role(team: Team, user: User, role: str, *, by: User) -> Membership:
+    """Make `user` a member of `team` in `role`, or change their role. The last admin stays one."""
+    if role not in Membership.Role.values:
+        raise Refusal(
+            f"A role is one of {', '.join(Membership.Role.values)}.", fields={"role": "Choose a role."}
+        )
+    current = Membership.objects.select_for_update().filter(team=team, user=user).first()
+    if current and current.role == Membership.Role.ADMIN and role != Membership.Role.ADMIN:
+        _keep_an_admin(team, user)
+    membership, _ = Membership.objects.update_or_create(team=team, user=user, defaults={"role": role})
+    activity.record(by, "set the role of", membership, before=current.role if current else None, after=role)
+    live.tell(f"user:{user.pk}")
+    return membership
+
+
+@transaction.atomic
+def remove_member(team: Team, user: User, *, by: User) -> None:
+    """Take `user` out of `team`; their open pages close within seconds."""
+    membership = Membership.objects.select_for_update().filter(team=team, user=user).first()
+    if membership is None:
+        raise NotFound(f"{user.email} is not in {team.name}.")
+    if membership.role == Membership.Role.ADMIN:
+        _keep_an_admin(team, user)
+    activity.record(by, "removed", membership)
+    membership.delete()
+    live.tell(f"user:{user.pk}")
+
+
+def _keep_an_admin(team: Team, leaving: User) -> None:
+    others = Membership.objects.filter(team=team, role=Membership.Role.ADMIN).exclude(user=leaving)
+    if not others.exists():
+        raise Refusal(f"{leaving.email} is the last admin of {team.name}. Make someone else an admin first.")
+
+
+def create_sign_in_link(user: User | None = None) -> str:
+    """Make a one-time link's secret: it signs `user` in, or creates the first account when there is no user yet."""
+    secret = secrets.new_token("link")
+    expires = timezone.now() + timedelta(hours=LINK_HOURS)
+    SignInLink.objects.create(digest=secrets.digest(secret), user=user, expires_at=expires)
+    return secret
+
+
+def use_sign_in_link(secret: str) -> SignInLink:
+    """Spend a one-time link; `NotFound` when it was spent, has expired or never was."""
+    now = timezone.now()
+    digest = secrets.digest(secret)
+    if not SignInLink.objects.filter(digest=digest, used_at__isnull=True, expires_at__gt=now).update(
+        used_at=now
+    ):
+        raise NotFound("This link was used already or has expired. Start `bin/up` again for a new one.")
+    return SignInLink.objects.select_related("user").get(digest=digest)

@@ -1,0 +1,3 @@
+"""The Platform API."""
+
+urlpatterns: list = []

@@ -1,0 +1,273 @@
+"""What happens to apps. What makes a release (config, rollback …) is in `releases.actions`."""
+
+import re
+import secrets as random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Max
+from django.utils import timezone
+
+from accounts.access import RIGHTS
+from accounts.models import Team, User
+from apps.models import App, Collaborator, Domain, Dyno, Formation
+from core import activity, failpoints, live, names
+from core.errors import NotFound, Refusal
+from engine.spec import SIZES
+
+MAX_DYNOS = 100
+_WORDS = [
+    "amber",
+    "brisk",
+    "calm",
+    "deep",
+    "fair",
+    "gentle",
+    "keen",
+    "lively",
+    "mellow",
+    "north",
+    "quiet",
+    "swift",
+    "tidal",
+    "upper",
+    "vivid",
+    "warm",
+]
+_THINGS = [
+    "anchor",
+    "bay",
+    "buoy",
+    "channel",
+    "cove",
+    "deck",
+    "harbor",
+    "inlet",
+    "jetty",
+    "keel",
+    "lagoon",
+    "mast",
+    "pier",
+    "reef",
+    "sail",
+    "wharf",
+]
+
+
+def create_app(name: str | None, *, owner: User | Team, by: User) -> App:
+    """Make an app; without a name it gets a free one."""
+    name = names.check_app(name) if name else _free_name()
+    try:
+        with transaction.atomic():
+            slot = (App.objects.aggregate(top=Max("slot"))["top"] or 0) + 1
+            app = App.objects.create(name=name, slot=slot, **App.owner_fields(owner))
+            activity.record(by, "created", app)
+    except IntegrityError as error:
+        raise names.taken(name) from error
+    return app
+
+
+def rename_app(app: App, name: str, *, by: User) -> App:
+    """Change the name, and with it the host name and the git address."""
+    names.check_app(name)
+    before = app.name
+    try:
+        with transaction.atomic():
+            App.objects.filter(pk=app.pk).update(name=name, updated_at=timezone.now())
+            app.name = name
+            activity.record(by, "renamed", app, before=before, after=name)
+            _changed(app)
+    except IntegrityError as error:
+        app.name = before
+        raise names.taken(name) from error
+    return app
+
+
+@transaction.atomic
+def destroy_app(app: App, *, confirm: str, by: User) -> None:
+    """Take the app away, for good: `confirm` must be its name. The conductor stops its dynos and clears its data."""
+    if confirm != app.name:
+        raise Refusal(
+            f"To destroy {app.name}, type its name.",
+            id="confirmation_required",
+            fields={"confirm": f"Type {app.name} to confirm."},
+        )
+    App.objects.filter(pk=app.pk).update(destroyed_at=timezone.now())
+    activity.record(by, "destroyed", app)
+    _changed(app)
+
+
+@transaction.atomic
+def transfer_app(app: App, owner: User | Team, *, by: User) -> App:
+    """Hand the app to another owner."""
+    before = str(app.owner)
+    for field, value in App.owner_fields(owner).items():
+        setattr(app, field, value)
+    app.save(update_fields=["user", "team", "updated_at"])
+    activity.record(by, "transferred", app, before=before, after=str(owner))
+    _changed(app)
+    return app
+
+
+@transaction.atomic
+def set_maintenance(app: App, on: bool, *, by: User) -> App:
+    """Show visitors the maintenance page, or the app again."""
+    App.objects.filter(pk=app.pk).update(maintenance=on, updated_at=timezone.now())
+    app.maintenance = on
+    activity.record(by, "turned maintenance " + ("on for" if on else "off for"), app)
+    _changed(app)
+    return app
+
+
+@transaction.atomic
+def suspend_app(app: App, on: bool, *, by: User | None) -> App:
+    """An operator's stop: no dyno runs until it is lifted. Nothing else changes."""
+    app.suspended_at = timezone.now() if on else None
+    App.objects.filter(pk=app.pk).update(suspended_at=app.suspended_at)
+    activity.record(by, "suspended" if on else "lifted the suspension of", app)
+    _changed(app)
+    return app
+
+
+@transaction.atomic
+def set_health_path(app: App, path: str, *, by: User) -> App:
+    """Choose the path that must answer below 400 before a new web dyno gets traffic; empty: the port is enough."""
+    if path and not re.fullmatch(r"/[!-~]{0,198}", path):
+        raise Refusal(
+            "A health path starts with / and has no spaces.", fields={"health_path": "Start with /."}
+        )
+    before, app.health_path = app.health_path, path
+    App.objects.filter(pk=app.pk).update(health_path=path)
+    activity.record(by, "set the health path of", app, before=before, after=path)
+    return app
+
+
+@transaction.atomic
+def set_buildpacks(app: App, buildpacks: Sequence[str], *, by: User) -> App:
+    """Choose the buildpacks of the next build, in order; none: they are detected."""
+    if len(buildpacks) > 20 or any(not b or len(b) > 500 for b in buildpacks):
+        raise Refusal("Give up to 20 buildpacks, each a name or a URL of 500 characters at most.")
+    before, app.buildpacks = app.buildpacks, list(buildpacks)
+    App.objects.filter(pk=app.pk).update(buildpacks=app.buildpacks)
+    activity.record(by, "set the buildpacks of", app, before=before, after=app.buildpacks)
+    return app
+
+
+@transaction.atomic
+def scale(app: App, changes: Mapping[str, Mapping[str, Any]], *, by: User) -> list[Formation]:
+    """Change quantities and sizes: `{"web": {"quantity": 2, "size": "standard-2x"}}`. All or nothing."""
+    rows = {row.type: row for row in Formation.objects.select_for_update().filter(app=app)}
+    before = {type: str(row) for type, row in rows.items()}
+    for type, change in changes.items():
+        if type not in rows:
+            raise NotFound(
+                f"{app.name} has no process type {type}. It has: {', '.join(rows) or 'none yet'}.",
+                resource="formation",
+            )
+        _resize(rows[type], **change)
+    touched = [rows[type] for type in changes]
+    if sum(row.quantity for row in rows.values()) > MAX_DYNOS:
+        raise Refusal(f"An app can have {MAX_DYNOS} dynos at most.")
+    for row in touched:
+        row.save()
+    activity.record(by, "scaled", app, before=before, after={type: str(row) for type, row in rows.items()})
+    _changed(app)
+    failpoints.reach("scale.applied")
+    return touched
+
+
+def _resize(row: Formation, *, quantity: int | None = None, size: str | None = None) -> None:
+    if quantity is not None:
+        if not 0 <= quantity <= MAX_DYNOS:
+            raise Refusal(f"A quantity is between 0 and {MAX_DYNOS}.", fields={"quantity": "Out of range."})
+        row.quantity = quantity
+    if size is not None:
+        if size.lower() not in SIZES:
+            raise Refusal(
+                f"There is no size {size}. Sizes: {', '.join(SIZES)}.", fields={"size": "No such size."}
+            )
+        row.size = size.lower()
+
+
+@transaction.atomic
+def restart(app: App, *, dyno: str | None = None, by: User | None) -> None:
+    """Replace all dynos, those of one type (`web`) or one (`web.1`) by fresh ones; new web dynos answer first."""
+    chosen = Dyno.objects.filter(app=app, one_off=False)
+    if dyno:
+        type, _, number = dyno.partition(".")
+        chosen = chosen.filter(type=type, **({"number": int(number)} if number.isdecimal() else {}))
+        if not chosen.exists():
+            raise NotFound(f"{app.name} has no dyno {dyno}.", resource="dyno")
+    chosen.update(generation=F("generation") + 1, crashes=0, start_after=None)
+    activity.record(by, "restarted", app, dyno=dyno or "all")
+    _changed(app)
+
+
+@transaction.atomic
+def stop_dyno(app: App, dyno: str, *, by: User) -> None:
+    """Stop a one-off dyno. A dyno of the formation is replaced by a fresh one: scale to have fewer."""
+    type, _, number = dyno.partition(".")
+    if not number.isdecimal():
+        restart(app, dyno=dyno, by=by)
+        return
+    if Dyno.objects.filter(app=app, type=type, number=int(number), one_off=True).update(stop_asked=True):
+        activity.record(by, "stopped", app, dyno=dyno)
+        _changed(app)
+    else:
+        restart(app, dyno=dyno, by=by)
+
+
+@transaction.atomic
+def add_domain(app: App, hostname: str, *, by: User) -> Domain:
+    """Have `hostname` reach the app as well."""
+    hostname = names.check_hostname(hostname)
+    if hostname == "localhost" or hostname.endswith(".localhost"):
+        raise Refusal("Names under localhost are the platform's own.", fields={"hostname": "Choose another."})
+    if Domain.objects.filter(hostname=hostname).exists():
+        raise Refusal(f"{hostname} is in use by an app.", fields={"hostname": "This domain is in use."})
+    domain = Domain.objects.create(app=app, hostname=hostname)
+    activity.record(by, "added", domain, app=app)
+    _changed(app)
+    return domain
+
+
+@transaction.atomic
+def remove_domain(domain: Domain, *, by: User) -> None:
+    """Stop answering for a custom domain."""
+    activity.record(by, "removed", domain, app=domain.app)
+    app = domain.app
+    domain.delete()
+    _changed(app)
+
+
+@transaction.atomic
+def share(app: App, user: User, rights: Sequence[str], *, by: User) -> Collaborator:
+    """Give `user` rights in the app, replacing those they had as a collaborator; viewing always comes along."""
+    if not set(rights) <= set(RIGHTS):
+        raise Refusal(f"Rights are {', '.join(RIGHTS)}.", fields={"rights": "No such right."})
+    wanted = [right for right in RIGHTS if right in {*rights, "view"}]
+    collaborator, _ = Collaborator.objects.update_or_create(app=app, user=user, defaults={"rights": wanted})
+    activity.record(by, "shared", app, with_=user.email, rights=wanted)
+    live.tell(f"user:{user.pk}")
+    return collaborator
+
+
+@transaction.atomic
+def unshare(collaborator: Collaborator, *, by: User) -> None:
+    """Take a collaborator's rights away, at once."""
+    activity.record(by, "stopped sharing", collaborator.app, with_=collaborator.user.email)
+    live.tell(f"user:{collaborator.user_id}")
+    collaborator.delete()
+
+
+def _free_name() -> str:
+    while True:
+        name = f"{random.choice(_WORDS)}-{random.choice(_THINGS)}-{random.randbelow(90000) + 10000}"
+        if not App.objects.filter(name=name).exists():
+            return name
+
+
+def _changed(app: App) -> None:
+    live.tell(app.topic)
+    live.wake_conductor()

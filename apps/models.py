@@ -1,0 +1,219 @@
+"""Apps and what is theirs: collaborators, config vars, domains, formation, dynos."""
+
+import json
+import uuid
+from typing import Any, ClassVar, Self
+
+from django.db import models
+from django.utils import timezone
+
+from accounts.models import Owned, User
+from core import secrets
+
+
+class AppQuerySet(models.QuerySet["App"]):
+    """Questions about apps."""
+
+    def alive(self) -> Self:
+        """Not being destroyed."""
+        return self.filter(destroyed_at__isnull=True)
+
+    def by_ref(self, ref: str) -> Self:
+        """The app with this name or UUID, as both stand in paths."""
+        try:
+            return self.filter(pk=uuid.UUID(ref))
+        except (ValueError, AttributeError):
+            return self.filter(name=ref)
+
+
+class App(Owned):
+    """What is deployed: code, config, processes, and the host names they answer to."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=30, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+    slot = models.PositiveIntegerField(
+        unique=True, editable=False, help_text="Picks the app's own system user."
+    )
+    maintenance = models.BooleanField(default=False)
+    health_path = models.CharField(max_length=200, blank=True)
+    buildpacks = models.JSONField(default=list, blank=True, help_text="In order; empty: detected.")
+    stack = models.CharField(max_length=40, default="slipway-24", editable=False)
+    suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
+    destroyed_at = models.DateTimeField(null=True, editable=False, help_text="The conductor clears it away.")
+    last_version = models.PositiveIntegerField(default=0, editable=False, help_text="Of its releases.")
+
+    objects = AppQuerySet.as_manager()
+
+    class Meta(Owned.Meta):
+        abstract = False
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def topic(self) -> str:
+        """What its pages watch."""
+        return f"app:{self.pk}"
+
+    @property
+    def log_stream(self) -> str:
+        """Where its log lines are."""
+        return f"app/{self.pk}"
+
+
+class Collaborator(models.Model):
+    """A person who has rights in an app without owning it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="collaborators")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="collaborations")
+    rights = models.JSONField(default=list, help_text="Of view, deploy, operate, manage.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["app", "user"], name="one_collaborator_per_app")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} on {self.app}"
+
+
+class ConfigVar(models.Model):
+    """One config var as it will be in the next release. Its value is sealed to the app and the key."""
+
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="config_vars")
+    key = models.CharField(max_length=255)
+    sealed = models.TextField(editable=False)
+    set_at = models.DateTimeField(default=timezone.now, editable=False)
+    set_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        ordering: ClassVar = ["key"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["app", "key"], name="one_value_per_config_var")
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+    @property
+    def bound_to(self) -> str:
+        """What the sealed value belongs to."""
+        return f"app/{self.app_id}/config/{self.key}"
+
+    @property
+    def value(self) -> str:
+        """The plain value; `core.secrets.Tampered` when the row is not what was written."""
+        return secrets.unseal(self.sealed, to=self.bound_to).decode()
+
+    @value.setter
+    def value(self, text: str) -> None:
+        self.sealed = secrets.seal(text.encode(), to=self.bound_to)
+
+
+class Domain(models.Model):
+    """A host name of the app's own, beside the one that the platform gives it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="domains")
+    hostname = models.CharField(max_length=253, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["hostname"]
+
+    def __str__(self) -> str:
+        return self.hostname
+
+
+class Formation(models.Model):
+    """How many dynos of a process type should run, and of what size."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="formation")
+    type = models.CharField(max_length=128)
+    quantity = models.PositiveIntegerField(default=0)
+    size = models.CharField(max_length=40, default="standard-1x")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering: ClassVar = ["type"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["app", "type"], name="one_formation_per_type")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type}={self.quantity}:{self.size}"
+
+
+class Dyno(models.Model):
+    """One process of an app: what is wished of it, and what was last seen of it. Kept by the conductor.
+
+    Old and new release have dynos side by side during a switch. A one-off dyno runs a command of its own once.
+    """
+
+    class State(models.TextChoices):
+        STARTING = "starting", "starting"
+        UP = "up", "up"
+        CRASHED = "crashed", "crashed"
+        DOWN = "down", "down"
+        IDLE = "idle", "idle"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="dynos")
+    type = models.CharField(max_length=128)
+    number = models.PositiveIntegerField()
+    size = models.CharField(max_length=40, default="standard-1x")
+    command = models.TextField()
+    release_version = models.PositiveIntegerField()
+    one_off = models.BooleanField(default=False)
+    sealed_env = models.TextField(blank=True, editable=False, help_text="A one-off dyno's own variables.")
+    time_to_live = models.PositiveIntegerField(null=True, help_text="Seconds that a one-off dyno may run.")
+    stop_asked = models.BooleanField(default=False)
+    generation = models.PositiveIntegerField(default=0, help_text="A restart raises it.")
+    state = models.CharField(max_length=10, choices=State, default=State.STARTING)
+    state_at = models.DateTimeField(default=timezone.now)
+    crashes = models.PositiveIntegerField(default=0, help_text="In a row; sets the back-off.")
+    start_after = models.DateTimeField(null=True, help_text="Not to be started again before.")
+    exit_code = models.IntegerField(null=True)
+    reason = models.CharField(max_length=200, blank=True, help_text="Why it crashed, for people.")
+    port = models.PositiveIntegerField(null=True)
+    by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["type", "number"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["app", "release_version", "type", "number"], name="one_dyno_per_name_and_release"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """As logs and `ps` show it: `web.1`."""
+        return f"{self.type}.{self.number}"
+
+    @property
+    def incarnation(self) -> str:
+        """What the engine knows this very start of it by."""
+        return f"{self.pk}.{self.generation}.{self.crashes}"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """A one-off dyno's own variables."""
+        return (
+            json.loads(secrets.unseal(self.sealed_env, to=f"dyno/{self.pk}/env")) if self.sealed_env else {}
+        )
+
+    @env.setter
+    def env(self, variables: dict[str, Any]) -> None:
+        self.sealed_env = secrets.seal(json.dumps(variables).encode(), to=f"dyno/{self.pk}/env")

@@ -1,0 +1,8 @@
+"""The Platform API at the root, as the Heroku CLI expects it, and what programs share with browsers."""
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("releases.urls")),
+    path("", include("api.urls")),
+]

@@ -1,0 +1,206 @@
+"""Every knob of Slipway, each from the environment and documented in docs/operating.md (a test compares the two)."""
+
+import hashlib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONCE, NONE, SELF
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+# --- where things are -------------------------------------------------------------------------------------------
+DATA = Path(env.str("SLIPWAY_DATA", default=str(BASE_DIR / "data"))).resolve()
+env.read_env(DATA / "keys.env")  # made by `manage.py prepare`; what the environment says goes first
+
+# --- secrets: no built-in key, a missing one stops the start (promise I-34) ----------------------------------------
+SECRET_KEY = env.str("SLIPWAY_SECRET_KEY", default="")
+SLIPWAY_KEYS = env.list("SLIPWAY_KEYS", default=[])
+
+# --- addresses ----------------------------------------------------------------------------------------------------
+PORT = env.int("SLIPWAY_PORT", default=8000)
+BIND = env.str("SLIPWAY_BIND", default="127.0.0.1")
+URL = env.str("SLIPWAY_URL", default=f"http://localhost:{PORT}").rstrip("/")
+APPS_HOST = env.str("SLIPWAY_APPS_HOST", default="localhost")
+HOST = urlsplit(URL).hostname or "localhost"
+ALLOWED_HOSTS = [HOST, "localhost", "127.0.0.1", "[::1]", *env.list("SLIPWAY_ALLOWED_HOSTS", default=[])]
+TRUSTED_PROXIES = env.list("SLIPWAY_TRUSTED_PROXIES", default=[])
+CSRF_TRUSTED_ORIGINS = [
+    URL,
+    *(f"{s}://{h}:{PORT}" for s in ("http", "https") for h in ("localhost", "127.0.0.1")),
+]
+
+# --- parts --------------------------------------------------------------------------------------------------------
+DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{DATA / 'db.sqlite3'}")
+REDIS_URL = env.str("REDIS_URL", default="")
+ENGINE_URL = env.str("ENGINE_URL", default="local:")
+
+# --- limits -------------------------------------------------------------------------------------------------------
+BUILD_SECONDS = env.int("SLIPWAY_BUILD_SECONDS", default=15 * 60)
+BUILD_MEMORY = env.int("SLIPWAY_BUILD_MEMORY", default=2 * 1024**3)
+BUILD_OUTPUT_BYTES = env.int("SLIPWAY_BUILD_OUTPUT_BYTES", default=300 * 1024**2)
+BUILD_SLOTS = env.int("SLIPWAY_BUILD_SLOTS", default=2)
+PUSH_BYTES = env.int("SLIPWAY_PUSH_BYTES", default=1024**3)
+SOURCE_BYTES = env.int("SLIPWAY_SOURCE_BYTES", default=1024**3)
+SLUG_BYTES = env.int("SLIPWAY_SLUG_BYTES", default=500 * 1024**2)
+BODY_BYTES = env.int("SLIPWAY_BODY_BYTES", default=1024**2)
+CONFIG_BYTES = env.int("SLIPWAY_CONFIG_BYTES", default=32 * 1024)
+BOOT_SECONDS = env.int("SLIPWAY_BOOT_SECONDS", default=60)
+STOP_SECONDS = env.int("SLIPWAY_STOP_SECONDS", default=30)
+RELEASE_PHASE_SECONDS = env.int("SLIPWAY_RELEASE_PHASE_SECONDS", default=3600)
+LOG_BYTES = env.int("SLIPWAY_LOG_BYTES", default=64 * 1024**2)
+API_CALLS_PER_HOUR = env.int("SLIPWAY_API_CALLS_PER_HOUR", default=4500)
+
+# --- for developers and tests -------------------------------------------------------------------------------------
+DEBUG = env.bool("SLIPWAY_DEBUG", default=False)
+FAILPOINTS_ALLOWED = env.bool("SLIPWAY_FAILPOINTS", default=False)
+
+# --- Django -------------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "daphne",
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "channels",
+    "core",
+    "accounts",
+    "apps",
+    "releases",
+    "addons",
+    "pipelines",
+    "conductor",
+    "dashboard",
+]
+
+MIDDLEWARE = [
+    "core.middleware.RequestMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "core.middleware.ApiMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "core.middleware.PrivateMiddleware",
+    "core.middleware.RefusalMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+API_URLCONF = "config.api_urls"
+ASGI_APPLICATION = "config.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ],
+        },
+    }
+]
+
+DATABASES = {"default": env.db_url_config(DATABASE_URL)}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # Without IMMEDIATE a transaction that reads first and writes later fails with "database is locked" under load;
+    # FULL keeps acknowledged commits through a power cut (promise I-21).
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = 60
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL]},
+    }
+    if REDIS_URL
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}
+}
+
+AUTH_USER_MODEL = "accounts.User"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "pipelines"
+LOGOUT_REDIRECT_URL = "sign-in"
+
+# --- browser ------------------------------------------------------------------------------------------------------
+_SECURE = URL.startswith("https://")
+# Cookies know no ports: instances side by side on localhost keep sessions apart by name.
+_COOKIE = "slipway" if _SECURE else "slipway-" + hashlib.sha256(URL.encode()).hexdigest()[:8]
+SESSION_COOKIE_NAME = f"__Host-{_COOKIE}" if _SECURE else _COOKIE
+CSRF_COOKIE_NAME = f"__Host-{_COOKIE}-csrf" if _SECURE else f"{_COOKIE}-csrf"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _SECURE
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SECURE_PROXY_SSL_HEADER = (
+    "HTTP_X_FORWARDED_PROTO",
+    "https",
+)  # the router sets it, and only the router reaches us
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "EXCLUDE_URL_PREFIXES": ["/admin/"],
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    },
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = BODY_BYTES
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1024**2
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_MAX_AGE = 60
+
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
+UNFOLD = {"SITE_TITLE": "Slipway operators", "SITE_HEADER": "Slipway", "SITE_URL": "/"}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("SLIPWAY_LOG_LEVEL", default="WARNING")},
+}

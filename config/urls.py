@@ -1,0 +1,11 @@
+"""Where the dashboard, the admin site and git live. Requests of the Platform API are told apart by
+`core.middleware.ApiMiddleware` and use `config.api_urls`."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("", include("releases.urls")),
+    path("", include("dashboard.urls")),
+]

@@ -1,0 +1,58 @@
+"""Recording who did what. Actions call `record` in the transaction of the change itself."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from core.models import Event
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a change comes from: set once per request, command or job."""
+
+    through: str = "console"
+    address: str | None = None
+    request_id: str = ""
+
+
+_CONSOLE = Origin()
+_origin: ContextVar[Origin] = ContextVar("origin", default=_CONSOLE)
+
+
+@contextmanager
+def coming(through: str, *, address: str | None = None, request_id: str = "") -> Iterator[None]:
+    """Everything recorded inside comes through `through`."""
+    token = _origin.set(Origin(through, address, request_id))
+    try:
+        yield
+    finally:
+        _origin.reset(token)
+
+
+def origin() -> Origin:
+    """Where the current piece of work comes from."""
+    return _origin.get()
+
+
+def record(by: Any, verb: str, thing: Any, *, app: Any = None, pipeline: Any = None, **details: Any) -> Event:
+    """Note that `by` (a user, or None for the platform) did `verb` to `thing`. `details` must hold no secrets."""
+    here = origin()
+    app_id = getattr(app, "pk", None) or getattr(thing, "app_id", None)
+    kind = type(thing)._meta.model_name
+    return Event.objects.create(
+        by=by,
+        actor=by.email if by else "slipway",
+        through=here.through,
+        address=here.address,
+        request_id=here.request_id[:64],
+        verb=verb,
+        kind=kind,
+        object_id=str(thing.pk),
+        label=str(thing)[:200],
+        app_id=thing.pk if kind == "app" else app_id,
+        pipeline_id=thing.pk if kind == "pipeline" else getattr(pipeline, "pk", None),
+        details=details,
+    )

@@ -1,0 +1,117 @@
+"""What every request goes through: an id, an origin, one answer to refusals, and privacy of what was signed for."""
+
+import logging
+import re
+import uuid
+from collections.abc import Callable
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from core import activity
+from core.errors import Refusal
+
+Respond = Callable[[HttpRequest], HttpResponse]
+log = logging.getLogger(__name__)
+
+
+class RequestMiddleware:
+    """Gives the request an id, answers with it, and says where changes made by it come from."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.headers.get("X-Request-Id", "")
+        request_id = given if re.fullmatch(r"[\w-]{8,64}", given) else str(uuid.uuid4())
+        request.request_id = request_id  # type: ignore[attr-defined]
+        with activity.coming(_through(request), address=client_address(request), request_id=request_id):
+            response = self.respond(request)
+        response.headers.setdefault("X-Request-Id", request_id)
+        return response
+
+
+class ApiMiddleware:
+    """Sends requests of programs to the Platform API. A browser never asks for its media type nor sends a bearer
+    token, so no page can be reached without its CSRF check this way."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if is_api(request):
+            request.urlconf = settings.API_URLCONF
+            request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
+        return self.respond(request)
+
+
+class PrivateMiddleware:
+    """Marks every answer to someone signed in as theirs alone (promise I-27)."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.respond(request)
+        if request.user.is_authenticated or "Authorization" in request.headers:
+            response.headers["Cache-Control"] = "private, no-store"
+        return response
+
+
+class RefusalMiddleware:
+    """Answers a `Refusal` that a view let through, as the asker can use it: a flash for htmx, a message and a way
+    back for a form, a page else. The API has its own answer in `api.http`."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.respond(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, Refusal):
+            return None
+        if getattr(request, "htmx", False):
+            response = render(request, "_flash.html", {"refusal": error}, status=error.status)
+            response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#flash", "innerHTML"
+            return response
+        if request.method == "POST" and error.status == 422:
+            messages.error(request, error.message)
+            return HttpResponseRedirect(_way_back(request))
+        template = {403: "403.html", 404: "404.html"}.get(error.status, "refusal.html")
+        return render(request, template, {"refusal": error}, status=error.status)
+
+
+def is_api(request: HttpRequest) -> bool:
+    """Whether a program speaks, not a browser."""
+    accept = request.headers.get("Accept", "")
+    scheme = request.headers.get("Authorization", "").partition(" ")[0].lower()
+    return "application/vnd.heroku+json" in accept or scheme == "bearer"
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The true address of the client: forwarded headers count only from the router or a listed proxy (I-36)."""
+    peer = request.META.get("REMOTE_ADDR") or ""
+    forwarded = [
+        part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()
+    ]
+    while forwarded and (peer in ("", *settings.TRUSTED_PROXIES)):
+        peer = forwarded.pop()
+    return peer if re.fullmatch(r"[0-9a-fA-F.:]{2,45}", peer) else None
+
+
+def _through(request: HttpRequest) -> str:
+    if is_api(request):
+        return "api"
+    if request.path.startswith("/admin/"):
+        return "admin"
+    return "git" if ".git/" in request.path else "web"
+
+
+def _way_back(request: HttpRequest) -> str:
+    came_from = request.headers.get("Referer", "")
+    here = {request.get_host()}
+    return came_from if url_has_allowed_host_and_scheme(came_from, allowed_hosts=here) else "/"

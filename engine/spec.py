@@ -1,0 +1,152 @@
+"""What the engine is told and what it answers: plain data, no models.
+
+A *process spec* is one start of one dyno; its `id` is unique for that very start, so a driver can be told the same
+twice. `plan` compares what is wanted with what is found.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+MB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a dyno of a size may use."""
+
+    memory: int  # bytes
+    cpu_shares: int
+    pids: int = 256
+
+
+# Heroku's names, so that an app.json or a Procfile habit finds what it expects.
+SIZES: dict[str, Size] = {
+    "eco": Size(512 * MB, 512),
+    "basic": Size(512 * MB, 512),
+    "standard-1x": Size(512 * MB, 1024),
+    "standard-2x": Size(1024 * MB, 2048),
+    "performance-m": Size(2560 * MB, 4096),
+    "performance-l": Size(14 * 1024 * MB, 8192, pids=4096),
+}
+
+
+@dataclass(frozen=True)
+class ProcessSpec:
+    """One start of one dyno."""
+
+    id: str
+    app: str  # the app's UUID
+    dyno: str  # "web.1"
+    command: str  # given to bash, in the slug's folder, after .profile.d
+    slug: str  # "sha256:…", the digest of the slug to run
+    env: Mapping[str, str] = field(repr=False)
+    slot: int  # the app's number; picks its system user
+    size: Size = SIZES["standard-1x"]
+    web: bool = False  # gets a port and must answer on it
+    health_path: str = ""  # must answer below 400; empty: accepting a connection is enough
+    boot_seconds: float = 60
+    stop_seconds: float = 30
+    one_off: bool = False  # runs once; never "crashed", only "down" with an exit code
+    seconds: float | None = None  # a one-off's time limit
+    stream: str = ""  # log stream for its lines; empty: the app's own
+
+
+@dataclass(frozen=True)
+class DynoState:
+    """What was seen of one start of one dyno."""
+
+    id: str
+    dyno: str
+    state: str  # starting, up, crashed, down
+    host: str = "127.0.0.1"
+    port: int | None = None
+    pid: int | None = None
+    exit_code: int | None = None
+    reason: str = ""  # for people: "Error R10 (Boot timeout) -> …"
+    since: float = 0.0  # seconds since the epoch
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of output. The source, dyno and time are the platform's, never taken from the text."""
+
+    source: str  # "app" or "heroku"
+    dyno: str  # "web.1", "router", "api", "build", "release.123"
+    text: bytes  # as it came, without its newline, 10,000 bytes at most
+    at: float  # seconds since the epoch
+
+
+class LineSink(Protocol):
+    """Where lines go: `stream` is `app/<uuid>`, `build/<uuid>` or `release/<uuid>`."""
+
+    def __call__(self, stream: str, lines: Sequence[Line]) -> None: ...
+
+
+class Driver(Protocol):
+    """Where dynos run. Told the wished state, asked for the real one; every call may be repeated, and none waits
+    for a dyno."""
+
+    def apply(self, app: str, wanted: Sequence[ProcessSpec]) -> None:
+        """Have exactly `wanted` running for `app`, one-offs apart."""
+        ...
+
+    def observe(self, app: str) -> list[DynoState]:
+        """Every dyno of `app` that runs, or has ended and was not forgotten yet."""
+        ...
+
+    def run(self, spec: ProcessSpec) -> str:
+        """Start a one-off dyno, once per `spec.id`; returns that id."""
+        ...
+
+    def stop(self, app: str, dyno_id: str) -> None:
+        """End one dyno: SIGTERM to all its processes, SIGKILL after its stop time. Forgets it once it has ended."""
+        ...
+
+    def on_change(self, listener: Callable[[str], None]) -> None:
+        """Have `listener(app)` called whenever a dyno of `app` changed its state; it must be quick."""
+        ...
+
+    def close(self) -> None:
+        """Stop every dyno and wait for it (30 s and a little at most)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A web dyno that requests can go to."""
+
+    id: str  # the dyno's spec id
+    dyno: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Route:
+    """All that the router knows of an app. Putting a route replaces the app's former one as a whole."""
+
+    app: str  # the app's UUID
+    name: str
+    hosts: frozenset[str]  # lower case, without port
+    backends: tuple[Backend, ...] = ()
+    maintenance: bool = False
+    why_none: str = (
+        "H14"  # the error code when there is no backend: H10 crashed, H14 no web dynos, H20 booting
+    )
+
+
+class Router(Protocol):
+    """Passes requests to web dynos by host name."""
+
+    def put(self, route: Route) -> None:
+        """Replace an app's route; in effect for every request that arrives after this returns."""
+        ...
+
+    def drop(self, app: str) -> None:
+        """Forget an app."""
+        ...
+
+    def in_flight(self, backend_id: str) -> int:
+        """How many requests a backend is at work on, tunnels apart."""
+        ...

@@ -1,0 +1,254 @@
+"""What happens to pipelines: stages, couplings, promotions."""
+
+from collections.abc import Sequence
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+
+from accounts.models import Team, User
+from apps import access as app_access
+from apps.models import App
+from core import activity, failpoints, live, names
+from core.errors import Conflict, NotFound, Refusal
+from pipelines.models import Coupling, Pipeline, Promotion, Stage
+from releases.models import Release
+
+MAX_STAGES = 20
+
+
+def create_pipeline(name: str, *, owner: User | Team, by: User) -> Pipeline:
+    """Make a pipeline with the four stages that everybody knows."""
+    names.check_pipeline(name)
+    try:
+        with transaction.atomic():
+            pipeline = Pipeline.objects.create(name=name, **Pipeline.owner_fields(owner))
+            for position, word in enumerate(Stage.Word.values):
+                Stage.objects.create(pipeline=pipeline, name=word, word=word, position=position)
+            activity.record(by, "created", pipeline)
+    except IntegrityError as error:
+        raise names.taken(name) from error
+    return pipeline
+
+
+def rename_pipeline(pipeline: Pipeline, name: str, *, by: User) -> Pipeline:
+    """Change the pipeline's name."""
+    names.check_pipeline(name)
+    before, pipeline.name = pipeline.name, name
+    try:
+        with transaction.atomic():
+            pipeline.save(update_fields=["name", "updated_at"])
+            activity.record(by, "renamed", pipeline, before=before, after=name)
+            live.tell(pipeline.topic)
+    except IntegrityError as error:
+        pipeline.name = before
+        raise names.taken(name) from error
+    return pipeline
+
+
+@transaction.atomic
+def destroy_pipeline(pipeline: Pipeline, *, confirm: str, by: User) -> None:
+    """Take the pipeline away; its apps stay, each on its own. `confirm` must be its name."""
+    if confirm != pipeline.name:
+        raise Refusal(
+            f"To destroy {pipeline.name}, type its name.",
+            id="confirmation_required",
+            fields={"confirm": f"Type {pipeline.name} to confirm."},
+        )
+    activity.record(by, "destroyed", pipeline)
+    live.tell(pipeline.topic)
+    Coupling.objects.filter(pipeline=pipeline).delete()
+    pipeline.delete()
+
+
+@transaction.atomic
+def transfer_pipeline(pipeline: Pipeline, owner: User | Team, *, by: User) -> Pipeline:
+    """Hand the pipeline *and the apps in it* that `by` manages to another owner."""
+    before = str(pipeline.owner)
+    couplings = list(Coupling.objects.filter(pipeline=pipeline).select_related("app"))
+    for coupling in couplings:
+        if app_access.MANAGE not in app_access.rights_in(by, coupling.app):
+            raise Refusal(f"You do not manage {coupling.app.name}, which would be transferred too.")
+    things: list[Pipeline | App] = [pipeline, *(coupling.app for coupling in couplings)]
+    for thing in things:
+        for field, value in type(thing).owner_fields(owner).items():
+            setattr(thing, field, value)
+        thing.save(update_fields=["user", "team", "updated_at"])
+    activity.record(by, "transferred", pipeline, before=before, after=str(owner))
+    live.tell(pipeline.topic)
+    return pipeline
+
+
+@transaction.atomic
+def add_stage(pipeline: Pipeline, name: str, *, word: str, after: Stage | None, by: User) -> Stage:
+    """Put a stage of any name between others. `word` is the Platform API's stage that scripts see it as."""
+    names.check_stage(name)
+    stages = _ordered(pipeline)
+    _check_stage(stages, name, word)
+    stage = Stage(pipeline=pipeline, name=name, word=word, position=_top(pipeline) + 1)
+    at = next((i + 1 for i, s in enumerate(stages) if after and s.pk == after.pk), len(stages))
+    stage.save()
+    _reorder([*stages[:at], stage, *stages[at:]])
+    activity.record(by, "added the stage", stage, pipeline=pipeline)
+    live.tell(pipeline.topic)
+    return stage
+
+
+@transaction.atomic
+def change_stage(stage: Stage, *, name: str | None = None, word: str | None = None, by: User) -> Stage:
+    """Rename a stage or change the API word it answers to."""
+    before = {"name": stage.name, "word": stage.word}
+    others = [s for s in _ordered(stage.pipeline) if s.pk != stage.pk]
+    _check_stage(others, names.check_stage(name or stage.name), word or stage.word)
+    stage.name, stage.word = name or stage.name, word or stage.word
+    stage.save(update_fields=["name", "word"])
+    activity.record(
+        by,
+        "changed the stage",
+        stage,
+        pipeline=stage.pipeline,
+        before=before,
+        after={"name": stage.name, "word": stage.word},
+    )
+    live.tell(stage.pipeline.topic)
+    return stage
+
+
+@transaction.atomic
+def move_stage(stage: Stage, *, by_places: int, by: User) -> Stage:
+    """Move a stage left (negative) or right among its neighbours."""
+    stages = _ordered(stage.pipeline)
+    at = next(i for i, s in enumerate(stages) if s.pk == stage.pk)
+    to = min(max(at + by_places, 0), len(stages) - 1)
+    stages.insert(to, stages.pop(at))
+    _reorder(stages)
+    activity.record(by, "moved the stage", stage, pipeline=stage.pipeline, before=at, after=to)
+    live.tell(stage.pipeline.topic)
+    return stages[to]
+
+
+@transaction.atomic
+def remove_stage(stage: Stage, *, by: User) -> None:
+    """Take an empty stage away."""
+    if stage.couplings.exists():
+        raise Refusal(f"{stage.title} still holds apps. Move them to another stage first.")
+    if Stage.objects.filter(pipeline=stage.pipeline_id).count() == 1:
+        raise Refusal("A pipeline needs a stage.")
+    activity.record(by, "removed the stage", stage, pipeline=stage.pipeline)
+    live.tell(stage.pipeline.topic)
+    stage.delete()
+
+
+def couple(app: App, stage: Stage, *, by: User) -> Coupling:
+    """Put an app into a stage. An app is in one pipeline only."""
+    if stage.word == Stage.Word.REVIEW:
+        raise Refusal("Review apps are made from branches; put the app into another stage.")
+    try:
+        with transaction.atomic():
+            coupling = Coupling.objects.create(app=app, stage=stage, pipeline=stage.pipeline)
+            activity.record(by, "added", app, pipeline=stage.pipeline, stage=stage.name)
+            live.tell(stage.pipeline.topic)
+            live.tell(app.topic)
+    except IntegrityError as error:
+        raise Conflict(f"{app.name} is in a pipeline already. Remove it there first.") from error
+    return coupling
+
+
+@transaction.atomic
+def move(coupling: Coupling, stage: Stage, *, by: User) -> Coupling:
+    """Move an app to another stage of its pipeline."""
+    if stage.pipeline_id != coupling.pipeline_id:
+        raise NotFound("Couldn't find that stage.", resource="stage")
+    if stage.word == Stage.Word.REVIEW:
+        raise Refusal("Review apps are made from branches; choose another stage.")
+    before, coupling.stage = coupling.stage.name, stage
+    coupling.save(update_fields=["stage", "updated_at"])
+    activity.record(by, "moved", coupling.app, pipeline=coupling.pipeline, before=before, after=stage.name)
+    live.tell(coupling.pipeline.topic)
+    live.tell(coupling.app.topic)
+    return coupling
+
+
+@transaction.atomic
+def uncouple(coupling: Coupling, *, by: User) -> None:
+    """Take an app out of its pipeline; the app itself stays as it is."""
+    activity.record(by, "removed", coupling.app, pipeline=coupling.pipeline, stage=coupling.stage.name)
+    live.tell(coupling.pipeline.topic)
+    live.tell(coupling.app.topic)
+    coupling.delete()
+
+
+@transaction.atomic
+def promote(
+    source: Coupling, targets: Sequence[Coupling], *, by: User, release: Release | None = None, note: str = ""
+) -> Promotion:
+    """Ask for the slug of `release`, or the one that `source` runs now, to be released on every target (I-07, I-08).
+
+    Each target ends by itself; access to it is judged when its turn comes.
+    """
+    release = release or Release.objects.current_for(source.app)
+    _check_promotion(source, targets, release)
+    assert release is not None
+    promotion = Promotion.objects.create(
+        pipeline=source.pipeline, source=source.app, release=release, by=by, note=note[:500]
+    )
+    for target in targets:
+        promotion.targets.create(app=target.app)
+        live.tell(target.app.topic)
+    activity.record(
+        by,
+        "promoted",
+        source.app,
+        pipeline=source.pipeline,
+        release=release.version,
+        targets=[target.app.name for target in targets],
+        note=note,
+        promotion=str(promotion.pk),
+    )
+    live.tell(source.pipeline.topic)
+    live.wake_conductor()
+    failpoints.reach("promotion.accepted")
+    return promotion
+
+
+def _check_promotion(source: Coupling, targets: Sequence[Coupling], release: Release | None) -> None:
+    if release is None or release.slug is None:
+        raise Refusal(f"{source.app.name} has not been deployed yet: there is nothing to promote.")
+    if release.app_id != source.app_id:
+        raise NotFound("Couldn't find that release.", resource="release")
+    if not release.eligible_for_rollback:
+        raise Refusal(f"v{release.version} of {source.app.name} can't be promoted: it is {release.status}.")
+    if not targets:
+        raise Refusal("Choose at least one app to promote to; the next stage may have none yet.")
+    for target in targets:
+        if target.pipeline_id != source.pipeline_id:
+            raise NotFound("Couldn't find that app in this pipeline.", resource="app")
+        if target.app_id == source.app_id:
+            raise Refusal(f"{source.app.name} can't be promoted to itself.")
+
+
+def _ordered(pipeline: Pipeline) -> list[Stage]:
+    return list(Stage.objects.select_for_update().filter(pipeline=pipeline))
+
+
+def _top(pipeline: Pipeline) -> int:
+    return Stage.objects.filter(pipeline=pipeline).aggregate(top=Max("position"))["top"] or 0
+
+
+def _check_stage(others: Sequence[Stage], name: str, word: str) -> None:
+    if word not in Stage.Word.values:
+        raise Refusal(
+            f"A stage answers to one of {', '.join(Stage.Word.values)}.", fields={"word": "Choose one."}
+        )
+    if any(other.name == name for other in others):
+        raise Refusal(f"There is a stage {name} already.", fields={"name": "This name is taken."})
+    if len(others) >= MAX_STAGES:
+        raise Refusal(f"A pipeline has {MAX_STAGES} stages at most.")
+
+
+def _reorder(stages: Sequence[Stage]) -> None:
+    """Number the stages 0, 1, 2 … by way of free numbers above, since SQLite checks uniqueness row by row."""
+    top = max(stage.position for stage in stages) + 1
+    for offset in (top, 0):
+        for position, stage in enumerate(stages):
+            stage.position = position + offset
+            stage.save(update_fields=["position"])

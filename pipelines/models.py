@@ -1,0 +1,172 @@
+"""Pipelines, their stages, which app is in which, and promotions between them."""
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import Owned, User
+from apps.models import App
+from core.jobs import Job, JobQuerySet
+from releases.models import Release
+
+
+class PipelineQuerySet(models.QuerySet["Pipeline"]):
+    """Questions about pipelines."""
+
+    def by_ref(self, ref: str) -> "PipelineQuerySet":
+        """The pipeline with this UUID or name. A name belongs to one owner at a time, everywhere."""
+        try:
+            return self.filter(pk=uuid.UUID(str(ref)))
+        except ValueError:
+            return self.filter(name=ref)
+
+
+class Pipeline(Owned):
+    """Apps that share a codebase, in stages."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=30, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = PipelineQuerySet.as_manager()
+
+    class Meta(Owned.Meta):
+        abstract = False
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def topic(self) -> str:
+        """What its board watches."""
+        return f"pipeline:{self.pk}"
+
+
+class Stage(models.Model):
+    """A column of the board. `word` is the Platform API's word that it answers to."""
+
+    class Word(models.TextChoices):
+        REVIEW = "review", "review"
+        DEVELOPMENT = "development", "development"
+        STAGING = "staging", "staging"
+        PRODUCTION = "production", "production"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="stages")
+    name = models.CharField(max_length=30)
+    word = models.CharField(max_length=12, choices=Word)
+    position = models.PositiveIntegerField()
+
+    class Meta:
+        ordering: ClassVar = ["position"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["pipeline", "name"], name="one_stage_per_name"),
+            models.UniqueConstraint(fields=["pipeline", "position"], name="one_stage_per_position"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def title(self) -> str:
+        """As the board's column is headed."""
+        return "Review apps" if self.name == "review" else self.name.replace("-", " ").capitalize()
+
+    def next(self) -> "Stage | None":
+        """The stage that promotions from here go to by default; none after production, nor from review."""
+        if self.word in (self.Word.REVIEW, self.Word.PRODUCTION):
+            return None
+        return Stage.objects.filter(pipeline=self.pipeline_id, position__gt=self.position).first()
+
+
+class Coupling(models.Model):
+    """An app in a stage. An app is in one pipeline only."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    app = models.OneToOneField(App, on_delete=models.CASCADE, related_name="coupling")
+    stage = models.ForeignKey(Stage, on_delete=models.PROTECT, related_name="couplings")
+    pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="couplings")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering: ClassVar = ["stage__position", "app__name"]
+
+    def __str__(self) -> str:
+        return f"{self.app} in {self.stage}"
+
+    def downstream(self) -> "list[Coupling]":
+        """The apps of the next stage: where a promotion goes when no target is named."""
+        following = self.stage.next()
+        if following is None:
+            return []
+        return list(following.couplings.filter(app__destroyed_at__isnull=True).select_related("app", "stage"))
+
+
+class Promotion(models.Model):
+    """One release on its way from an app to others. Its status follows from its targets."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "pending"
+        COMPLETED = "completed", "completed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="promotions")
+    source = models.ForeignKey(App, on_delete=models.CASCADE, related_name="promotions_from")
+    release = models.ForeignKey(
+        Release, on_delete=models.PROTECT, related_name="+", help_text="The source's."
+    )
+    by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    note = models.CharField(max_length=500, blank=True)
+    status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    completed_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"promotion of {self.source} {self.release}"
+
+
+class PromotionTarget(Job):
+    """A promotion's way to one app: a release of the source's slug there, with the app's own config."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "pending"
+        RUNNING = "running", "running"  # the API says pending until the end
+        SUCCEEDED = "succeeded", "succeeded"
+        FAILED = "failed", "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    promotion = models.ForeignKey(Promotion, on_delete=models.CASCADE, related_name="targets")
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="promotions_to")
+    status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
+    reason = models.CharField(max_length=500, blank=True)
+    release = models.ForeignKey(
+        Release, null=True, on_delete=models.SET_NULL, related_name="promotion_targets"
+    )
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["created_at", "app__name"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["promotion", "app"], name="one_target_per_app"),
+            models.UniqueConstraint(
+                fields=["release"], condition=Q(release__isnull=False), name="one_target_per_release"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.promotion} to {self.app}"
+
+    @property
+    def public_status(self) -> str:
+        """The Platform API's word."""
+        return "pending" if self.status == self.Status.RUNNING else self.status

@@ -1,0 +1,195 @@
+"""What makes builds and releases."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from accounts.models import User
+from apps.models import App, ConfigVar
+from core import activity, failpoints, live, names
+from core.errors import Conflict, NotFound, Refusal
+from releases.models import OPEN, Build, Release, Slug, Source
+
+
+@transaction.atomic
+def create_build(app: App, source: Source, *, by: User | None, clear_cache: bool = False) -> Build:
+    """Ask for `source` to be built and released on `app`."""
+    if app.suspended_at:
+        raise Refusal(f"{app.name} is suspended by an operator.", id="suspended", status=403)
+    build = Build.objects.create(
+        app=app, source=source, by=by, clear_cache=clear_cache, buildpacks=app.buildpacks, stack=app.stack
+    )
+    activity.record(by, "started a build of", app, build=str(build.pk), commit=source.commit)
+    live.tell(app.topic)
+    live.wake_conductor()
+    failpoints.reach("git.build_row")
+    return build
+
+
+def create_release(
+    app: App,
+    *,
+    kind: str,
+    description: str,
+    by: User | None,
+    slug: Slug | None = None,
+    note: str = "",
+    from_release: Release | None = None,
+) -> Release:
+    """Append the next version to the app's ledger, with a snapshot of its config vars. Call it in a transaction:
+    the row of the app is locked until that ends, so versions have no gap and no twin (I-01)."""
+    App.objects.filter(pk=app.pk).update(last_version=F("last_version") + 1)
+    app.refresh_from_db(fields=["last_version"])
+    before = Release.objects.filter(app=app).order_by("-version").first()
+    release = Release(
+        app=app,
+        version=app.last_version,
+        kind=kind,
+        description=description[:200],
+        note=note[:500],
+        by=by,
+        slug=slug,
+        process_types=slug.process_types if slug else {},
+        from_release=from_release,
+    )
+    release.config = {var.key: var.value for var in ConfigVar.objects.filter(app=app)}
+    release.changed_keys = _difference(before.config if before else {}, release.config)
+    release.save(force_insert=True)
+    failpoints.reach("release.row")
+    activity.record(by, "released", release, app=app, what=description, note=note)
+    live.tell(app.topic)
+    live.wake_conductor()
+    return release
+
+
+def current_slug(app: App) -> Slug | None:
+    """The slug that the next config change will run: the current release's, or that of a deploy still on its way."""
+    newest = (
+        Release.objects.filter(app=app, slug__isnull=False)
+        .exclude(status="failed")
+        .order_by("-version")
+        .first()
+    )
+    return newest.slug if newest else None
+
+
+@transaction.atomic
+def set_config(
+    app: App, changes: Mapping[str, str | None], *, by: User | None, description: str = ""
+) -> Release | None:
+    """Set (text) or unset (None) any number of config vars: all or nothing, one release (I-09).
+
+    Returns the release, or None when nothing would change. `Refusal` for a bad name or too much of it.
+    """
+    for key in changes:
+        names.check_config_key(key)
+    _lock(app)
+    found = {var.key: var for var in ConfigVar.objects.filter(app=app)}
+    values = {key: var.value for key, var in found.items()}
+    effective = {k: v for k, v in changes.items() if values.get(k) != v}
+    if not effective:
+        return None
+    _check_size({**values, **effective})
+    for key, value in effective.items():
+        _write_var(app, key, value, by=by)
+    failpoints.reach("config.snapshot")
+    activity.record(by, "changed config of", app, keys=_difference(values, {**values, **effective}))
+    return create_release(
+        app, kind=Release.Kind.CONFIG, description=description or _describe(effective), by=by
+    )
+
+
+@transaction.atomic
+def rollback(app: App, release: Release, *, by: User, note: str = "") -> Release:
+    """Make a new release with the very triple of `release`: its slug, config and process types (I-02)."""
+    if release.app_id != app.pk:
+        raise NotFound("Couldn't find that release.", resource="release")
+    if not release.eligible_for_rollback:
+        raise Refusal(f"v{release.version} can't be rolled back to: it {_why_not(release)}.")
+    _lock(app)
+    ConfigVar.objects.filter(app=app).delete()
+    for key, value in release.config.items():
+        _write_var(app, key, value, by=by)
+    return create_release(
+        app,
+        kind=Release.Kind.ROLLBACK,
+        description=f"Rollback to v{release.version}",
+        by=by,
+        slug=release.slug,
+        note=note,
+        from_release=release,
+    )
+
+
+@transaction.atomic
+def cancel_build(build: Build, *, by: User | None) -> None:
+    """Stop a build. What it made so far is thrown away; the running release is untouched."""
+    asked = Build.objects.filter(pk=build.pk, status__in=OPEN).update(cancel_asked=True, wake_at=None)
+    if not asked:
+        raise Conflict(f"This build has {build.status} already.")
+    activity.record(by, "cancelled", build, app=build.app)
+    live.tell(build.app.topic)
+    live.wake_conductor()
+
+
+@transaction.atomic
+def build_again(app: App, source: Source, *, by: User, clear_cache: bool = False) -> Build:
+    """Build a source that was built before, as "deploy this branch again" does."""
+    if source.app_id != app.pk:
+        raise NotFound("Couldn't find that source.", resource="source")
+    return create_build(app, source, by=by, clear_cache=clear_cache)
+
+
+def _lock(app: App) -> None:
+    """Have changes of one app's ledger take turns."""
+    App.objects.select_for_update().get(pk=app.pk)
+
+
+def _write_var(app: App, key: str, value: str | None, *, by: User | None) -> None:
+    if value is None:
+        ConfigVar.objects.filter(app=app, key=key).delete()
+        return
+    var = ConfigVar(app=app, key=key, set_by=by)
+    var.value = value
+    ConfigVar.objects.update_or_create(app=app, key=key, defaults={"sealed": var.sealed, "set_by": by})
+
+
+def _check_size(values: Mapping[str, Any]) -> None:
+    total = sum(len(k.encode()) + len(str(v).encode()) for k, v in values.items() if v is not None)
+    if total > settings.CONFIG_BYTES:
+        raise Refusal(
+            f"Config vars would take {total:,} bytes together; {settings.CONFIG_BYTES:,} is the limit. "
+            "Put large values into a file or an add-on.",
+            fields={"value": "Too large."},
+        )
+    if any("\0" in str(v) for v in values.values() if v is not None):
+        raise Refusal("A config var can't hold a NUL character.", fields={"value": "Holds a NUL character."})
+
+
+def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:
+    change = {}
+    for key in sorted({*before, *after}):
+        old, new = before.get(key), after.get(key)
+        if old != new:
+            change[key] = "added" if old is None else "removed" if new is None else "changed"
+    return change
+
+
+def _describe(changes: Mapping[str, str | None]) -> str:
+    gone = sorted(key for key, value in changes.items() if value is None)
+    kept = sorted(key for key, value in changes.items() if value is not None)
+    parts = []
+    if kept:
+        parts.append(f"Set {', '.join(kept)} config var{'s' if len(kept) > 1 else ''}")
+    if gone:
+        parts.append(f"Remove {', '.join(gone)} config var{'s' if len(gone) > 1 else ''}")
+    return "; ".join(parts)
+
+
+def _why_not(release: Release) -> str:
+    if release.status != Release.Status.SUCCEEDED:
+        return {"failed": "failed", "expired": "has expired"}.get(release.status, "is not done yet")
+    return "has no code yet" if release.slug is None else "has had its slug cleaned away"

@@ -1,0 +1,3 @@
+"""Git and the blobs of sources."""
+
+urlpatterns: list = []

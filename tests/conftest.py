@@ -1,0 +1,58 @@
+"""The cast: Alice owns, Bob is a member of her team, Vera only views, Charlie is a stranger."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from accounts import actions as account_actions
+from tests.factories import make_app, make_pipeline, make_user, stage
+
+
+@pytest.fixture
+def alice(db):
+    return make_user("alice@example.com", name="Alice Liddell")
+
+
+@pytest.fixture
+def bob(db):
+    return make_user("bob@example.com", name="Bob Sawyer")
+
+
+@pytest.fixture
+def vera(db):
+    return make_user("vera@example.com", name="Vera Claythorne")
+
+
+@pytest.fixture
+def charlie(db):
+    return make_user("charlie@example.com", name="Charlie Bucket")
+
+
+@pytest.fixture
+def team(alice, bob, vera):
+    """Alice is its admin, Bob a member, Vera a viewer."""
+    team = account_actions.create_team("acme", by=alice)
+    account_actions.set_role(team, bob, "member", by=alice)
+    account_actions.set_role(team, vera, "viewer", by=alice)
+    return team
+
+
+@pytest.fixture
+def shop(team, alice):
+    """A pipeline of the team: shop-staging and shop-production, both released."""
+    pipeline = make_pipeline("shop", owner=team)
+    make_app("shop-staging", owner=team, stage=stage(pipeline, "staging"), released=True)
+    make_app("shop-production", owner=team, stage=stage(pipeline, "production"), released=True)
+    return pipeline
+
+
+def eventually(check: Callable[[], object], seconds: float = 10, every: float = 0.02) -> object:
+    """Wait until `check()` is truthy and return that; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = check()
+        if value or time.monotonic() > deadline:
+            assert value, f"still not true after {seconds} s"
+            return value
+        time.sleep(every)

@@ -1,0 +1,18 @@
+"""Settings of the tests: the real ones with throw-away keys, a cheap hasher and a data folder of their own."""
+
+import base64
+import os
+import tempfile
+
+os.environ["SLIPWAY_DATA"] = tempfile.mkdtemp(prefix="slipway-tests-")
+os.environ["SLIPWAY_SECRET_KEY"] = base64.b64encode(os.urandom(40)).decode()
+os.environ["SLIPWAY_KEYS"] = "test:" + base64.b64encode(os.urandom(32)).decode()
+os.environ["SLIPWAY_FAILPOINTS"] = "1"
+if "TEST_DATABASE_URL" in os.environ:
+    os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
+
+from config.settings import *  # noqa: F403
+from config.settings import ALLOWED_HOSTS
+
+ALLOWED_HOSTS += ["testserver"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
