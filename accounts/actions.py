@@ -41,6 +41,22 @@ def create_user(
 
 
 @transaction.atomic
+def create_first_user(email: str, password: str, *, name: str = "") -> User:
+    """Make the first person's account: an operator, and admin of every team that the console made before.
+
+    Call it in the transaction that spends the sign-in link: there is only one such link at a time.
+    """
+    if User.objects.can_sign_in().exists():
+        raise Refusal(
+            "There is an account already; ask an operator for one of your own.", status=403, id="forbidden"
+        )
+    user = create_user(email, password, by=None, operator=True, name=name)
+    for team in Team.objects.all():
+        Membership.objects.create(team=team, user=user, role=Membership.Role.ADMIN)
+    return user
+
+
+@transaction.atomic
 def create_token(
     user: User, description: str = "", *, by: User | None, expires_at: datetime | None = None
 ) -> tuple[ApiToken, str]:
@@ -131,7 +147,11 @@ def _keep_an_admin(team: Team, leaving: User) -> None:
 
 
 def create_sign_in_link(user: User | None = None) -> str:
-    """Make a one-time link's secret: it signs `user` in, or creates the first account when there is no user yet."""
+    """Make a one-time link's secret: it signs `user` in, or creates the first account when there is no user yet.
+
+    Earlier links of the same kind that were not used are void.
+    """
+    SignInLink.objects.filter(user=user, used_at__isnull=True).delete()
     secret = secrets.new_token("link")
     expires = timezone.now() + timedelta(hours=LINK_HOURS)
     SignInLink.objects.create(digest=secrets.digest(secret), user=user, expires_at=expires)

@@ -1,6 +1,7 @@
 """Every knob of Slipway, each from the environment and documented in docs/operating.md (a test compares the two)."""
 
 import hashlib
+import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +14,12 @@ env = environ.Env()
 # --- where things are -------------------------------------------------------------------------------------------
 DATA = Path(env.str("SLIPWAY_DATA", default=str(BASE_DIR / "data"))).resolve()
 env.read_env(DATA / "keys.env")  # made by `manage.py prepare`; what the environment says goes first
+
+# Where Daphne listens for the router and the git hook; a socket's path may have about 100 characters.
+CONTROL_SOCKET = DATA / "run" / "web.sock"
+if len(str(CONTROL_SOCKET)) > 100:
+    _name = "slipway-" + hashlib.sha256(str(DATA).encode()).hexdigest()[:12]
+    CONTROL_SOCKET = Path(tempfile.gettempdir()) / _name / "web.sock"
 
 # --- secrets: no built-in key, a missing one stops the start (promise I-34) ----------------------------------------
 SECRET_KEY = env.str("SLIPWAY_SECRET_KEY", default="")
@@ -76,6 +83,7 @@ INSTALLED_APPS = [
     "pipelines",
     "conductor",
     "dashboard",
+    "config",
 ]
 
 MIDDLEWARE = [

@@ -1,0 +1,51 @@
+"""`adduser` and `token`, as an operator calls them."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from accounts.models import ApiToken, User
+
+
+def test_adduser_makes_an_account_that_can_sign_in(db, tmp_path):
+    (tmp_path / "pw").write_text("a fine long password\n")
+    call_command(
+        "adduser", "Dana@Example.com", password_file=str(tmp_path / "pw"), operator=True, stdout=StringIO()
+    )
+    user = User.objects.get()
+    assert (user.email, user.is_staff) == ("dana@example.com", True)
+    assert user.check_password("a fine long password")
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "says"),
+    [
+        ("dana", "a fine long password", "not an e-mail address"),
+        ("dana@example.com", "short", "too short"),
+        ("alice@example.com", "a fine long password", "has an account"),
+    ],
+)
+def test_adduser_says_what_is_wrong(alice, tmp_path, email, password, says):
+    (tmp_path / "pw").write_text(password)
+    with pytest.raises(CommandError, match=says):
+        call_command("adduser", email, password_file=str(tmp_path / "pw"))
+    assert User.objects.count() == 1
+
+
+def test_adduser_without_a_readable_file(db, tmp_path):
+    with pytest.raises(CommandError, match="can't be read"):
+        call_command("adduser", "dana@example.com", password_file=str(tmp_path / "none"))
+
+
+def test_token_prints_a_working_secret_as_its_last_line(alice):
+    out = StringIO()
+    call_command("token", "alice@example.com", stdout=out)
+    secret = out.getvalue().strip().splitlines()[-1]
+    assert ApiToken.objects.presented(secret).user == alice
+    assert secret not in str(ApiToken.objects.values())
+
+
+def test_no_token_for_nobody(db):
+    with pytest.raises(CommandError, match="Nobody here"):
+        call_command("token", "nobody@example.com")
