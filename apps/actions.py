@@ -17,6 +17,7 @@ from core.errors import NotFound, Refusal
 from engine.spec import SIZES
 
 MAX_DYNOS = 100
+MAX_ONE_OFF_SECONDS = 24 * 3600
 _WORDS = [
     "amber",
     "brisk",
@@ -202,6 +203,69 @@ def restart(app: App, *, dyno: str | None = None, by: User | None) -> None:
     chosen.update(generation=F("generation") + 1, crashes=0, start_after=None)
     activity.record(by, "restarted", app, dyno=dyno or "all")
     _changed(app)
+
+
+@transaction.atomic
+def run_detached(
+    app: App,
+    command: str,
+    *,
+    release_version: int,
+    by: User,
+    size: str = "standard-1x",
+    env: Mapping[str, str] | None = None,
+    time_to_live: int | None = None,
+    type: str = "run",
+) -> Dyno:
+    """Run `command` once, in a one-off dyno with the code and config of release `release_version`.
+
+    `time_to_live` is in seconds. Returns the dyno, which the conductor starts; its output goes to the app's log.
+    """
+    _check_one_off(app, command, size=size, time_to_live=time_to_live, type=type)
+    taken = set(Dyno.objects.filter(app=app, type=type).values_list("number", flat=True))
+    free = [number for number in range(1000, 10000) if number not in taken]
+    dyno = Dyno(
+        app=app,
+        type=type,
+        number=random.choice(free),
+        size=size.lower(),
+        command=command,
+        release_version=release_version,
+        one_off=True,
+        time_to_live=time_to_live,
+        by=by,
+    )
+    if env:
+        dyno.env = dict(env)
+    dyno.save(force_insert=True)
+    activity.record(by, "ran", dyno, app=app, size=dyno.size)
+    _changed(app)
+    return dyno
+
+
+def _check_one_off(app: App, command: str, *, size: str, time_to_live: int | None, type: str) -> None:
+    if app.suspended_at:
+        raise Refusal(f"{app.name} is suspended by an operator.", id="suspended", status=403)
+    if not command.strip() or len(command) > 10_000 or "\0" in command:
+        raise Refusal(
+            "Give a command, of 10,000 characters at most.", fields={"command": "Give a command to run."}
+        )
+    if size.lower() not in SIZES:
+        raise Refusal(
+            f"There is no size {size}. Sizes: {', '.join(SIZES)}.", fields={"size": "No such size."}
+        )
+    if time_to_live is not None and not 1 <= time_to_live <= MAX_ONE_OFF_SECONDS:
+        raise Refusal(
+            f"A time to live is between 1 and {MAX_ONE_OFF_SECONDS} seconds.",
+            fields={"time_to_live": "Out of range."},
+        )
+    if not names.PROCESS_TYPE.fullmatch(type):
+        raise Refusal(
+            "A process type has letters, digits, dashes and underscores.", fields={"type": "No such type."}
+        )
+    running = Dyno.objects.filter(app=app, one_off=True).exclude(state__in=["down", "crashed"]).count()
+    if running >= MAX_DYNOS:
+        raise Refusal(f"An app can have {MAX_DYNOS} one-off dynos at a time.")
 
 
 @transaction.atomic

@@ -17,7 +17,10 @@ from dashboard import dotenv
         ("A='kept $as \\n it is' # comment", "kept $as \\n it is"),
         ('A="a \\"word\\"\\nand a line"', 'a "word"\nand a line'),
         ('A="two\nlines"', "two\nlines"),
-        ("A='-----BEGIN KEY-----\r\nabc=\r\n-----END KEY-----'", "-----BEGIN KEY-----\nabc=\n-----END KEY-----"),
+        (
+            "A='-----BEGIN KEY-----\r\nabc=\r\n-----END KEY-----'",
+            "-----BEGIN KEY-----\nabc=\n-----END KEY-----",
+        ),
         ("A=postgres://u:p=x@host/db?a=b", "postgres://u:p=x@host/db?a=b"),
     ],
 )
@@ -40,7 +43,22 @@ def test_it_names_the_lines_that_are_wrong_and_never_quotes_them():
 
 @pytest.mark.parametrize(
     "value",
-    ["", "plain", "with space", " edges ", "a\nb", 'quo"te', "it's", "back\\slash\\n", "#no", "a #b", "$x", "é ☂", "a\r\nb", "\t"],
+    [
+        "",
+        "plain",
+        "with space",
+        " edges ",
+        "a\nb",
+        'quo"te',
+        "it's",
+        "back\\slash\\n",
+        "#no",
+        "a #b",
+        "$x",
+        "é ☂",
+        "a\r\nb",
+        "\t",
+    ],
 )
 def test_what_it_writes_it_reads(value):
     assert dotenv.parse(dotenv.dump({"KEY": value, "Z": "1"})) == ({"KEY": value, "Z": "1"}, [])
