@@ -1,0 +1,202 @@
+"""What people type on the pages of an app and of their account. Forms read text; what may be is decided by actions."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+from accounts.access import RIGHTS
+from core.errors import Refusal
+
+
+def read(form: forms.Form) -> dict[str, Any]:
+    """What was typed, once it makes sense; `Refusal` with a sentence a field if it does not."""
+    if form.is_valid():
+        return form.cleaned_data
+    fields = {name: " ".join(map(str, errors)) for name, errors in form.errors.items()}
+    raise Refusal(" ".join(fields.values()), fields=fields)
+
+
+def unix(text: str) -> str:
+    """Browsers send every line break of a text field as CR LF; what was meant is LF."""
+    return text.replace("\r\n", "\n")
+
+
+class AppForm(forms.Form):
+    """A new app."""
+
+    name = forms.CharField(required=False, max_length=60)
+    team = forms.CharField(required=False, max_length=60)
+    pipeline = forms.CharField(required=False, max_length=60)
+    stage = forms.CharField(required=False, max_length=60)
+
+
+class RunForm(forms.Form):
+    """A command for a one-off dyno."""
+
+    command = forms.CharField(max_length=10_000, error_messages={"required": "Give a command to run."})
+    size = forms.CharField(max_length=40, initial="standard-1x")
+
+
+class DynoForm(forms.Form):
+    """Which dynos: `web.1`, all of a type (`web`), or none given: all."""
+
+    dyno = forms.CharField(required=False, max_length=140)
+
+
+class BuildForm(forms.Form):
+    """A source to build again."""
+
+    source = forms.UUIDField(error_messages={"invalid": "There is no such source."})
+    clear_cache = forms.BooleanField(required=False)
+
+
+class UploadForm(forms.Form):
+    """A tree of files to build."""
+
+    archive = forms.FileField(
+        error_messages={"required": "Choose a .tar.gz file.", "empty": "This file is empty."}
+    )
+    version = forms.CharField(required=False, max_length=100)
+
+
+class RollbackForm(forms.Form):
+    """Where to roll back to, and why."""
+
+    version = forms.IntegerField(min_value=1, max_value=2**31 - 1)
+    note = forms.CharField(
+        max_length=500,
+        error_messages={"required": "Say why: everyone who looks at the releases later will want to know."},
+    )
+
+
+class ConfigVarForm(forms.Form):
+    """One config var. An empty value is a value."""
+
+    key = forms.CharField(max_length=255, error_messages={"required": "Give the config var a name."})
+    value = forms.CharField(required=False, strip=False)
+
+    def clean_value(self) -> str:
+        return unix(self.cleaned_data["value"])
+
+
+class DotenvForm(forms.Form):
+    """Many config vars as `.env` text. With `whole`, what is left out is unset."""
+
+    text = forms.CharField(required=False, strip=False)
+    whole = forms.BooleanField(required=False)
+
+
+class NameForm(forms.Form):
+    """An app's new name."""
+
+    name = forms.CharField(max_length=60, error_messages={"required": "Give it a name."})
+
+
+class BuildpacksForm(forms.Form):
+    """Buildpacks, one a line, in order."""
+
+    buildpacks = forms.CharField(required=False, max_length=12_000)
+
+    def clean_buildpacks(self) -> list[str]:
+        return self.cleaned_data["buildpacks"].split()
+
+
+class HealthForm(forms.Form):
+    """The path that has to answer."""
+
+    health_path = forms.CharField(required=False, max_length=300)
+
+
+class MaintenanceForm(forms.Form):
+    """On or off."""
+
+    on = forms.BooleanField(required=False)
+
+
+class DomainForm(forms.Form):
+    """A host name."""
+
+    hostname = forms.CharField(max_length=300, error_messages={"required": "Give a host name."})
+
+
+class OwnerForm(forms.Form):
+    """A person by e-mail address, or a team by name."""
+
+    owner = forms.CharField(
+        max_length=254, error_messages={"required": "Give an e-mail address or a team's name."}
+    )
+
+
+class DestroyForm(forms.Form):
+    """The name, typed."""
+
+    confirm = forms.CharField(required=False, max_length=100)
+
+
+class RightsForm(forms.Form):
+    """What a collaborator may do."""
+
+    rights = forms.MultipleChoiceField(required=False, choices=[(right, right) for right in RIGHTS])
+
+
+class ShareForm(RightsForm):
+    """Who gets rights in an app."""
+
+    email = forms.CharField(max_length=254, error_messages={"required": "Give an e-mail address."})
+
+
+class TokenForm(forms.Form):
+    """A new API token. `days` empty: it does not expire."""
+
+    description = forms.CharField(required=False, max_length=200)
+    days = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=3650,
+        error_messages={"min_value": "At least 1 day.", "max_value": "At most 3650 days."},
+    )
+
+    def expires_at(self) -> Any:
+        days = self.cleaned_data["days"]
+        return timezone.now() + timedelta(days=days) if days else None
+
+
+class ProfileForm(forms.Form):
+    """How a person is called."""
+
+    name = forms.CharField(required=False, max_length=100)
+
+
+class PasswordForm(forms.Form):
+    """The old password and a new one, twice."""
+
+    old = forms.CharField(strip=False, max_length=1000, error_messages={"required": "Type your password."})
+    new = forms.CharField(strip=False, max_length=1000, error_messages={"required": "Type a new password."})
+    again = forms.CharField(strip=False, max_length=1000, required=False)
+
+    def clean_again(self) -> str:
+        if self.cleaned_data["again"] != self.cleaned_data.get("new"):
+            raise forms.ValidationError("The two new passwords differ.")
+        return self.cleaned_data["again"]
+
+
+def formation_changes(
+    data: Mapping[str, str], rows: Sequence[Any]
+) -> dict[str, dict[str, Any]]:
+    """The changes that a formation form asks for: `web.quantity` and `web.size`, where they differ from `rows`."""
+    changes: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        quantity, size = data.get(f"{row.type}.quantity", ""), data.get(f"{row.type}.size", "")
+        if quantity and not (quantity.isascii() and quantity.isdecimal() and len(quantity) < 10):
+            raise Refusal(f"“{quantity[:20]}” is not a number of dynos.", fields={"quantity": "Use a number."})
+        change: dict[str, Any] = {}
+        if quantity and int(quantity) != row.quantity:
+            change["quantity"] = int(quantity)
+        if size and size != row.size:
+            change["size"] = size
+        if change:
+            changes[row.type] = change
+    return changes

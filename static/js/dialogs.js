@@ -1,0 +1,33 @@
+// Dialogs: `data-open="id"` opens one that is in the page, a link whose answer htmx puts into #dialog opens that one,
+// `data-close` and a click beside it close it.
+const loaded = document.getElementById("dialog");
+
+function open(dialog) {
+  if (!(dialog instanceof HTMLDialogElement) || dialog.open) return false;
+  document.querySelectorAll("[popover]:popover-open").forEach(menu => menu.hidePopover());
+  dialog.showModal();
+  dialog.dispatchEvent(new CustomEvent("opened"));
+  return true;
+}
+
+addEventListener("click", event => {
+  if (event.target instanceof HTMLDialogElement) return event.target.close();   // the backdrop
+  const button = event.target.closest?.("[data-open], [data-close]");
+  if (!button) return;
+  if (button.hasAttribute("data-close")) {
+    if (button.closest("dialog")) event.preventDefault();
+    button.closest("dialog")?.close();
+  } else if (document.getElementById(button.dataset.open) instanceof HTMLDialogElement) {
+    event.preventDefault();
+    button.closest("dialog")?.close();
+    open(document.getElementById(button.dataset.open));
+  }
+});
+
+document.addEventListener("htmx:afterSwap", event => {
+  if (event.detail.target === loaded && loaded.innerHTML.trim()) open(loaded);
+});
+
+loaded?.addEventListener("close", () => {
+  loaded.replaceChildren();
+});
