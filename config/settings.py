@@ -57,6 +57,12 @@ BOOT_SECONDS = env.int("SLIPWAY_BOOT_SECONDS", default=60)
 STOP_SECONDS = env.int("SLIPWAY_STOP_SECONDS", default=30)
 RELEASE_PHASE_SECONDS = env.int("SLIPWAY_RELEASE_PHASE_SECONDS", default=3600)
 LOG_BYTES = env.int("SLIPWAY_LOG_BYTES", default=64 * 1024**2)
+DRAIN_SECONDS = env.float("SLIPWAY_DRAIN_SECONDS", default=30)
+KEEP_SLUGS = env.int("SLIPWAY_KEEP_SLUGS", default=25)
+KEEP_DAYS = env.int("SLIPWAY_KEEP_DAYS", default=90)
+LEASE_SECONDS = env.float("SLIPWAY_LEASE_SECONDS", default=30)
+HEARTBEAT_SECONDS = env.float("SLIPWAY_HEARTBEAT_SECONDS", default=10)
+SWEEP_SECONDS = env.float("SLIPWAY_SWEEP_SECONDS", default=5)
 API_CALLS_PER_HOUR = env.int("SLIPWAY_API_CALLS_PER_HOUR", default=4500)
 
 # --- for developers and tests -------------------------------------------------------------------------------------

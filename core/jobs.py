@@ -56,7 +56,7 @@ class JobQuerySet(models.QuerySet[Any]):
     def _rows(self) -> Self:
         return type(self)(self.model, using=self.db)
 
-    def claim_order(self) -> tuple[str, ...]:
+    def claim_order(self) -> tuple[Any, ...]:
         """Which claimable row comes first."""
         return ("created_at",)
 

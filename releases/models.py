@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.models import User
@@ -50,10 +51,16 @@ class BuildQuerySet(JobQuerySet):
 
     def claimable(self, now: Any = None) -> Self:
         """One build at a time per app, in order, since they share the app's cache."""
-        earlier = Build._base_manager.filter(
-            app=OuterRef("app"), status__in=OPEN, created_at__lt=OuterRef("created_at")
-        )
-        return super().claimable(now).filter(~Exists(earlier))
+        others = Build._base_manager.filter(app=OuterRef("app"), status__in=OPEN).exclude(pk=OuterRef("pk"))
+        before = others.filter(Q(created_at__lt=OuterRef("created_at")) | Q(status="running"))
+        return super().claimable(now).filter(~Exists(before))
+
+    def claim_order(self) -> tuple[Any, ...]:
+        """Whoever has the fewest builds running comes first, so that no owner's backlog holds up others (I-17)."""
+        same_owner = Q(app__user=OuterRef("app__user")) | Q(app__team=OuterRef("app__team"))
+        running = Build._base_manager.filter(same_owner, status="running").order_by()
+        count = running.values("status").annotate(n=models.Count("pk")).values("n")
+        return (Coalesce(models.Subquery(count), 0), "created_at")
 
 
 class Build(Job):
@@ -140,7 +147,7 @@ class ReleaseQuerySet(JobQuerySet):
         )
         return super().claimable(now).filter(~Exists(earlier))
 
-    def claim_order(self) -> tuple[str, ...]:
+    def claim_order(self) -> tuple[Any, ...]:
         return ("created_at", "version")
 
     def current_for(self, app: App) -> "Release | None":

@@ -12,7 +12,10 @@ if "TEST_DATABASE_URL" in os.environ:
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 
 from config.settings import *  # noqa: F403
-from config.settings import ALLOWED_HOSTS
+from config.settings import ALLOWED_HOSTS, DATA, DATABASES
 
 ALLOWED_HOSTS += ["testserver"]
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # A file, as in earnest: threads that share an in-memory database meet locks that no timeout waits for.
+    DATABASES["default"]["TEST"] = {"NAME": str(DATA / "test.sqlite3")}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
