@@ -73,6 +73,14 @@ def create_token(
     return token, secret
 
 
+def note_use(token: ApiToken) -> None:
+    """Note that a token was used, once a minute at most: reading the API must not be writing all the time."""
+    now = timezone.now()
+    if token.used_at is None or now - token.used_at > timedelta(minutes=1):
+        ApiToken.objects.filter(pk=token.pk).update(used_at=now)
+        token.used_at = now
+
+
 @transaction.atomic
 def revoke_token(token: ApiToken, *, by: User | None) -> None:
     """End a token at once, open sockets of its holder included."""
@@ -156,6 +164,21 @@ def create_sign_in_link(user: User | None = None) -> str:
     expires = timezone.now() + timedelta(hours=LINK_HOURS)
     SignInLink.objects.create(digest=secrets.digest(secret), user=user, expires_at=expires)
     return secret
+
+
+def find_sign_in_link(secret: str) -> SignInLink | None:
+    """The one-time link with this secret while it can still be spent."""
+    unspent = SignInLink.objects.filter(used_at__isnull=True, expires_at__gt=timezone.now())
+    return unspent.select_related("user").filter(digest=secrets.digest(secret)).first()
+
+
+@transaction.atomic
+def open_account(secret: str, *, email: str, password: str, name: str = "") -> User:
+    """Spend a one-time link on the account of the first operator; the link stays good when the form is refused."""
+    link = use_sign_in_link(secret)
+    if link.user is not None:
+        return link.user
+    return create_user(email, password, by=None, operator=True, name=name)
 
 
 def use_sign_in_link(secret: str) -> SignInLink:

@@ -153,6 +153,20 @@ class SignInLink(models.Model):
         return f"sign-in link of {self.created_at:%Y-%m-%d %H:%M}"
 
 
+class FailedSignIn(models.Model):
+    """A try with a wrong password: what slows down guessing. Old ones are cleared away."""
+
+    account = models.CharField(max_length=64, help_text="Digest of the address that was typed, known or not.")
+    address = models.CharField(max_length=45, blank=True, help_text="Where it came from.")
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["account", "at"]), models.Index(fields=["address", "at"])]
+
+    def __str__(self) -> str:
+        return f"failed sign-in of {self.at:%Y-%m-%d %H:%M}"
+
+
 class Owned(models.Model):
     """What belongs to a person or to a team, and to exactly one of them."""
 
