@@ -8,6 +8,7 @@ of filling memory; forwarded headers count only from the router or a listed prox
 import asyncio
 import functools
 import io
+import json
 import logging
 import re
 import socket
@@ -15,6 +16,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,8 @@ SOCKET_BYTES = 64 * 1024  # of one websocket message to us
 SOCKET_BACKLOG = 200  # websocket messages that the application has not looked at
 PIECE = 64 * 1024
 IN_MEMORY = 64 * 1024  # bodies up to this many bytes are not worth a file
+
+_reactors: dict[asyncio.AbstractEventLoop, AsyncioSelectorReactor] = {}
 
 
 @dataclass(frozen=True)
@@ -149,10 +153,11 @@ class Channel(http.HTTPChannel):
         self._stop_deadline()
         if self.requests:
             self.requests[-1].forget_body()
-        body = f'{{"id":"{http.RESPONSES[status].decode().lower().replace(" ", "_")}","message":"{text}"}}\n'
+        reason = HTTPStatus(status).phrase
+        body = json.dumps({"id": reason.lower().replace(" ", "_"), "message": text}).encode() + b"\n"
         self.transport.write(
             b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
-            % (status, http.RESPONSES[status], len(body), body.encode())
+            % (status, reason.encode(), len(body), body)
         )
         self.callLater(1, self.loseConnection)
 
@@ -300,8 +305,7 @@ class Server(daphne_server.Server):
             application, endpoints=["none"], server_name="slipway", application_close_timeout=CLOSE_SECONDS
         )
         self.loop, self.spool = loop, spool
-        self.reactor = AsyncioSelectorReactor(loop)
-        txaio.config.loop = self.reactor
+        self.reactor = install_reactor(loop)
         self.connections: dict[Any, dict[str, Any]] = {}
         self.http_factory = Factory(self)
         self.ws_factory = SocketFactory(self, server=self.server_name, reactor=self.reactor)
@@ -413,6 +417,7 @@ class Running:
         with suppress(asyncio.CancelledError):
             await self._ticks
         self.server.reactor.removeAll()
+        _reactors.pop(self.server.loop, None)
 
     async def _hang_up(self) -> None:
         channels = self.server.http_factory.channels
@@ -429,6 +434,15 @@ class Running:
         while True:
             await asyncio.sleep(2)
             self.server.check_timeouts()
+
+
+def install_reactor(loop: asyncio.AbstractEventLoop) -> AsyncioSelectorReactor:
+    """The Twisted reactor of `loop`, made on the first call; websockets have their timers there from then on. The
+    reactor that importing Daphne installs belongs to a loop that nobody runs."""
+    if loop not in _reactors:
+        _reactors[loop] = AsyncioSelectorReactor(loop)
+    txaio.config.loop = _reactors[loop]  # type: ignore[attr-defined]
+    return _reactors[loop]
 
 
 async def serve(
