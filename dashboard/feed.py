@@ -1,0 +1,116 @@
+"""Events as people read them: who, did what, to what, and the particulars."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.models import Event
+
+GLYPHS = {
+    "app": "cube",
+    "build": "hammer",
+    "release": "commit",
+    "domain": "globe",
+    "dyno": "terminal",
+    "pipeline": "layers",
+    "stage": "layers",
+    "configvar": "key",
+    "apitoken": "key",
+    "user": "user",
+    "membership": "users",
+    "team": "users",
+}
+VERB_GLYPHS = {
+    "scaled": "sliders",
+    "restarted": "restart",
+    "promoted": "promote",
+    "shared": "users",
+    "stopped sharing": "users",
+    "changed config of": "key",
+    "revealed config of": "eye",
+    "started a build of": "hammer",
+    "cancelled": "stop",
+    "destroyed": "trash",
+    "transferred": "transfer",
+}
+THROUGH = {
+    "web": ("globe", "Dashboard"),
+    "api": ("key", "API"),
+    "git": ("branch", "Git push"),
+    "admin": ("shield-check", "Operators’ site"),
+    "console": ("terminal", "Console"),
+    "conductor": ("cpu", "Platform"),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One event, ready to draw."""
+
+    event: Event
+    glyph: str
+    particulars: str
+    through_glyph: str
+    through: str
+
+
+def entries(events: Iterable[Event]) -> list[Entry]:
+    """Make events ready to draw; one query for the people is up to the caller (`select_related("by")`)."""
+    return [_entry(event) for event in events]
+
+
+def _entry(event: Event) -> Entry:
+    glyph = VERB_GLYPHS.get(event.verb) or GLYPHS.get(event.kind, "pulse")
+    through_glyph, through = THROUGH.get(event.through, ("cpu", event.through))
+    return Entry(event, glyph, particulars(event), through_glyph, through)
+
+
+def particulars(event: Event) -> str:
+    """What an event's details say, in words: “web 1 → 2”, “A added, B removed”, “Search timeouts”."""
+    details: Mapping[str, Any] = event.details
+    parts = [
+        _change(details.get("before"), details.get("after")),
+        _keys(details.get("keys")),
+        str(details.get("what") or ""),
+        str(details.get("dyno") or ""),
+        str(details.get("commit") or "")[:7],
+        _access(details),
+        "to " + ", ".join(details["targets"]) if details.get("targets") else "",
+        f"in {details['stage']}" if details.get("stage") else "",
+        f"“{details['note']}”" if details.get("note") else "",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def _change(before: Any, after: Any) -> str:
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+        return ", ".join(f"{key} {_one(before.get(key))} → {_one(after.get(key))}" for key in keys)
+    if before is None and after is None:
+        return ""
+    return f"{_one(before)} → {_one(after)}"
+
+
+def _one(value: Any) -> str:
+    """A formation row stands as `web=2:standard-1x` in events."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    text = str(value) if value not in (None, "") else "none"
+    _, equals, rest = text.partition("=")
+    if not equals or ":" not in rest:
+        return text
+    quantity, _, size = rest.partition(":")
+    return f"{quantity} × {size}"
+
+
+def _keys(keys: Any) -> str:
+    if isinstance(keys, Mapping):
+        return ", ".join(f"{key} {what}" for key, what in sorted(keys.items()))
+    return ", ".join(keys) if isinstance(keys, list) else ""
+
+
+def _access(details: Mapping[str, Any]) -> str:
+    if "with_" not in details:
+        return ""
+    rights = details.get("rights")
+    return f"with {details['with_']}" + (f" ({', '.join(rights)})" if rights else "")
