@@ -57,6 +57,30 @@ def create_first_user(email: str, password: str, *, name: str = "") -> User:
 
 
 @transaction.atomic
+def rename_user(user: User, name: str, *, by: User) -> None:
+    """Change how a person is called."""
+    before, user.name = user.name, name[:100]
+    User.objects.filter(pk=user.pk).update(name=user.name)
+    activity.record(by, "renamed", user, before=before, after=user.name)
+
+
+@transaction.atomic
+def change_password(user: User, *, old: str, new: str, by: User) -> None:
+    """Replace a password by another, given the old one. Sessions of other browsers end with it."""
+    if not user.check_password(old):
+        raise Refusal("Your password is not this one.", fields={"old": "This is not your password."})
+    try:
+        validate_password(new, user)
+    except ValidationError as error:
+        text = " ".join(error.messages)
+        raise Refusal(text, fields={"new": text}) from error
+    user.set_password(new)
+    user.save(update_fields=["password"])
+    activity.record(by, "changed the password of", user)
+    live.tell(f"user:{user.pk}")
+
+
+@transaction.atomic
 def create_token(
     user: User, description: str = "", *, by: User | None, expires_at: datetime | None = None
 ) -> tuple[ApiToken, str]:
