@@ -4,7 +4,10 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from config.operators import sign_in
+
 urlpatterns = [
+    path("admin/login/", sign_in),
     path("admin/", admin.site.urls),
     path("", include("releases.urls")),
     path("", include("dashboard.urls")),
