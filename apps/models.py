@@ -208,12 +208,15 @@ class Dyno(models.Model):
         return f"{self.pk}.{self.generation}.{self.crashes}"
 
     @property
+    def env_bound_to(self) -> str:
+        """What the sealed variables belong to."""
+        return f"dyno/{self.pk}/env"
+
+    @property
     def env(self) -> dict[str, str]:
         """A one-off dyno's own variables."""
-        return (
-            json.loads(secrets.unseal(self.sealed_env, to=f"dyno/{self.pk}/env")) if self.sealed_env else {}
-        )
+        return json.loads(secrets.unseal(self.sealed_env, to=self.env_bound_to)) if self.sealed_env else {}
 
     @env.setter
     def env(self, variables: dict[str, Any]) -> None:
-        self.sealed_env = secrets.seal(json.dumps(variables).encode(), to=f"dyno/{self.pk}/env")
+        self.sealed_env = secrets.seal(json.dumps(variables).encode(), to=self.env_bound_to)
