@@ -1,0 +1,112 @@
+"""The Python interpreters of this machine that apps can run on."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import BuildFailed
+
+NAME = re.compile(r"python3\.(\d+)")
+OLDEST = 8
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """One installed Python; `path` is what the slug refers to."""
+
+    minor: int
+    path: Path
+
+    @property
+    def version(self) -> str:
+        """Major and minor: `3.12`."""
+        return f"3.{self.minor}"
+
+
+def installed(search: Sequence[str], *, as_other: bool) -> tuple[list[Interpreter], list[Interpreter]]:
+    """What is found in the folders of `search`, the first of each version: those that dynos can run, and those in
+    places that the users of dynos cannot reach. Newest first."""
+    usable: dict[int, Interpreter] = {}
+    hidden: dict[int, Interpreter] = {}
+    for minor, path in _candidates(search):
+        found = usable if not as_other or reachable(path) else hidden
+        found.setdefault(minor, Interpreter(minor, path))
+    rest = [one for minor, one in hidden.items() if minor not in usable]
+    return _newest_first(usable.values()), _newest_first(rest)
+
+
+def choose(
+    wanted: str, found: Sequence[Interpreter], hidden: Sequence[Interpreter], said_by: str
+) -> Interpreter:
+    """The interpreter for a wanted version such as `3.12` or `3.12.4`; `BuildFailed` says what there is."""
+    match = re.fullmatch(r"(?:python-?)?3(?:\.(\d+))?(?:\.(\d+|\*))?", wanted.strip(), re.IGNORECASE)
+    if match is None:
+        raise BuildFailed(f"{said_by} asks for Python {wanted[:40]!r}; give a version such as 3.12.")
+    if match[1] is None and found:
+        return found[0]
+    for one in found:
+        if str(one.minor) == match[1]:
+            return one
+    raise BuildFailed(_absent(f"3.{match[1]}" if match[1] else "3", found, hidden, said_by))
+
+
+def _absent(version: str, found: Sequence[Interpreter], hidden: Sequence[Interpreter], said_by: str) -> str:
+    there = ", ".join(one.version for one in found) or "none"
+    text = (
+        f"{said_by} asks for Python {version}, which is not installed on this machine (installed: {there}). "
+    )
+    unreachable = next((one for one in hidden if one.version == version), None)
+    if unreachable is not None:
+        return (
+            text
+            + f"There is one at {unreachable.path}, but the system users that dynos run as cannot reach it."
+        )
+    if found:
+        text += f"Change {said_by} to {found[0].version}, or have"
+    else:
+        text += "Have"
+    return text + f" the operator install it: uv python install --install-dir /opt/python {version}"
+
+
+def reachable(path: Path) -> bool:
+    """Whether any user may run the program at `path`: each folder on the way, links resolved, is open to all."""
+    real = path.resolve()
+    folders = {*path.parents, *real.parents}
+    try:
+        return bool(real.stat().st_mode & 0o001) and all(folder.stat().st_mode & 0o001 for folder in folders)
+    except OSError:
+        return False
+
+
+def search_folders(path: str, home: Path, environ: dict[str, str]) -> list[str]:
+    """Where to look: the folders of PATH, then those of uv and pyenv. Shims are left out: they are shell scripts."""
+    pyenv = Path(environ.get("PYENV_ROOT") or home / ".pyenv") / "versions"
+    managed = Path(environ.get("UV_PYTHON_INSTALL_DIR") or home / ".local/share/uv/python")
+    folders = [folder for folder in path.split(os.pathsep) if folder and "shims" not in folder]
+    folders += ["/usr/local/bin", "/usr/bin"]
+    for root in (Path("/opt/python"), managed, pyenv):
+        if root.is_dir():
+            folders += [str(one / "bin") for one in sorted(root.iterdir(), key=_version_key, reverse=True)]
+    return list(dict.fromkeys(folders))
+
+
+def _version_key(folder: Path) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", folder.name)[:3]]
+
+
+def _candidates(search: Sequence[str]) -> Iterator[tuple[int, Path]]:
+    for folder in search:
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:
+            continue
+        for name in names:
+            match = NAME.fullmatch(name)
+            if match and int(match[1]) >= OLDEST:
+                yield int(match[1]), Path(folder) / name
+
+
+def _newest_first(found: Iterable[Interpreter]) -> list[Interpreter]:
+    return sorted(found, key=lambda one: one.minor, reverse=True)

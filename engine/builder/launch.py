@@ -1,0 +1,55 @@
+"""Started as a program of its own for each build: `python -IS launch.py`, with the job as JSON on its input.
+
+It shuts itself in, then runs the worker. What it may not have (the platform's environment, memory, files) it never
+gets: it is a fresh program, and the job is all it is told.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+
+def main() -> int:
+    """Returns the exit status: 0 when a result was reported, 97 when the walls could not be put up."""
+    job = json.loads(sys.stdin.buffer.read())
+    sys.path[:0] = job["path"]
+    from engine.builder import sandbox, worker
+
+    worker.load(job)  # later the platform's own files may be out of reach
+    report, source = job["report_fd"], job["source_fd"]
+    try:
+        sandbox.enter(job)
+    except OSError as fault:
+        _write(report, {"walls": f"{fault}"})
+        return 97
+    return _work(job, source, report)
+
+
+def _work(job: dict[str, Any], source: int, report: int) -> int:
+    from core.errors import BuildFailed
+    from engine.builder import worker
+
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.umask(0o022)
+    try:
+        with open(source, "rb") as archive:
+            worker.run(job, archive, lambda message: _write(report, message))
+    except BuildFailed as fault:
+        _write(report, {"failed": str(fault)})
+    except OSError as fault:
+        _write(report, {"world": f"{fault.strerror or fault}: {fault.filename or ''}"})
+    except MemoryError:
+        _write(report, {"failed": "The build ran out of memory."})
+    return 0
+
+
+def _write(report: int, message: Mapping[str, Any]) -> None:
+    os.write(report, json.dumps(message).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    os._exit(status)

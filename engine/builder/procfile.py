@@ -1,0 +1,72 @@
+"""Reading what an app says of itself: Procfile and app.json."""
+
+import json
+import re
+from codecs import BOM_UTF8
+from pathlib import Path
+from typing import Any
+
+from core.errors import BuildFailed
+from engine.builder.unpack import show
+
+TYPE = re.compile(r"[-\w]{1,128}", re.ASCII)
+MAX_BYTES = 256 * 1024
+
+
+def parse_procfile(data: bytes) -> dict[str, str]:
+    """Process types and their commands, in the file's order. `BuildFailed` names the line that is wrong."""
+    try:
+        text = data.removeprefix(BOM_UTF8).decode()
+    except UnicodeDecodeError:
+        raise BuildFailed("The Procfile is not UTF-8 text.") from None
+    types: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, colon, command = line.partition(":")
+        name, command = name.strip(), command.strip()
+        if not colon or not command or not TYPE.fullmatch(name):
+            raise BuildFailed(
+                f"Line {number} of the Procfile is not `type: command`: {show(line.strip()[:80])}"
+            )
+        if "\0" in command or len(command) > 10_000:
+            raise BuildFailed(f"Line {number} of the Procfile has a command that cannot be run.")
+        if name in types:
+            raise BuildFailed(f"Line {number} of the Procfile repeats the process type {name}.")
+        types[name] = command
+    return types
+
+
+def read_procfile(root: Path) -> dict[str, str] | None:
+    """The process types of the Procfile in `root`; None without one."""
+    data = read_small(root / "Procfile")
+    return None if data is None else parse_procfile(data)
+
+
+def check_app_json(root: Path) -> dict[str, Any] | None:
+    """The app.json of `root`; None without one. A `BuildFailed` gives line and column of a mistake."""
+    data = read_small(root / "app.json")
+    if data is None:
+        return None
+    try:
+        found = json.loads(data.removeprefix(BOM_UTF8).decode())
+    except UnicodeDecodeError:
+        raise BuildFailed("app.json is not UTF-8 text.") from None
+    except json.JSONDecodeError as fault:
+        raise BuildFailed(f"app.json, line {fault.lineno}, column {fault.colno}: {fault.msg}.") from None
+    except RecursionError:
+        raise BuildFailed("app.json is nested too deeply.") from None
+    if not isinstance(found, dict):
+        raise BuildFailed("app.json has to be an object: { … }.")
+    return found
+
+
+def read_small(path: Path) -> bytes | None:
+    """The bytes of a file of the app's that people write by hand; None if it is not there or no file."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise BuildFailed(f"{path.name} is over {MAX_BYTES // 1024} kB.")
+    return data

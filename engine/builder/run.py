@@ -1,0 +1,151 @@
+"""`build`: from an archive of source to a slug in the store."""
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from core.errors import BuildFailed
+from engine.builder.builtin.interpreters import reachable, search_folders
+from engine.builder.child import Child, essentials
+from engine.builder.output import Output
+from engine.builder.procfile import TYPE
+from engine.builder.slugs import SlugStore
+from engine.builder.spec import BuildResult, BuildSpec
+
+FIRST_UID = 30_000  # an app's builds and dynos run as the user FIRST_UID + slot, where the platform is root
+PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+SECRET_PLACES = ("/run/docker.sock", "/run/containerd/containerd.sock", "/run/podman/podman.sock")
+PRIVATE_HOME = (".ssh", ".aws", ".docker", ".netrc", ".git-credentials", ".config/gh", ".kube")
+
+
+def build(
+    spec: BuildSpec,
+    *,
+    slugs: SlugStore,
+    write: Callable[[bytes], None],
+    cancelled: Callable[[], bool],
+    step: Callable[[str], None] = lambda name: None,
+) -> BuildResult:
+    """Build `spec` and put the slug in the store.
+
+    `write` gets each line of output, `step` the names fetch, detect, compile and slug as they begin; `cancelled` is
+    asked about twice a second. Raises `BuildFailed` (the app's fault, with the reason), `BuildCancelled`, or
+    `EngineError` (the world's). Whatever happens, no process and no file of the build is left but its cache.
+    """
+    output = Output(write, spec.env, spec.limits.output_bytes)
+    step("fetch")
+    try:
+        uid = _folders(spec)
+        packs = _buildpacks(spec)
+        done = Child(spec, output, cancelled).run(_job(spec, uid, packs, slugs), step)
+        return _store(spec, done, slugs, output)
+    finally:
+        shutil.rmtree(spec.work, ignore_errors=True)
+
+
+def _folders(spec: BuildSpec) -> int | None:
+    """Make the work folder anew and the cache if need be; returns the user that they belong to, None for our own."""
+    shutil.rmtree(spec.work, ignore_errors=True)
+    spec.work.mkdir(parents=True)
+    spec.cache.mkdir(parents=True, exist_ok=True)
+    if os.geteuid() != 0:
+        return None
+    uid = FIRST_UID + spec.slot
+    os.chown(spec.work, uid, uid)
+    if spec.cache.stat().st_uid != uid:
+        for folder, _, files in os.walk(spec.cache):
+            for path in (folder, *(os.path.join(folder, name) for name in files)):
+                os.lchown(path, uid, uid)
+    return uid
+
+
+def _buildpacks(spec: BuildSpec) -> list[dict[str, str]]:
+    aliases = {"heroku/python": "python", "heroku/procfile": "procfile"}
+    names = [aliases.get(name, name) for name in spec.buildpacks]
+    for name in names:
+        if name not in ("python", "procfile"):
+            raise BuildFailed(f"There is no buildpack called {name}.")
+    return [{"name": name} for name in names]
+
+
+def _job(
+    spec: BuildSpec, uid: int | None, packs: Sequence[dict[str, str]], slugs: SlugStore
+) -> dict[str, Any]:
+    home = Path.home()
+    uv = _uv(spec, as_other=uid is not None)
+    work, cache = str(spec.work), str(spec.cache)
+    search = search_folders(os.environ.get("PATH", ""), home, dict(os.environ))
+    return {
+        "path": [str(Path(__file__).parents[2]), *(path for path in sys.path if path)],
+        "stack": spec.stack,
+        "buildpacks": list(packs),
+        "config": dict(spec.env),
+        "env": essentials(os.environ, [str(Path(uv).parent), *PATH]),
+        "work": work,
+        "cache": cache,
+        "slug": f"{work}/slug.tar.zst",
+        "limits": asdict(spec.limits),
+        "uv": uv,
+        "search": search,
+        "as_other": uid is not None,
+        "walls": {
+            "parent": os.getpid(),
+            "uid": uid,
+            "hide": _hidden([spec.work, spec.cache, slugs.archives]),
+            "mask": [*SECRET_PLACES, *(str(home / name) for name in PRIVATE_HOME if uid is None)],
+            "keep": [work, cache, sys.prefix, str(Path(__file__).parent)],
+            "tmp": work,
+        },
+    }
+
+
+def _hidden(paths: Sequence[Path]) -> list[str]:
+    """The data folder, in which the apps' files, caches and slugs are side by side: the folder that `paths` share,
+    unless it is one that holds more than our data."""
+    shared = os.path.commonpath([path.resolve() for path in paths])
+    needed = (Path(__file__).resolve(), Path(sys.prefix).resolve(), Path("/usr"), Path.home())
+    if any(path.is_relative_to(shared) for path in needed):
+        return []
+    return [shared]
+
+
+def _uv(spec: BuildSpec, *, as_other: bool) -> str:
+    beside = Path(sys.executable).parent / "uv"
+    uv = beside if beside.exists() else Path(shutil.which("uv") or beside)
+    if not as_other or not uv.exists() or reachable(uv):
+        return str(uv)
+    shutil.copy(uv, spec.work / "uv")
+    return str(spec.work / "uv")
+
+
+def _store(spec: BuildSpec, done: dict[str, Any], slugs: SlugStore, output: Output) -> BuildResult:
+    """Judge what the child made, which it could have tampered with, and take it in."""
+    slug = spec.work / "slug.tar.zst"
+    about = slug.lstat()
+    if not stat.S_ISREG(about.st_mode):
+        raise BuildFailed("The slug is not a file.")
+    limit = spec.limits.slug_bytes
+    if about.st_size > limit:
+        raise BuildFailed(
+            f"The slug is {about.st_size / 2**20:,.1f} MB; the limit is {limit / 2**20:,.0f} MB."
+        )
+    output.say("-----> Compressing...")
+    types = {
+        str(name): str(command)
+        for name, command in dict(done["process_types"]).items()
+        if TYPE.fullmatch(str(name)) and len(str(command)) <= 10_000
+    }
+    digest = slugs.put(slug)
+    output.say(f"       Done: {about.st_size / 2**20:.1f}M")
+    return BuildResult(
+        digest,
+        about.st_size,
+        int(done["unpacked_bytes"]),
+        types,
+        [str(name)[:80] for name in done["buildpacks"]],
+    )

@@ -1,0 +1,119 @@
+"""The steps of a build, from source to slug, run in the sandboxed child. Its only ways out are its exit, its output
+and the lines it writes to `report`."""
+
+import importlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from core.errors import BuildFailed
+from engine.builder.builtin import BUILTINS, ORDER
+from engine.builder.context import Buildpack, Context, emit
+from engine.builder.pack import pack
+from engine.builder.procfile import check_app_json, read_procfile
+from engine.builder.source import tidy
+from engine.builder.unpack import unpack
+
+
+def load(job: Mapping[str, Any]) -> None:
+    """Import what only some builds need and what takes its time."""
+    if any("folder" in item for item in job["buildpacks"]):
+        importlib.import_module("engine.builder.scripts")
+
+
+def run(job: Mapping[str, Any], source: BinaryIO, report: Callable[[Mapping[str, Any]], None]) -> None:
+    """Do the build that `job` describes; reports `step`s and at last `done`. `BuildFailed` is the app's own fault."""
+    build = _context(job)
+    limits = job["limits"]
+    unpack(source, build.root, max_bytes=limits["unpacked_bytes"], max_files=limits["files"])
+    tidy(build.root)
+    check_app_json(build.root)
+    procfile = read_procfile(build.root)
+    emit(f"-----> Building on the {job['stack']} stack")
+    report({"step": "detect"})
+    chosen = _choose(job["buildpacks"], build)
+    report({"step": "compile"})
+    for buildpack, name in chosen:
+        emit(f"-----> {name} app detected")
+        buildpack.compile(build)
+    defaults = chosen[-1][0].release(build)
+    types = _process_types(procfile, defaults, chosen[-1][1])
+    report({"step": "slug"})
+    unpacked = pack(build.root, Path(job["slug"]), max_bytes=limits["unpacked_bytes"], layers=build.layers)
+    report(
+        {"done": {"process_types": types, "unpacked_bytes": unpacked, "buildpacks": [n for _, n in chosen]}}
+    )
+
+
+def _context(job: Mapping[str, Any]) -> Context:
+    work, config = Path(job["work"]), job["config"]
+    for name in ("build", "env", "tmp", "home"):
+        (work / name).mkdir(mode=0o755)
+    for name, value in config.items():
+        file = os.open(work / "env" / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+        with open(file, "wb") as out:
+            out.write(value.encode("utf-8", "surrogateescape"))
+    env = {**job["env"], "HOME": str(work / "home"), "TMPDIR": str(work / "tmp"), "STACK": job["stack"]}
+    return Context(
+        root=work / "build",
+        cache=Path(job["cache"]),
+        env_dir=work / "env",
+        tmp=work / "tmp",
+        config=config,
+        env=env,
+        max_bytes=job["limits"]["unpacked_bytes"],
+        uv=job["uv"],
+        search=job["search"],
+        as_other=job["as_other"],
+    )
+
+
+def _choose(asked: list[dict[str, str]], build: Context) -> list[tuple[Buildpack, str]]:
+    """The buildpacks to use with the names to show. Those that were asked for all have to fit, in order."""
+    if not asked:
+        return [_detected(build)]
+    chosen = []
+    for item in asked:
+        buildpack = _buildpack(item)
+        name = buildpack.detect(build)
+        if name is None:
+            raise BuildFailed(f"The buildpack {item['name']} does not fit this app: its detection failed.")
+        chosen.append((buildpack, name))
+    return chosen
+
+
+def _buildpack(item: Mapping[str, str]) -> Buildpack:
+    if "folder" in item:
+        from engine.builder.scripts import ScriptBuildpack
+
+        return ScriptBuildpack(Path(item["folder"]), item["name"])
+    return BUILTINS[item["name"]]()
+
+
+def _detected(build: Context) -> tuple[Buildpack, str]:
+    for key in ORDER:
+        buildpack = BUILTINS[key]()
+        name = buildpack.detect(build)
+        if name is not None:
+            return buildpack, name
+    looked_for = "".join(f"\n  {BUILTINS[key].LOOKS_FOR}" for key in ORDER)
+    raise BuildFailed(f"No buildpack fits this app. Looked for, at the top of the source:{looked_for}")
+
+
+def _process_types(procfile: dict[str, str] | None, defaults: dict[str, str], name: str) -> dict[str, str]:
+    emit("-----> Discovering process types")
+    if procfile is not None:
+        emit(f"       Procfile declares types -> {', '.join(procfile) or '(none)'}")
+    rest = [key for key in defaults if key not in (procfile or {})]
+    if rest:
+        emit(f"       Default types for {name} -> {', '.join(rest)}")
+    if not procfile and not rest:
+        emit(" !     There is no Procfile, so nothing will run. Add one with a line like `web: ./start`.")
+    return {**defaults, **(procfile or {})}
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """One line of the report."""
+    return json.dumps(message).encode() + b"\n"
