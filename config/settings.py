@@ -56,6 +56,7 @@ CONFIG_BYTES = env.int("SLIPWAY_CONFIG_BYTES", default=32 * 1024)
 BOOT_SECONDS = env.int("SLIPWAY_BOOT_SECONDS", default=60)
 STOP_SECONDS = env.int("SLIPWAY_STOP_SECONDS", default=30)
 RELEASE_PHASE_SECONDS = env.int("SLIPWAY_RELEASE_PHASE_SECONDS", default=3600)
+LOG_LINES_PER_SECOND = env.int("SLIPWAY_LOG_LINES_PER_SECOND", default=200_000)
 LOG_BYTES = env.int("SLIPWAY_LOG_BYTES", default=64 * 1024**2)
 DRAIN_SECONDS = env.float("SLIPWAY_DRAIN_SECONDS", default=30)
 KEEP_SLUGS = env.int("SLIPWAY_KEEP_SLUGS", default=25)
@@ -149,7 +150,10 @@ CHANNEL_LAYERS = {
         "CONFIG": {"hosts": [REDIS_URL]},
     }
     if REDIS_URL
-    else {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}
+    else {
+        "BACKEND": "channels.layers.InMemoryChannelLayer",
+        "CONFIG": {"capacity": 1000, "group_expiry": 10**9},  # a page may stay open for days
+    }
 }
 
 AUTH_USER_MODEL = "accounts.User"

@@ -1,3 +1,5 @@
 """Git and the blobs of sources."""
 
-urlpatterns: list = []
+from django.urls import include, path
+
+urlpatterns = [path("", include("releases.stream_urls"))]
