@@ -8,10 +8,11 @@ in memory, and are replaced before they end.
 import fcntl
 import ipaddress
 import os
+import re
 import ssl
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 PRIVATE = ("localhost", "test", "example", "invalid", "internal", "local", "home.arpa", "lan")
 DOCUMENTS = ("example.com", "example.net", "example.org")
 LOOPBACK = ("127.0.0.0/8", "::1/128")
+NAME = re.compile(
+    r"(?=.{1,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+)
 OURS = ("localhost", "127.0.0.1", "::1")
 
 AUTHORITY_DAYS = 3650
@@ -46,14 +50,13 @@ class LocalCA:
         self._leafs: OrderedDict[str, tuple[ssl.SSLContext, datetime]] = OrderedDict()
         self._key, self._authority = self._load_or_make()
 
-    def context(self, known: Callable[[str], bool] = lambda name: True) -> ssl.SSLContext:
-        """A server's context that shows each client a certificate for the name it asks for, if that is `known`;
-        one for this machine otherwise."""
+    def context(self) -> ssl.SSLContext:
+        """A server's context that shows each client a certificate for the name it asks for, and one for this
+        machine to clients that ask for none."""
 
-        def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
+        def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
             name = (name or "localhost").lower().rstrip(".")
-            connection.context = self._leaf(name if name in OURS or known(name) else "localhost")
-            return None
+            connection.context = self._leaf(name if NAME.fullmatch(name) else "localhost")
 
         key, certificate, _ = self._issue("localhost")
         context = self._new_context(key, certificate)
@@ -63,6 +66,8 @@ class LocalCA:
     # --- certificates for names -------------------------------------------------------------------------------------
 
     def _leaf(self, name: str) -> ssl.SSLContext:
+        if name in OURS:
+            name = "localhost"
         found = self._leafs.get(name)
         if found and found[1] - datetime.now(UTC) > timedelta(days=RENEW_DAYS):
             self._leafs.move_to_end(name)
@@ -76,7 +81,7 @@ class LocalCA:
 
     def _issue(self, name: str) -> tuple[Key, x509.Certificate, datetime]:
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [_general_name(each) for each in (OURS if name in OURS else (name,))]
+        names = [_general_name(each) for each in (OURS if name == "localhost" else (name,))]
         end = datetime.now(UTC) + timedelta(days=LEAF_DAYS)
         certificate = (
             _builder(x509.Name([]), self._authority.subject, key, end)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 from core.errors import EngineError
 from engine.router.front import Front
@@ -18,9 +17,7 @@ from engine.router.lines import RouterLines
 from engine.router.table import Table
 from engine.router.upstream import Pool
 from engine.spec import LineSink, Route
-from engine.tls import LocalCA
 
-T = TypeVar("T")
 TLS_HANDSHAKE = 0x16  # the first byte of a TLS connection; no HTTP request starts with it
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -29,8 +26,8 @@ class LocalRouter:
     """An HTTP/1.1 and HTTPS reverse proxy on one port of one asyncio loop.
 
     `sink` gets the router's lines, called in a thread of its own. `control` is the unix socket of the platform's own
-    pages, for requests to `control_hosts`. Every other name below `apps_host` is an app's, or nobody's. Without `ca`
-    there is no TLS. Peers in `trusted_proxies` (addresses) are believed what they say was forwarded.
+    pages, for requests to `control_hosts`. Every other name below `apps_host` is an app's, or nobody's. Without `tls`
+    https is turned away. Peers in `trusted_proxies` (addresses) are believed what they say was forwarded.
     """
 
     def __init__(
@@ -40,15 +37,14 @@ class LocalRouter:
         control: Path,
         control_hosts: frozenset[str],
         apps_host: str,
-        ca: LocalCA | None = None,
+        tls: ssl.SSLContext | None = None,
         trusted_proxies: Collection[str] = (),
         limits: Limits | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.control_hosts = frozenset(host.lower().strip("[]") for host in control_hosts) | control_hosts
-        self.apps_host = apps_host.lower()
         self.trusted_proxies = frozenset(trusted_proxies)
-        self.table = Table(self.limits)
+        self.table = Table(self.limits, apps_host.lower())
         self.control_pool = Pool(None, control, self.limits)
         self.lines = RouterLines(sink)
         self.fronts: set[Front] = set()
@@ -56,7 +52,7 @@ class LocalRouter:
         self._empty = asyncio.Event()  # no client is left, while draining
         self.port = 0
         self.loop: asyncio.AbstractEventLoop
-        self._tls = ca.context(self.knows) if ca else None
+        self._tls = tls
         self._thread = 0
         self._listeners: list[socket.socket] = []
         self._peeking: dict[socket.socket, asyncio.TimerHandle] = {}
@@ -97,15 +93,6 @@ class LocalRouter:
             done.result(timeout=30)
         except (RuntimeError, TimeoutError) as error:
             raise EngineError("The router does not take new routes: it is stopped or stuck.") from error
-
-    def knows(self, host: str) -> bool:
-        """Whether a certificate may be made for `host`: ours, an app's, or any name directly below `apps_host`."""
-        below = host.removesuffix("." + self.apps_host)
-        return (
-            host in self.control_hosts
-            or (below != host and "." not in below)
-            or self.table.find(host) is not None
-        )
 
     # --- start and stop ---------------------------------------------------------------------------------------------
 

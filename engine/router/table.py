@@ -31,15 +31,20 @@ class Entry:
 class Table:
     """All routes. Used on the router's loop only, but for `in_flight`."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, apps_host: str) -> None:
         self.limits = limits
+        self._apps_domain = "." + apps_host
         self.entries: dict[str, Entry] = {}
         self.hosts: dict[str, Entry] = {}
         self.pools: dict[str, Pool] = {}  # by backend id; retired ones too, while they are busy
 
     def find(self, host: str) -> Entry | None:
-        """The entry for an exact host, else for a wildcard one level up."""
-        return self.hosts.get(host) or self.hosts.get("*." + host.partition(".")[2])
+        """The entry for an exact host, else for a wildcard one level up; below `apps_host` there are no wildcards,
+        or an app's custom domain could catch what is said to others."""
+        entry = self.hosts.get(host)
+        if entry is None and not host.endswith(self._apps_domain):
+            entry = self.hosts.get("*." + host.partition(".")[2])
+        return entry
 
     def put(self, route: Route) -> None:
         """Replace an app's entry as a whole."""
