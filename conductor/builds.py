@@ -1,0 +1,197 @@
+"""Builds: fetch the source, compile it, make the release.
+
+A build that was interrupted starts its step again from the same source, in the same work folder, which the builder
+clears first. The slug is on disk, fsynced, before a row names it (I-21); the build succeeds in the transaction that
+makes its release.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from apps.models import App, ConfigVar
+from conductor.parts import Parts
+from conductor.releases import tell
+from conductor.timeline import turn
+from conductor.work import Held
+from core import failpoints
+from core.errors import BuildFailed, LeaseLost
+from engine.builder import BuildCancelled, BuildLimits, BuildResult, BuildSpec, build
+from releases.actions import create_release
+from releases.models import Build, Release, Slug, Source
+
+CHUNK = 1024 * 1024
+STEPS = ("fetch source", "compile", "release")
+
+
+class Builds:
+    """Moves builds forward, one thread each."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._steps: tuple[Callable[[Held, Build], None], ...] = (self._fetch, self._compile, self._release)
+
+    def advance(self, held: Held) -> None:
+        """Run the steps until the build has ended."""
+        row: Build = held.job
+        failpoints.reach("build.claimed")
+        self._begin(row)
+        while row.status == Build.Status.RUNNING:
+            if held.cancel.is_set():
+                return self._cancelled(row)
+            try:
+                self._steps[row.step](held, row)
+            except BuildCancelled:
+                if held.lost.is_set():
+                    raise LeaseLost(str(row.pk)) from None
+                return self._cancelled(row)
+        return None
+
+    def fail(self, row: Any, reason: str) -> None:
+        """End the build with the reason, in its row and in its output."""
+        self._end(row, Build.Status.FAILED, reason)
+        self._parts.say(row.app.log_stream, "Build failed -- check your build output")
+
+    def cancel_pending(self) -> None:
+        """End builds that were cancelled before they began."""
+        for row in Build.objects.filter(status=Build.Status.PENDING, cancel_asked=True):
+            with transaction.atomic():
+                ended = Build.objects.filter(pk=row.pk, status=Build.Status.PENDING).update(
+                    status=Build.Status.CANCELLED, reason="Cancelled.", finished_at=timezone.now()
+                )
+                tell(row.app)
+            if ended:
+                self._close(row, "Build cancelled.")
+
+    # --- steps --------------------------------------------------------------------------------------------------
+
+    def _begin(self, row: Build) -> None:
+        app = App.objects.get(pk=row.app_id)
+        if app.destroyed_at:
+            raise BuildFailed(f"{app.name} has been destroyed.")
+        if row.started_at is not None:
+            self._say(row, " !     The platform was interrupted; this step starts again.")
+        row.record(
+            started_at=row.started_at or timezone.now(),
+            steps=turn(row.steps, STEPS[row.step]),
+            cancel_asked=Build.objects.values_list("cancel_asked", flat=True).get(pk=row.pk),
+        )
+        tell(app)
+
+    def _fetch(self, held: Held, row: Build) -> None:
+        """Make sure that the source is what was accepted."""
+        source = row.source
+        path = self._parts.data / source.path
+        if not source.path or not path.is_file():
+            raise BuildFailed("The source is not there any more. Push or upload it again.")
+        if source.checksum and checksum(path) != source.checksum.removeprefix("sha256:"):
+            raise BuildFailed("The source is not what its checksum says. Push or upload it again.")
+        row.next_step(steps=turn(row.steps, STEPS[1]))
+        failpoints.reach("build.source_fetched")
+
+    def _compile(self, held: Held, row: Build) -> None:
+        """Turn the source into a slug."""
+        spec = self._spec(row)
+        if row.clear_cache:
+            shutil.rmtree(spec.cache, ignore_errors=True)
+        result = build(
+            spec,
+            slugs=self._parts.slugs,
+            write=self._parts.writer(row.log_stream, "build"),
+            cancelled=lambda: held.cancel.is_set() or held.lost.is_set(),
+        )
+        failpoints.reach("build.compiled")
+        with transaction.atomic():
+            slug = _make_slug(row, result)
+            row.next_step(slug=slug, buildpacks=result.buildpacks, steps=turn(row.steps, STEPS[2]))
+        failpoints.reach("build.slug_stored")
+
+    def _release(self, held: Held, row: Build) -> None:
+        """Succeed, in the transaction that makes the release."""
+        slug = row.slug
+        assert slug is not None
+        what = row.source.short or "a source"
+        with transaction.atomic():
+            release = create_release(
+                row.app, kind=Release.Kind.DEPLOY, description=f"Deploy {what}", by=row.by, slug=slug
+            )
+            row.end(Build.Status.SUCCEEDED, release=release, steps=turn(row.steps))
+            failpoints.reach("build.release_row")
+            tell(row.app)
+        self._close(row, "-----> Launching...", f"       Made v{release.version}")
+        self._parts.say(row.app.log_stream, "Build succeeded")
+
+    # --- parts of steps -----------------------------------------------------------------------------------------
+
+    def _spec(self, row: Build) -> BuildSpec:
+        app = row.app
+        return BuildSpec(
+            id=str(row.pk),
+            app=str(app.pk),
+            source=self._parts.data / row.source.path,
+            env=_config(app),
+            cache=self._parts.data / "caches" / str(app.pk),
+            buildpacks=row.buildpacks,
+            stack=row.stack,
+            slot=app.slot,
+            limits=BuildLimits(
+                seconds=settings.BUILD_SECONDS,
+                memory=settings.BUILD_MEMORY,
+                output_bytes=settings.BUILD_OUTPUT_BYTES,
+                slug_bytes=settings.SLUG_BYTES,
+            ),
+            work=self._parts.data / "work" / str(row.pk),
+        )
+
+    def _cancelled(self, row: Build) -> None:
+        self._end(row, Build.Status.CANCELLED, "Cancelled.")
+
+    def _end(self, row: Build, status: str, reason: str) -> None:
+        with transaction.atomic():
+            row.end(status, reason=reason[:500], steps=turn(row.steps))
+            tell(row.app)
+        self._close(row, *(f" !     {line}" for line in reason.splitlines() or ["Failed."]))
+
+    def _close(self, row: Build, *texts: str) -> None:
+        self._say(row, *texts)
+        self._parts.logs.end(row.log_stream)
+
+    def _say(self, row: Build, *texts: str) -> None:
+        self._parts.say(row.log_stream, *texts, dyno="build")
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _config(app: App) -> Mapping[str, str]:
+    return {var.key: var.value for var in ConfigVar.objects.filter(app=app)}
+
+
+def _make_slug(row: Build, result: BuildResult) -> Slug:
+    source: Source = row.source
+    return Slug.objects.create(
+        app=row.app,
+        digest=result.digest,
+        bytes=result.bytes,
+        process_types=result.process_types,
+        buildpacks=result.buildpacks,
+        stack=row.stack,
+        commit=source.commit,
+        branch=source.branch,
+        message=source.message,
+        author=source.author,
+        author_email=source.author_email,
+        committed_at=source.committed_at,
+    )

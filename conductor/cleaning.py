@@ -1,0 +1,143 @@
+"""What is not needed any more: destroyed apps, old sources, slugs and builds, leftovers of interrupted work."""
+
+import logging
+import shutil
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from apps.models import App, Dyno
+from conductor.parts import Parts
+from pipelines.models import Promotion, PromotionTarget
+from releases import repositories
+from releases.models import OPEN, Build, Release, Slug, Source
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 600.0
+KEEP_SOURCES = 10  # of an app's builds, to build again from
+ONE_OFF_DAYS = 1
+RECENT = timedelta(hours=1)
+
+
+def tidy(parts: Parts) -> None:
+    """At the start, with nobody at work: clear what an interruption left half done."""
+    for folder in (parts.data / "work").iterdir() if (parts.data / "work").is_dir() else ():
+        shutil.rmtree(folder, ignore_errors=True)
+    for model in (Release, Build):
+        for row in model.objects.filter(finished_at__gte=timezone.now() - RECENT):
+            if not parts.logs.ended(row.log_stream):
+                parts.logs.end(row.log_stream)
+
+
+def clean(parts: Parts) -> None:
+    """One round through everything that grows."""
+    for app in App.objects.filter(destroyed_at__isnull=False):
+        clear_app(parts, app)
+    ended = timezone.now() - timedelta(days=ONE_OFF_DAYS)
+    Dyno.objects.filter(one_off=True, state=Dyno.State.DOWN, state_at__lt=ended).delete()
+    for app_id in App.objects.alive().values_list("pk", flat=True):
+        _expire_releases(app_id)
+        _drop_sources(parts, app_id)
+        _drop_builds(parts, app_id)
+    _drop_uploads(parts)
+    drop_slugs(parts)
+    call_command("clearsessions", verbosity=0)
+
+
+def clear_app(parts: Parts, app: App) -> bool:
+    """Take a destroyed app out of the database and off the disk; False while something of it still runs."""
+    if parts.driver.observe(str(app.pk)) or Dyno.objects.filter(app=app, one_off=False).exists():
+        return False
+    if any(m.objects.filter(app=app, status__in=OPEN).exists() for m in (Build, Release, PromotionTarget)):
+        return False
+    streams = [row.log_stream for model in (Build, Release) for row in model.objects.filter(app=app)]
+    paths = list(Source.objects.filter(app=app).exclude(path="").values_list("path", flat=True))
+    app_id: UUID = app.pk
+    with transaction.atomic():
+        Promotion.objects.filter(source=app).delete()
+        for model in (Build, Release, Source):
+            model.objects.filter(app=app).delete()
+        app.delete()
+    for stream in (*streams, f"app/{app_id}"):
+        parts.logs.drop(stream)
+    for path in paths:
+        (parts.data / path).unlink(missing_ok=True)
+    shutil.rmtree(parts.data / "caches" / str(app_id), ignore_errors=True)
+    repositories.remove(app_id)
+    drop_slugs(parts)
+    return True
+
+
+def drop_slugs(parts: Parts) -> None:
+    """Delete archives that no release may run any more. The row says so first: a file too many does no harm."""
+    unused = Slug.objects.filter(expired_at__isnull=True, releases__isnull=True, builds__isnull=True)
+    unused.filter(created_at__lt=timezone.now() - RECENT).update(expired_at=timezone.now())
+    Slug.objects.filter(expired_at__isnull=False, releases__isnull=True, builds__isnull=True).delete()
+    live = set(Slug.objects.filter(expired_at__isnull=True).values_list("digest", flat=True))
+    horizon = (timezone.now() - RECENT).timestamp()
+    for archive in parts.slugs.archives.glob("*.tar.zst"):
+        digest = "sha256:" + archive.name.removesuffix(".tar.zst")
+        if digest not in live and archive.stat().st_mtime < horizon:
+            parts.slugs.drop(digest)
+    running = Release.objects.filter(current=True, slug__isnull=False).values_list("slug__digest", flat=True)
+    parts.slugs.trim(settings.KEEP_SLUGS, used=set(running))
+
+
+def _expire_releases(app_id: UUID) -> None:
+    """Beyond the newest `KEEP_SLUGS` releases, slugs go that no kept release of any app needs."""
+    releases = Release.objects.filter(app=app_id, slug__isnull=False, slug__expired_at__isnull=True)
+    old = releases.order_by("-version").values_list("slug_id", flat=True)[settings.KEEP_SLUGS :]
+    for slug_id in set(old):
+        kept = Q(current=True) | Q(status__in=OPEN) | Q(pk__in=_newest(app_id))
+        elsewhere = ~Q(app=app_id)
+        if Release.objects.filter(kept | elsewhere, slug=slug_id).exists():
+            continue
+        if Promotion.objects.filter(release__slug=slug_id, status="pending").exists():
+            continue
+        with transaction.atomic():
+            Slug.objects.filter(pk=slug_id).update(expired_at=timezone.now())
+            Release.objects.filter(slug=slug_id, status="succeeded").update(status="expired")
+
+
+def _newest(app_id: UUID) -> list[UUID]:
+    newest = Release.objects.filter(app=app_id, slug__isnull=False).order_by("-version")
+    return list(newest.values_list("pk", flat=True)[: settings.KEEP_SLUGS])
+
+
+def _drop_sources(parts: Parts, app_id: UUID) -> None:
+    """Archives of sources whose builds are long past; the rows stay, for the history."""
+    builds = Build.objects.filter(app=app_id).order_by("-created_at")
+    kept = set(builds.values_list("source_id", flat=True)[:KEEP_SOURCES])
+    kept |= set(builds.filter(status__in=OPEN).values_list("source_id", flat=True))
+    old = Source.objects.filter(app=app_id, builds__isnull=False).exclude(path="").exclude(pk__in=kept)
+    for source in old.distinct():
+        _drop_archive(parts, source)
+
+
+def _drop_archive(parts: Parts, source: Source) -> None:
+    path = source.path
+    Source.objects.filter(pk=source.pk).update(path="")
+    (parts.data / path).unlink(missing_ok=True)
+
+
+def _drop_uploads(parts: Parts) -> None:
+    """Sources that nobody built."""
+    day = timezone.now() - timedelta(days=1)
+    for source in Source.objects.filter(builds__isnull=True, created_at__lt=day):
+        if source.path:
+            _drop_archive(parts, source)
+        source.delete()
+
+
+def _drop_builds(parts: Parts, app_id: UUID) -> None:
+    """The output of old builds and releases; rows stay."""
+    before = timezone.now() - timedelta(days=settings.KEEP_DAYS)
+    for model in (Build, Release):
+        for row in model.objects.filter(app=app_id, finished_at__lt=before):
+            parts.logs.drop(row.log_stream)

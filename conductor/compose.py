@@ -1,0 +1,28 @@
+"""Puts a conductor together from the settings."""
+
+import socket
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from apps.logs import store as logs
+from conductor.loop import Conductor
+from conductor.parts import NoRouter, Parts
+from engine.drivers.local import LocalDriver
+from engine.spec import Router
+from releases.slugs import store as slugs
+
+
+def compose(router: Router | None = None) -> Conductor:
+    """A conductor on this machine's engine. Without a router, dynos run but nobody reaches them by host name."""
+    if settings.ENGINE_URL != "local:":
+        raise ImproperlyConfigured(
+            f"ENGINE_URL is {settings.ENGINE_URL}; this version runs dynos as local processes only: set it to local:"
+        )
+    driver = LocalDriver(
+        settings.DATA / "dynos",
+        sink=logs(),
+        tree=slugs().tree,
+        instance=f"{socket.gethostname()}-{settings.PORT}",
+    )
+    return Conductor(Parts(driver, router or NoRouter(), logs(), slugs(), settings.DATA))

@@ -1,0 +1,255 @@
+"""The conductor: claims work, moves it forward, holds it by leases, and keeps dynos.
+
+One thread looks for work when it is nudged, and every second in any case; it reads before it writes. Builds have a
+thread each, everything else takes turns in a few: waiting for a process costs none. A heartbeat renews the leases of
+all that is in hand.
+"""
+
+import fcntl
+import logging
+import os
+import threading
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from django.conf import settings
+from django.db import connections
+
+from conductor import cleaning, notes, promotions, status, work
+from conductor.builds import Builds
+from conductor.dynos import Keeper
+from conductor.parts import Parts
+from conductor.releases import Releases
+from conductor.turns import Turns, refresh_connections
+from conductor.work import Held, Kind
+from core import live
+from core.errors import EngineError, LeaseLost
+from pipelines.models import PromotionTarget
+from releases.models import OPEN, Build, Release
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0  # between two looks for work without a nudge
+RELEASES_AT_ONCE = 64
+Key = tuple[str, uuid.UUID]
+
+
+class Conductor:
+    """All of it, in threads. `start` returns at once, `stop` when everything has ended."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.keeper = Keeper(parts)
+        self._builds = Builds(parts)
+        self._kinds = self._make_kinds()
+        self._held: dict[Key, Held] = {}
+        self._lock = threading.Lock()
+        self._woken = threading.Event()
+        self._stopping = threading.Event()
+        self._builders: Turns[Key] = Turns(self._turn, threads=settings.BUILD_SLOTS, name="build")
+        self._movers: Turns[Key] = Turns(self._turn, threads=6, name="move")
+        self._threads = [
+            threading.Thread(target=self._loop, args=args, name=args[0], daemon=True)
+            for args in self._duties()
+        ]
+        self._notes = notes.Notes(parts)
+        self._status = status.Status(self)
+        self._claim: TextIO | None = None
+        self._deafen: Callable[[], None] = lambda: None
+
+    def start(self) -> None:
+        """Begin to work. `EngineError` when another conductor works on the same data folder."""
+        self._claim = _claim_folder(self.parts.data)
+        free_leases()
+        cleaning.tidy(self.parts)
+        self.parts.driver.on_change(self._dyno_changed)
+        self._deafen = live.listen(self._heard)
+        self.keeper.start()
+        for turns in (self._builders, self._movers):
+            turns.start()
+        for thread in self._threads:
+            thread.start()
+        connections.close_all()
+
+    def stop(self) -> None:
+        """Let go: no new work, builds in hand are given up (their next conductor starts them again), dynos end."""
+        self._stopping.set()
+        self._deafen()
+        self._woken.set()
+        in_hand = self.held()
+        for held in in_hand:
+            held.lost.set()
+        for thread in self._threads:
+            thread.join(10)
+        for turns in (self._builders, self._movers):
+            turns.stop()
+        self.keeper.stop()
+        _let_go(in_hand)
+        self.parts.driver.close()
+        self._status.write(stopped=True)
+        if self._claim:
+            self._claim.close()
+        connections.close_all()
+
+    def held(self) -> list[Held]:
+        """What is in hand now."""
+        with self._lock:
+            return list(self._held.values())
+
+    # --- threads ------------------------------------------------------------------------------------------------
+
+    def _duties(self) -> list[tuple[str, Callable[[], None], float]]:
+        return [
+            ("dispatcher", self._look, LOOK_SECONDS),
+            ("heartbeat", self._beat, settings.HEARTBEAT_SECONDS),
+            ("sweeper", self._sweep, settings.SWEEP_SECONDS),
+            ("status", lambda: self._status.write(), status.EVERY_SECONDS),
+            ("cleaner", lambda: cleaning.clean(self.parts), cleaning.EVERY_SECONDS),
+        ]
+
+    def _loop(self, name: str, duty: Callable[[], None], every: float) -> None:
+        """Do `duty` every so many seconds, the dispatcher's also when it is woken. Trouble ends no thread."""
+        wake = self._woken if name == "dispatcher" else self._stopping
+        while not self._stopping.is_set():
+            refresh_connections()
+            try:
+                duty()
+            except Exception:
+                log.exception("The %s had trouble", name)
+            wake.wait(every)
+            if wake is self._woken:
+                wake.clear()
+        connections.close_all()
+
+    def _look(self) -> None:
+        """Take what is free, as far as there is room."""
+        self._notes.write()
+        self._note_cancelled()
+        for kind in self._kinds:
+            room = kind.room - sum(held.kind is kind for held in self.held())
+            while room > 0 and not self._stopping.is_set() and (held := kind.claim()):
+                self._take(held)
+                room -= 1
+
+    def _note_cancelled(self) -> None:
+        self._builds.cancel_pending()
+        in_hand = [held for held in self.held() if held.kind.name == "build"]
+        if in_hand:
+            asked = Build.objects.filter(pk__in=[h.job.pk for h in in_hand], cancel_asked=True)
+            cancelled = set(asked.values_list("pk", flat=True))
+            for held in in_hand:
+                if held.job.pk in cancelled:
+                    held.cancel.set()
+
+    def _beat(self) -> None:
+        """Renew every lease; a row that is lost is dropped by whoever works on it."""
+        for held in self.held():
+            try:
+                held.job.renew(seconds=settings.LEASE_SECONDS)
+            except LeaseLost:
+                if held in self.held():
+                    held.lost.set()
+
+    def _sweep(self) -> None:
+        """Make up for nudges that were lost."""
+        self.keeper.poke_all()
+        self._woken.set()
+
+    # --- work ---------------------------------------------------------------------------------------------------
+
+    def _make_kinds(self) -> list[Kind]:
+        releases = Releases(self.parts, self.keeper)
+        return [
+            Kind(
+                "promotion",
+                PromotionTarget.objects.all,
+                RELEASES_AT_ONCE,
+                promotions.advance,
+                promotions.fail,
+            ),
+            Kind("release", Release.objects.all, RELEASES_AT_ONCE, releases.advance, releases.fail),
+            Kind(
+                "build",
+                Build.objects.all,
+                settings.BUILD_SLOTS,
+                self._builds.advance,
+                self._builds.fail,
+            ),
+        ]
+
+    def _take(self, held: Held) -> None:
+        with self._lock:
+            self._held[held.key] = held
+        self._turns_of(held.key).ask(held.key)
+
+    def _turn(self, key: Key) -> None:
+        """Move one row in hand forward."""
+        with self._lock:
+            held = self._held.get(key)
+        if held is None or held.lost.is_set():
+            self._release(key)
+            return
+        wait = None
+        try:
+            wait = work.run(held)
+        finally:
+            if wait is None:
+                self._release(key)
+        if wait is not None:
+            self._turns_of(key).ask_in(key, wait)
+
+    def _release(self, key: Key) -> None:
+        with self._lock:
+            self._held.pop(key, None)
+        self._woken.set()
+
+    def _turns_of(self, key: Key) -> Turns[Key]:
+        return self._builders if key[0] == "build" else self._movers
+
+    # --- nudges -------------------------------------------------------------------------------------------------
+
+    def _heard(self, topic: str) -> None:
+        if topic == live.CONDUCTOR:
+            self._woken.set()
+        elif topic.startswith("app:"):
+            self.keeper.poke(uuid.UUID(topic[4:]))
+
+    def _dyno_changed(self, app: str) -> None:
+        app_id = uuid.UUID(app)
+        self.keeper.poke(app_id)
+        for held in self.held():
+            if held.kind.name == "release" and held.job.app_id == app_id:
+                self._movers.ask(held.key)
+
+
+def _claim_folder(data: Path) -> TextIO:
+    """Hold the data folder: its dynos and its leases have one master."""
+    folder = data / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    file: TextIO = (folder / "conductor.lock").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise EngineError(f"Another conductor works on {data}.", permanent=True) from error
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def _let_go(in_hand: list[Held]) -> None:
+    """Free what has not ended, for the next conductor to go on at once."""
+    for held in in_hand:
+        try:
+            held.job.put_back(seconds=0)
+        except LeaseLost:
+            continue
+
+
+def free_leases() -> None:
+    """At the start nobody works on anything, whatever leases say: whoever held them did so on this folder."""
+    for model in (Build, Release, PromotionTarget):
+        model.objects.filter(status__in=OPEN).update(lease_until=None)

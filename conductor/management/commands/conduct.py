@@ -1,0 +1,46 @@
+import asyncio
+import signal
+import time
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from apps.logs import store
+from conductor.compose import compose
+from core.errors import EngineError
+from engine.router import LocalRouter
+
+
+class Command(BaseCommand):
+    help = (
+        "Moves builds, releases, promotions and dynos forward, and routes requests; the web part runs apart."
+    )
+
+    def handle(self, **options: Any) -> None:
+        try:
+            asyncio.run(self.conduct())
+        except EngineError as error:
+            raise CommandError(str(error)) from error
+
+    async def conduct(self) -> None:
+        """Work until SIGTERM or SIGINT."""
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        router = LocalRouter(
+            sink=store(),
+            control=settings.CONTROL_SOCKET,
+            control_hosts=frozenset(settings.ALLOWED_HOSTS),
+            apps_host=settings.APPS_HOST,
+        )
+        conductor = compose(router)
+        await loop.run_in_executor(None, conductor.start)
+        await router.start(settings.BIND, settings.PORT)
+        self.stdout.write(f"Conducting; apps answer on {settings.BIND}:{settings.PORT}.")
+        self.stdout.flush()
+        await stop.wait()
+        started = time.monotonic()
+        await loop.run_in_executor(None, conductor.stop)
+        await router.stop()
+        self.stdout.write(f"Stopped in {time.monotonic() - started:.1f} s.")

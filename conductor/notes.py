@@ -1,0 +1,58 @@
+"""What people did, as lines in the log of their app: "Scaled to web@2:Standard-1X by user …"."""
+
+from collections import deque
+from datetime import timedelta
+
+from django.utils import timezone
+
+from conductor.parts import Parts
+from core.models import Event
+
+OVERLAP = timedelta(seconds=30)  # an event's time is when it was made, not when it was committed
+
+
+class Notes:
+    """Follows the events of apps, from the start of this conductor on."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._since = timezone.now()
+        self._written: deque[object] = deque(maxlen=1000)
+
+    def write(self) -> None:
+        """Write the lines of events that came since the last call."""
+        for event in Event.objects.filter(at__gte=self._since, app_id__isnull=False).order_by("at"):
+            if event.pk in self._written:
+                continue
+            self._written.append(event.pk)
+            if lines := lines_of(event):
+                self._parts.say(f"app/{event.app_id}", *lines)
+        self._since = max(self._since, timezone.now() - OVERLAP)
+
+
+def lines_of(event: Event) -> list[str]:
+    """How the log tells of an event, in Heroku's words where it has some."""
+    by = f"by user {event.actor}" if event.by_id else "by the platform"
+    details = event.details
+    match event.verb:
+        case "started a build of":
+            return [f"Build started {by}"]
+        case "released":
+            return [f"{details.get('what', 'Release')} {by}", f"Release {event.label} created {by}"]
+        case "scaled":
+            after = details.get("after", {})
+            return [f"Scaled to {' '.join(_size(text) for text in after.values())} {by}"]
+        case "restarted":
+            return [f"Restart of {details.get('dyno', 'all')} asked {by}"]
+        case "turned maintenance on for":
+            return [f"Maintenance mode enabled {by}"]
+        case "turned maintenance off for":
+            return [f"Maintenance mode disabled {by}"]
+    return []
+
+
+def _size(text: str) -> str:
+    """`web=2:standard-1x` as `web@2:Standard-1X`."""
+    type, _, rest = text.partition("=")
+    quantity, _, size = rest.partition(":")
+    return f"{type}@{quantity}:{size.title()}"

@@ -1,0 +1,44 @@
+"""What the conductor works with: driver, router, stores, and how it speaks in logs."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.builder.slugs import SlugStore
+from engine.logstore import LogStore
+from engine.spec import Driver, Line, Route, Router
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One of each, for the whole process."""
+
+    driver: Driver
+    router: Router
+    logs: LogStore
+    slugs: SlugStore
+    data: Path  # the data folder
+
+    def say(self, stream: str, *texts: str, source: str = "app", dyno: str = "api") -> None:
+        """Write lines of the platform's own into a log stream."""
+        now = time.time()
+        self.logs(stream, [Line(source, dyno, text.encode(), now) for text in texts])
+
+    def writer(self, stream: str, dyno: str) -> Callable[[bytes], None]:
+        """What takes one line of output after the other into `stream`."""
+        return lambda text: self.logs(stream, [Line("app", dyno, text, time.time())])
+
+
+class NoRouter:
+    """For a conductor without a router: dynos run, and nobody reaches them by host name."""
+
+    def put(self, route: Route) -> None:
+        """Nothing to tell."""
+
+    def drop(self, app: str) -> None:
+        """Nothing to tell."""
+
+    def in_flight(self, backend_id: str) -> int:
+        """No request comes through."""
+        return 0

@@ -1,0 +1,221 @@
+"""Releases: bind the slug, run the release phase, start new dynos beside the old, switch.
+
+The old release serves, untouched, until the new one answers; whatever fails before that leaves it where it is
+(I-03, I-05). What the new one replaces is drained and stopped by the keeper.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from apps.models import App, Dyno, Formation
+from conductor import promotions, wishes
+from conductor.dynos import Keeper
+from conductor.parts import Parts
+from conductor.timeline import turn
+from conductor.wishes import RELEASE, WEB
+from conductor.work import Held
+from core import failpoints, live
+from core.errors import ReleaseFailed
+from engine.plan import ALIVE
+from engine.spec import DynoState, ProcessSpec
+from pipelines.models import Coupling
+from releases.models import Release, Slug
+
+PATIENCE = 5.0  # seconds between two looks without news; the engine tells news at once
+GRACE = 30.0  # seconds beyond the boot time before we stop believing that the engine watches it
+
+
+class Releases:
+    """Moves releases forward."""
+
+    def __init__(self, parts: Parts, keeper: Keeper) -> None:
+        self._parts = parts
+        self._keeper = keeper
+        self._steps: tuple[Callable[[Release], float | None], ...] = (
+            self._bind,
+            self._phase,
+            self._start,
+            self._switch,
+        )
+        assert self._steps[wishes.START_STEP] == self._start
+
+    def advance(self, held: Held) -> float | None:
+        """Run steps until the release has ended or waits for its processes."""
+        release: Release = held.job
+        while release.status == Release.Status.RUNNING:
+            wait = self._steps[release.step](release)
+            if wait is not None:
+                return wait
+        return None
+
+    def fail(self, release: Any, reason: str) -> None:
+        """End the release; what ran before goes on. Its own dynos and its release phase are stopped."""
+        with transaction.atomic():
+            release.end(Release.Status.FAILED, reason=reason[:500], steps=turn(release.steps))
+            promotions.release_ended(release, succeeded=False, reason=reason)
+            tell(release.app)
+        self._stop_phase(release)
+        self._parts.say(release.log_stream, f" !     {reason}", dyno="release")
+        self._parts.say(release.app.log_stream, f"Release v{release.version} failed: {reason}")
+        self._close(release)
+
+    # --- steps --------------------------------------------------------------------------------------------------
+
+    def _bind(self, release: Release) -> None:
+        """Settle the triple: a config change takes the slug that is current now that its turn has come."""
+        app = App.objects.get(pk=release.app_id)
+        if app.destroyed_at:
+            raise ReleaseFailed(f"{app.name} has been destroyed.")
+        slug, process_types = release.slug, release.process_types
+        if slug is None:
+            current = Release.objects.current_for(app)
+            slug, process_types = (current.slug, current.process_types) if current else (None, {})
+        if slug is None:
+            self._finish(release, started_at=timezone.now())
+            return
+        self._check(app, slug)
+        has_phase = RELEASE in process_types
+        release.record(
+            slug=slug,
+            process_types=process_types,
+            started_at=release.started_at or timezone.now(),
+            step=1 if has_phase else wishes.START_STEP,
+            steps=turn(release.steps, "release phase" if has_phase else "start"),
+        )
+        if has_phase and app.suspended_at:
+            raise ReleaseFailed(f"{app.name} is suspended by an operator: its release command can't run.")
+        live.tell(app.topic)
+
+    def _check(self, app: App, slug: Slug) -> None:
+        if slug.expired_at or not self._parts.slugs.has(slug.digest):
+            raise ReleaseFailed(f"The slug of {slug} was cleaned away. Deploy {app.name} again.")
+
+    def _phase(self, release: Release) -> float | None:
+        """Run the release command in a one-off dyno. After a crash of the platform it may run a second time: the
+        first process is dead for certain then, since the engine does not know it any more."""
+        state = self._phase_state(release)
+        if state is None:
+            self._start_phase(release)
+            return PATIENCE
+        if state.state in ALIVE:
+            return PATIENCE
+        failpoints.reach("release.phase_done")
+        if state.exit_code != 0 or state.state == Dyno.State.CRASHED:
+            raise ReleaseFailed(_why_phase_failed(state))
+        release.next_step(steps=turn(release.steps, "start"))
+        self._stop_phase(release)
+        return None
+
+    def _start(self, release: Release) -> float | None:
+        """Have all its dynos up, beside those of the current release."""
+        _make_formation(release)
+        view = self._keeper.settle(release.app_id)
+        if view is None or view.app.destroyed_at:
+            raise ReleaseFailed("The app has been destroyed.")
+        rows = [row for row in view.dynos if row.release_version == release.version and view.is_wanted(row)]
+        failpoints.reach("release.dynos_started")
+        for row in rows:
+            if row.state == Dyno.State.CRASHED:
+                raise ReleaseFailed(f"{row.name} did not come up: {row.reason}")
+        if all(row.state == Dyno.State.UP for row in rows):
+            release.next_step(steps=turn(release.steps, "switch"))
+            return None
+        began = min((row.created_at for row in rows), default=timezone.now())
+        if (timezone.now() - began).total_seconds() > settings.BOOT_SECONDS + GRACE:
+            late = next(row.name for row in rows if row.state != Dyno.State.UP)
+            raise ReleaseFailed(f"{late} did not come up within {settings.BOOT_SECONDS} seconds.")
+        return PATIENCE
+
+    def _switch(self, release: Release) -> float | None:
+        """Send requests to the new dynos, then say so. The keeper drains and stops the old ones."""
+        newest = Release.objects.filter(app=release.app_id, current=True).first()
+        if newest and newest.version > release.version:
+            raise ReleaseFailed(f"v{newest.version} is current already.")
+        release.renew(seconds=settings.LEASE_SECONDS)
+        if not self._keeper.switch(release, lambda: self._commit(release)):
+            release.record(step=wishes.START_STEP)
+        return None
+
+    # --- parts of steps -----------------------------------------------------------------------------------------
+
+    def _commit(self, release: Release) -> None:
+        failpoints.reach("release.router_switched")
+        self._finish(release)
+
+    def _finish(self, release: Release, **changes: Any) -> None:
+        """Make it the current release, in one transaction that a worker without the lease can't make."""
+        with transaction.atomic():
+            Release.objects.filter(app=release.app_id, current=True).update(current=False)
+            release.end(Release.Status.SUCCEEDED, current=True, steps=turn(release.steps), **changes)
+            promotions.release_ended(release, succeeded=True)
+            tell(release.app)
+        failpoints.reach("release.done")
+        self._close(release)
+
+    def _close(self, release: Release) -> None:
+        self._parts.logs.end(release.log_stream)
+        self._keeper.poke(release.app_id)
+
+    def _phase_state(self, release: Release) -> DynoState | None:
+        found = self._parts.driver.observe(str(release.app_id))
+        return next((state for state in found if state.id == _phase_id(release)), None)
+
+    def _start_phase(self, release: Release) -> None:
+        if release.phase_started:
+            self._parts.say(
+                release.log_stream,
+                " !     The platform was interrupted; the release command runs again.",
+                dyno="release",
+            )
+        release.record(phase_started=True)
+        failpoints.reach("release.phase_started")
+        self._parts.driver.run(_phase_spec(release))
+
+    def _stop_phase(self, release: Release) -> None:
+        if release.phase_started:
+            self._parts.driver.stop(str(release.app_id), _phase_id(release))
+
+
+def tell(app: App) -> None:
+    """Nudge the app's pages and the board it is on."""
+    live.tell(app.topic)
+    coupling = Coupling.objects.filter(app=app).select_related("pipeline").first()
+    if coupling:
+        live.tell(coupling.pipeline.topic)
+
+
+def _make_formation(release: Release) -> None:
+    """The first release with a web process starts one dyno; other types wait until they are scaled."""
+    have = set(Formation.objects.filter(app=release.app_id).values_list("type", flat=True))
+    for type in release.process_types:
+        if type != RELEASE and type not in have:
+            Formation.objects.get_or_create(
+                app_id=release.app_id, type=type, defaults={"quantity": int(type == WEB)}
+            )
+
+
+def _phase_id(release: Release) -> str:
+    return f"release.{release.pk}"
+
+
+def _phase_spec(release: Release) -> ProcessSpec:
+    row = Dyno(
+        app=release.app,
+        type=RELEASE,
+        number=release.version,
+        command=release.release_command,
+        release_version=release.version,
+        one_off=True,
+        time_to_live=settings.RELEASE_PHASE_SECONDS,
+    )
+    return wishes.spec(release.app, row, _phase_id(release), stream=release.log_stream)
+
+
+def _why_phase_failed(state: DynoState) -> str:
+    if state.exit_code is None or state.exit_code < 0:
+        return f"The release command was ended: {state.reason or 'it was killed'}."
+    return f"The release command exited with status {state.exit_code}."

@@ -1,0 +1,84 @@
+"""Where requests of an app go, and which dynos still answer some that came before."""
+
+import time
+from collections.abc import Sequence
+
+from django.conf import settings
+
+from apps.models import App, Dyno
+from conductor.wishes import WEB, View
+from core import failpoints
+from engine.spec import Backend, DynoState, Route, Router
+
+LINGER = 0.2  # seconds that a dyno out of the route lives at least: a request may be on its way to it
+
+
+def backend(row: Dyno, state: DynoState) -> Backend:
+    """How the router is told of a web dyno that is up."""
+    assert state.port is not None
+    return Backend(state.id, row.name, state.host, state.port)
+
+
+def route(view: View, backends: Sequence[Backend], rows: Sequence[Dyno]) -> Route:
+    """All that the router is to know of an app. `rows` are the dynos of the release that it serves."""
+    return Route(
+        app=str(view.app.pk),
+        name=view.app.name,
+        hosts=view.hosts,
+        backends=tuple(backends),
+        maintenance=view.app.maintenance,
+        why_none=_why_none([row.state for row in rows if row.type == WEB]),
+    )
+
+
+def _why_none(states: Sequence[str]) -> str:
+    """The error code for visitors while no web dyno answers: crashed, booting, or none wished."""
+    if Dyno.State.CRASHED in states:
+        return "H10"
+    return "H20" if states else "H14"
+
+
+class Switchboard:
+    """Tells the router what changed, and remembers who left a route when."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._routes: dict[str, Route] = {}
+        self._left: dict[str, float] = {}
+
+    def put(self, route: Route) -> None:
+        """Have the router follow `route`, if that is news. Called with the app's lock held."""
+        before = self._routes.get(route.app)
+        if route == before:
+            return
+        failpoints.reach("router.switch")
+        self._router.put(route)
+        self._routes[route.app] = route
+        stay = {b.id for b in route.backends}
+        for gone in before.backends if before else ():
+            if gone.id not in stay:
+                self._left[gone.id] = time.monotonic()
+        for id in stay:
+            self._left.pop(id, None)
+
+    def drop(self, app: App | str) -> None:
+        """Forget an app."""
+        key = app if isinstance(app, str) else str(app.pk)
+        if self._routes.pop(key, None):
+            self._router.drop(key)
+
+    def is_draining(self, backend_id: str) -> bool:
+        """Whether a dyno that left the route may still be at work on requests."""
+        left = self._left.get(backend_id)
+        if left is None:
+            return False
+        age = time.monotonic() - left
+        return age < LINGER or (age < settings.DRAIN_SECONDS and self._router.in_flight(backend_id) > 0)
+
+    def serves(self, app: str) -> Route | None:
+        """The route that was put last."""
+        return self._routes.get(app)
+
+    def forget(self, backend_id: str) -> None:
+        """The dyno is gone."""
+        self._left.pop(backend_id, None)

@@ -1,0 +1,131 @@
+"""What should run of an app, as its rows say it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from apps.models import App, Domain, Dyno, Formation
+from engine.spec import SIZES, ProcessSpec
+from releases.models import Release
+
+RELEASE = "release"  # the process type of the release phase, which never runs as part of the formation
+WEB = "web"
+START_STEP = (
+    2  # of `conductor.releases.STEPS`: from there on a running release has dynos beside the current one
+)
+ONE_OFF_SECONDS = 24 * 3600.0
+
+
+@dataclass
+class View:
+    """An app as its rows have it at one moment."""
+
+    app: App
+    current: Release | None = None
+    coming: Release | None = None  # runs, and has got to starting its dynos
+    formation: dict[str, Formation] = field(default_factory=dict)
+    dynos: list[Dyno] = field(default_factory=list)
+    one_offs: list[Dyno] = field(default_factory=list)
+    domains: list[str] = field(default_factory=list)
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Every host name that reaches it."""
+        return frozenset([f"{self.app.name}.{settings.APPS_HOST}".lower(), *self.domains])
+
+    @property
+    def halted(self) -> bool:
+        """Whether none of its dynos may run."""
+        return bool(self.app.suspended_at or self.app.destroyed_at)
+
+    def wanted(self, release: Release | None) -> dict[tuple[str, int], Formation]:
+        """The dynos that `release` should have, by type and number."""
+        if release is None or release.slug is None or self.halted:
+            return {}
+        return {
+            (type, number): row
+            for type in release.process_types
+            if type != RELEASE and (row := self.formation.get(type))
+            for number in range(1, row.quantity + 1)
+        }
+
+    def releases(self) -> list[Release]:
+        """Those that have dynos."""
+        return [release for release in (self.current, self.coming) if release]
+
+    def is_wanted(self, row: Dyno) -> bool:
+        """Whether `row` is a dyno that should run."""
+        release = next((r for r in self.releases() if r.version == row.release_version), None)
+        return (row.type, row.number) in self.wanted(release)
+
+
+def views(app_ids: Iterable[UUID] | None = None) -> dict[UUID, View]:
+    """The views of these apps, or of all, in a fixed number of queries."""
+    chosen: dict[str, Any] = {} if app_ids is None else {"pk__in": list(app_ids)}
+    found = {app.pk: View(app) for app in App.objects.filter(**chosen)}
+    of = {} if app_ids is None else {"app_id__in": list(found)}
+    for release in Release.objects.filter(current=True, **of).select_related("slug"):
+        found[release.app_id].current = release
+    coming = Release.objects.filter(status="running", step__gte=START_STEP, **of).select_related("slug")
+    for release in coming:
+        found[release.app_id].coming = release
+    for formation in Formation.objects.filter(**of):
+        found[formation.app_id].formation[formation.type] = formation
+    for row in Dyno.objects.filter(**of):
+        view = found[row.app_id]
+        (view.one_offs if row.one_off else view.dynos).append(row)
+    for app_id, hostname in Domain.objects.filter(**of).values_list("app_id", "hostname"):
+        found[app_id].domains.append(hostname)
+    return found
+
+
+def view(app_id: UUID) -> View | None:
+    """The view of one app; None when it is gone."""
+    return views([app_id]).get(app_id)
+
+
+@lru_cache(maxsize=512)
+def _made(app_id: UUID, version: int) -> tuple[Release, dict[str, str]]:
+    """A release whose triple is whole, and its plain config: neither ever changes. `LookupError` without one."""
+    release = Release.objects.select_related("slug").filter(app=app_id, version=version).first()
+    if release is None or release.slug is None:
+        raise LookupError(f"v{version} of {app_id} has no code")
+    return release, release.config
+
+
+def environment(app: App, release: Release, config: dict[str, str]) -> dict[str, str]:
+    """What a dyno of `release` finds in its environment: the release's own config, and who it is."""
+    return {
+        **config,
+        "SLIPWAY_APP_NAME": app.name,
+        "SLIPWAY_RELEASE_VERSION": f"v{release.version}",
+        "SLIPWAY_SLUG_COMMIT": release.slug.commit if release.slug else "",
+    }
+
+
+def spec(app: App, row: Dyno, id: str, *, stream: str = "") -> ProcessSpec:
+    """How the engine is told of one start of a dyno; `LookupError` when its release or slug is gone."""
+    release, config = _made(app.pk, row.release_version)
+    assert release.slug is not None
+    seconds = float(row.time_to_live or ONE_OFF_SECONDS) if row.one_off else None
+    return ProcessSpec(
+        id=id,
+        app=str(app.pk),
+        dyno=row.name,
+        command=row.command,
+        slug=release.slug.digest,
+        env={**environment(app, release, config), **row.env},
+        slot=app.slot,
+        size=SIZES.get(row.size, SIZES["standard-1x"]),
+        web=row.type == WEB and not row.one_off,
+        health_path=app.health_path if row.type == WEB else "",
+        boot_seconds=settings.BOOT_SECONDS,
+        stop_seconds=settings.STOP_SECONDS,
+        one_off=row.one_off,
+        seconds=seconds,
+        stream=stream,
+    )

@@ -1,0 +1,124 @@
+"""A conductor with real dynos, a folder of its own, and a router that remembers what it was told."""
+
+import shutil
+import tempfile
+import urllib.request
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from conductor.loop import Conductor
+from conductor.parts import Parts
+from engine.builder.pack import pack
+from engine.builder.slugs import SlugStore
+from engine.drivers.local import LocalDriver
+from engine.logstore import LogStore
+from tests.factories import make_slug
+
+PORTS = range(26000, 26900)
+SERVER = "exec python3 -S server.py"
+# A tiny web server: it starts in some 20 ms, and answers with its release, its config and its process id.
+SERVER_PY = """
+import os, socket
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("127.0.0.1", int(os.environ["PORT"])))
+s.listen(64)
+text = "%s|%s|%s" % (os.environ["SLIPWAY_RELEASE_VERSION"], os.environ.get("GREETING", ""), os.getpid())
+while True:
+    c, _ = s.accept()
+    c.recv(65536)
+    c.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(text), text.encode()))
+    c.close()
+"""
+
+
+class Signpost:
+    """A whole router but for the requests: it keeps the routes, for tests to follow by themselves."""
+
+    def __init__(self):
+        self.routes = {}
+        self.history = defaultdict(list)
+        self.busy = {}
+
+    def put(self, route):
+        self.routes[route.app] = route
+        self.history[route.app].append(route)
+
+    def drop(self, app):
+        self.routes.pop(app, None)
+
+    def in_flight(self, backend_id):
+        return self.busy.get(backend_id, 0)
+
+
+class Stage:
+    """One conductor and what tests ask of it."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.router = Signpost()
+        self.slugs = SlugStore(data / "slugs")
+        self.logs = LogStore(data / "logs")
+        self.conductor = None
+
+    def start(self):
+        driver = LocalDriver(
+            self.data / "dynos", sink=self.logs, tree=self.slugs.tree, instance="conductor-tests", ports=PORTS
+        )
+        self.conductor = Conductor(Parts(driver, self.router, self.logs, self.slugs, self.data))
+        self.conductor.start()
+        return self.conductor
+
+    def stop(self):
+        if self.conductor:
+            self.conductor.stop()
+            self.conductor = None
+
+    def slug(self, app, *, files=None, **types):
+        """A slug in store and database. Without process types: the tiny web server."""
+        tree = Path(tempfile.mkdtemp(dir=self.data))
+        for name, text in {"server.py": SERVER_PY, **(files or {})}.items():
+            (tree / name).write_text(text)
+        (tree / "types").write_text(repr(types))
+        pack(tree, tree.with_suffix(".tar.zst"), max_bytes=10**7)
+        digest = self.slugs.put(tree.with_suffix(".tar.zst"))
+        return make_slug(app, digest=digest, process_types=types or {"web": SERVER})
+
+    def backends(self, app):
+        route = self.router.routes.get(str(app.pk))
+        return list(route.backends) if route else []
+
+    def get(self, app):
+        """(version, greeting, pid) as the app's first backend answers."""
+        backend = self.backends(app)[0]
+        with urllib.request.urlopen(f"http://{backend.host}:{backend.port}/", timeout=5) as answer:
+            version, greeting, pid = answer.read().decode().split("|")
+        return version, greeting, int(pid)
+
+    def lines(self, stream):
+        return [entry.line.text.decode() for entry in self.logs.read(stream)]
+
+
+@pytest.fixture
+def data(settings):
+    folder = Path(tempfile.mkdtemp(prefix="slipway-conductor-"))
+    folder.chmod(0o755)
+    settings.DATA = folder
+    settings.STOP_SECONDS, settings.BOOT_SECONDS = 3, 10
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def stage(transactional_db, data):
+    stage = Stage(data)
+    yield stage
+    stage.stop()
+
+
+@pytest.fixture
+def platform(stage):
+    stage.start()
+    return stage
