@@ -12,7 +12,7 @@ import re
 import ssl
 import tempfile
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -50,13 +50,13 @@ class LocalCA:
         self._leafs: OrderedDict[str, tuple[ssl.SSLContext, datetime]] = OrderedDict()
         self._key, self._authority = self._load_or_make()
 
-    def context(self) -> ssl.SSLContext:
-        """A server's context that shows each client a certificate for the name it asks for, and one for this
-        machine to clients that ask for none."""
+    def context(self, known: Callable[[str], bool] = lambda name: True) -> ssl.SSLContext:
+        """A server's context that shows each client a certificate for the name it asks for, if that is `known`,
+        and one for this machine otherwise."""
 
         def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
             name = (name or "localhost").lower().rstrip(".")
-            connection.context = self._leaf(name if NAME.fullmatch(name) else "localhost")
+            connection.context = self._leaf(name if NAME.fullmatch(name) and known(name) else "localhost")
 
         key, certificate, _ = self._issue("localhost")
         context = self._new_context(key, certificate)

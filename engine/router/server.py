@@ -17,6 +17,7 @@ from engine.router.lines import RouterLines
 from engine.router.table import Table
 from engine.router.upstream import Pool
 from engine.spec import LineSink, Route
+from engine.tls import LocalCA
 
 TLS_HANDSHAKE = 0x16  # the first byte of a TLS connection; no HTTP request starts with it
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -26,7 +27,7 @@ class LocalRouter:
     """An HTTP/1.1 and HTTPS reverse proxy on one port of one asyncio loop.
 
     `sink` gets the router's lines, called in a thread of its own. `control` is the unix socket of the platform's own
-    pages, for requests to `control_hosts`. Every other name below `apps_host` is an app's, or nobody's. Without `tls`
+    pages, for requests to `control_hosts`. Every other name below `apps_host` is an app's, or nobody's. Without `ca`
     https is turned away. Peers in `trusted_proxies` (addresses) are believed what they say was forwarded.
     """
 
@@ -37,14 +38,15 @@ class LocalRouter:
         control: Path,
         control_hosts: frozenset[str],
         apps_host: str,
-        tls: ssl.SSLContext | None = None,
+        ca: LocalCA | None = None,
         trusted_proxies: Collection[str] = (),
         limits: Limits | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.control_hosts = frozenset(host.lower().strip("[]") for host in control_hosts) | control_hosts
         self.trusted_proxies = frozenset(trusted_proxies)
-        self.table = Table(self.limits, apps_host.lower())
+        self._apps_domain = "." + apps_host.lower()
+        self.table = Table(self.limits, self._apps_domain)
         self.control_pool = Pool(None, control, self.limits)
         self.lines = RouterLines(sink)
         self.fronts: set[Front] = set()
@@ -52,7 +54,7 @@ class LocalRouter:
         self._empty = asyncio.Event()  # no client is left, while draining
         self.port = 0
         self.loop: asyncio.AbstractEventLoop
-        self._tls = tls
+        self._tls = ca.context(self.knows) if ca else None
         self._thread = 0
         self._listeners: list[socket.socket] = []
         self._peeking: dict[socket.socket, asyncio.TimerHandle] = {}
@@ -93,6 +95,15 @@ class LocalRouter:
             done.result(timeout=30)
         except (RuntimeError, TimeoutError) as error:
             raise EngineError("The router does not take new routes: it is stopped or stuck.") from error
+
+    def knows(self, host: str) -> bool:
+        """Whether a certificate may be made for `host`: ours, an app's, or any name below `apps_host`, where names
+        of apps and of nobody must look the same."""
+        return (
+            host in self.control_hosts
+            or (host.endswith(self._apps_domain) and "." not in host.removesuffix(self._apps_domain))
+            or self.table.find(host) is not None
+        )
 
     # --- start and stop ---------------------------------------------------------------------------------------------
 

@@ -31,9 +31,9 @@ class Entry:
 class Table:
     """All routes. Used on the router's loop only, but for `in_flight`."""
 
-    def __init__(self, limits: Limits, apps_host: str) -> None:
+    def __init__(self, limits: Limits, apps_domain: str) -> None:
         self.limits = limits
-        self._apps_domain = "." + apps_host
+        self._apps_domain = apps_domain  # with its leading dot
         self.entries: dict[str, Entry] = {}
         self.hosts: dict[str, Entry] = {}
         self.pools: dict[str, Pool] = {}  # by backend id; retired ones too, while they are busy
