@@ -34,7 +34,8 @@ class LocalDriver:
 
     `sink` gets all lines, `tree(digest)` returns the unpacked, read-only slug or raises `EngineError`, `instance` tells
     this platform's processes from another's on the machine. `hide` are folders that no dyno may look into; `ports` are
-    for web dynos; dynos of the app with slot n run as the user `first_uid + n` when the platform is root.
+    for web dynos; dynos of the app with slot n run as the user `first_uid + n` when the platform is root. `bare` leaves
+    out control groups and private views of the files, as on systems that have none.
     """
 
     def __init__(
@@ -48,15 +49,17 @@ class LocalDriver:
         ports: range = PORTS,
         first_uid: int = FIRST_UID,
         sample_seconds: float = SAMPLE_SECONDS,
+        bare: bool = False,
     ) -> None:
         self._root = root.resolve()
         self._root.mkdir(parents=True, exist_ok=True)
         self._root.chmod(0o711)
         self._lock_file = _lock(self._root)
         tag = f"{instance}-{hashlib.sha256(os.fsencode(self._root)).hexdigest()[:8]}"
-        self._cgroups = cgroups.detect(tag)
+        self._cgroups = None if bare else cgroups.detect(tag)
         self._sweep(tag)
-        level = isolation.detect(self._root, [self._root, *(path.resolve() for path in hide)])
+        hidden = [self._root, *(path.resolve() for path in hide)]
+        level = isolation.none(self._root) if bare else isolation.detect(self._root, hidden)
         self.isolation = level.sentence + _limits(self._cgroups)
         self._sample_seconds = sample_seconds
         self._lock = threading.Condition()

@@ -108,6 +108,11 @@ def detect(root: Path, hide: Sequence[Path]) -> Isolation:
         if problem is None:
             return level
         log.info("No isolation with own_user=%s mounts=%r: %s", level.own_user, level.mounts, problem)
+    return none(root)
+
+
+def none(root: Path) -> Isolation:
+    """Only what every system has."""
     return Isolation(own_user=False, mounts="", home=root / "app")
 
 

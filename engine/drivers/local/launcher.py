@@ -5,7 +5,8 @@ standard library, and little of that: every import delays every start of a dyno.
 the request, not as our own, since LD_PRELOAD in it must not work on a process that still is root.
 """
 
-# ruff: noqa: PTH - pathlib would take longer to import than all the rest together
+# ruff: noqa: PTH103, PTH110, PTH112, PTH116
+# (pathlib would take longer to import than all the rest together)
 
 import ctypes
 import marshal
