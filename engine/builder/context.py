@@ -24,6 +24,7 @@ class Context:
     uv: str
     search: Sequence[str]  # folders to look for interpreters in
     as_other: bool  # whether dynos run as another user than the platform
+    opened: Sequence[str]  # folders that such a user can reach although the way to them is closed
     layers: list[Layer] = field(default_factory=list)
 
     def say(self, text: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import BuildFailed
-from engine.builder.builtin.interpreters import reachable, search_folders
+from engine.builder.builtin.interpreters import closed_ancestor, reachable, search_folders
 from engine.builder.child import Child, essentials
 from engine.builder.output import Output
 from engine.builder.procfile import TYPE
@@ -79,6 +79,8 @@ def _job(
     home = Path.home()
     uv = _uv(spec, as_other=uid is not None)
     work, cache = str(spec.work), str(spec.cache)
+    closed = closed_ancestor(Path(sys.base_prefix)) if uid is not None else None
+    opened = [sys.base_prefix] if closed else []
     search = search_folders(os.environ.get("PATH", ""), home, dict(os.environ))
     return {
         "path": [str(Path(__file__).parents[2]), *(path for path in sys.path if path)],
@@ -93,12 +95,16 @@ def _job(
         "uv": uv,
         "search": search,
         "as_other": uid is not None,
+        "opened": opened,
         "walls": {
             "parent": os.getpid(),
             "uid": uid,
-            "hide": _hidden([spec.work, spec.cache, slugs.archives]),
+            "hide": [
+                *(str(folder) for folder in (closed,) if folder),
+                *_hidden([spec.work, spec.cache, slugs.archives]),
+            ],
             "mask": [*SECRET_PLACES, *(str(home / name) for name in PRIVATE_HOME if uid is None)],
-            "keep": [work, cache, sys.prefix, str(Path(__file__).parent)],
+            "keep": [work, cache, sys.prefix, str(Path(__file__).parent), *opened],
             "tmp": work,
         },
     }

@@ -11,7 +11,7 @@ from typing import Any
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p]
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
-SHARED_TMP = ("/tmp", "/var/tmp")  # noqa: S108: these are what is covered up
+SHARED_TMP = ("/tmp", "/var/tmp")  # noqa: S108 (these are what is covered up)
 NEWNS, NEWUSER, NEWPID, NEWIPC = 0x00020000, 0x10000000, 0x20000000, 0x08000000
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 
@@ -69,6 +69,8 @@ def _new_file_tree(hide: Sequence[str], mask: Sequence[str], keep: Sequence[str]
     kept = [(path, os.open(path, os.O_PATH | os.O_CLOEXEC)) for path in keep]
     covered = []
     for path in hide:
+        if not os.path.isdir(path):
+            continue  # it is within one that is hidden already
         _mount("none", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m")
         covered.append(path)
     private = os.open(tmp, os.O_PATH | os.O_CLOEXEC)

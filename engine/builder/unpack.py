@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO, Protocol
 
 import zstandard
 
@@ -46,7 +46,7 @@ def unpack(
 
 
 @contextmanager
-def _tar_stream(archive: Path | BinaryIO) -> Iterator[IO[bytes]]:
+def _tar_stream(archive: Path | BinaryIO) -> Iterator["_Readable"]:
     if isinstance(archive, Path):
         with archive.open("rb") as file:
             yield _decompressed(file)
@@ -54,21 +54,25 @@ def _tar_stream(archive: Path | BinaryIO) -> Iterator[IO[bytes]]:
         yield _decompressed(archive)
 
 
-def _decompressed(file: BinaryIO) -> IO[bytes]:
+def _decompressed(file: BinaryIO) -> "_Readable":
     magic = file.read(4)
     file.seek(0)
     if magic.startswith(GZIP):
         return gzip.GzipFile(fileobj=file, mode="rb")
     if magic == ZSTD:
         decompressor = zstandard.ZstdDecompressor(max_window_size=2**27)
-        return decompressor.stream_reader(file, read_across_frames=True, closefd=False)  # type: ignore[return-value]
+        return decompressor.stream_reader(file, read_across_frames=True, closefd=False)
     return file
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 class _Bounded:
     """Counts what is read, headers included, so that endless padding or headers stop too."""
 
-    def __init__(self, stream: IO[bytes], limit: int) -> None:
+    def __init__(self, stream: _Readable, limit: int) -> None:
         self.stream, self.left, self.limit = stream, limit, limit
 
     def read(self, size: int) -> bytes:
@@ -99,7 +103,7 @@ class _Unpacker:
         self.folders: set[bytes] = {b""}
         self.links: list[tuple[bytes, bytes]] = []
 
-    def run(self, stream: IO[bytes]) -> int:
+    def run(self, stream: _Readable) -> int:
         overhead = 4096 * (self.max_files + 100)
         bounded = _Bounded(stream, self.max_bytes + overhead)
         with tarfile.open(

@@ -67,6 +67,7 @@ def _context(job: Mapping[str, Any]) -> Context:
         uv=job["uv"],
         search=job["search"],
         as_other=job["as_other"],
+        opened=job["opened"] if job["walls"]["namespaces"] else [],
     )
 
 

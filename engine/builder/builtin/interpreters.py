@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +26,16 @@ class Interpreter:
         return f"3.{self.minor}"
 
 
-def installed(search: Sequence[str], *, as_other: bool) -> tuple[list[Interpreter], list[Interpreter]]:
+def installed(
+    search: Sequence[str], *, as_other: bool, opened: Sequence[str] = ()
+) -> tuple[list[Interpreter], list[Interpreter]]:
     """What is found in the folders of `search`, the first of each version: those that dynos can run, and those in
-    places that the users of dynos cannot reach. Newest first."""
+    places that the users of dynos cannot reach, apart from what lies in `opened`. Newest first."""
     usable: dict[int, Interpreter] = {}
     hidden: dict[int, Interpreter] = {}
     for minor, path in _candidates(search):
-        found = usable if not as_other or reachable(path) else hidden
+        is_open = not as_other or any(path.is_relative_to(prefix) for prefix in opened) or reachable(path)
+        found = usable if is_open else hidden
         found.setdefault(minor, Interpreter(minor, path))
     rest = [one for minor, one in hidden.items() if minor not in usable]
     return _newest_first(usable.values()), _newest_first(rest)
@@ -50,6 +54,11 @@ def choose(
         if str(one.minor) == match[1]:
             return one
     raise BuildFailed(_absent(f"3.{match[1]}" if match[1] else "3", found, hidden, said_by))
+
+
+def closed_ancestor(path: Path) -> Path | None:
+    """The topmost folder on the way to `path` that other users may not enter."""
+    return next((one for one in reversed(path.parents) if not one.stat().st_mode & 0o001), None)
 
 
 def _absent(version: str, found: Sequence[Interpreter], hidden: Sequence[Interpreter], said_by: str) -> str:
@@ -81,15 +90,19 @@ def reachable(path: Path) -> bool:
 
 
 def search_folders(path: str, home: Path, environ: dict[str, str]) -> list[str]:
-    """Where to look: the folders of PATH, then those of uv and pyenv. Shims are left out: they are shell scripts."""
+    """Where to look: beside the platform's own interpreter, the folders of PATH, those of uv and pyenv. Shims are left
+    out since they are shell scripts, virtual environments since they are somebody's."""
     pyenv = Path(environ.get("PYENV_ROOT") or home / ".pyenv") / "versions"
     managed = Path(environ.get("UV_PYTHON_INSTALL_DIR") or home / ".local/share/uv/python")
-    folders = [folder for folder in path.split(os.pathsep) if folder and "shims" not in folder]
-    folders += ["/usr/local/bin", "/usr/bin"]
+    folders = [f"{sys.base_prefix}/bin", *path.split(os.pathsep), "/usr/local/bin", "/usr/bin"]
     for root in (Path("/opt/python"), managed, pyenv):
         if root.is_dir():
             folders += [str(one / "bin") for one in sorted(root.iterdir(), key=_version_key, reverse=True)]
-    return list(dict.fromkeys(folders))
+    return [folder for folder in dict.fromkeys(folders) if _may_hold_interpreters(folder)]
+
+
+def _may_hold_interpreters(folder: str) -> bool:
+    return bool(folder) and "shims" not in folder and not Path(folder, "..", "pyvenv.cfg").exists()
 
 
 def _version_key(folder: Path) -> list[int]:

@@ -44,7 +44,7 @@ class Python:
 
     def compile(self, build: Context) -> None:
         wanted = inputs.read(build)
-        found, hidden = installed(build.search, as_other=build.as_other)
+        found, hidden = installed(build.search, as_other=build.as_other, opened=build.opened)
         interpreter = self._interpreter(build, wanted, found, hidden)
         folder = build.cache / "python"
         key = _key(interpreter, wanted)
