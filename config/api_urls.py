@@ -6,3 +6,5 @@ urlpatterns = [
     path("", include("releases.urls")),
     path("", include("api.urls")),
 ]
+handler404 = "api.http.not_found"
+handler500 = "api.http.broken"

@@ -1,0 +1,63 @@
+"""The account behind the token, and its teams."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from ninja import Router, Schema, Status
+
+from accounts.models import Membership, User
+from api.asker import asker
+from api.http import ranged
+from api.shapes import AccountOut, TeamOut
+from core.errors import NotFound
+
+router = Router(tags=["Account"])
+
+
+class AccountIn(Schema):
+    """What of the account can be changed."""
+
+    name: str | None = None
+
+
+class RateLimitOut(Schema):
+    """How many calls are left in this hour."""
+
+    remaining: int
+
+
+@router.get("/account", response=AccountOut)
+def info(request: HttpRequest) -> AccountOut:
+    """Tell who the token belongs to."""
+    return AccountOut.of(asker(request))
+
+
+@router.patch("/account", response=AccountOut)
+def update(request: HttpRequest, body: AccountIn) -> AccountOut:
+    """Change the account's name."""
+    user = asker(request)
+    if body.name is not None:
+        user.name = body.name[:100]
+        User.objects.filter(pk=user.pk).update(name=user.name)
+    return AccountOut.of(user)
+
+
+@router.get("/account/rate-limits", response=RateLimitOut)
+def rate_limits(request: HttpRequest) -> RateLimitOut:
+    """Tell how many calls are left."""
+    return RateLimitOut(remaining=getattr(request, "remaining", settings.API_CALLS_PER_HOUR))
+
+
+@router.get("/users/{ref}", response=AccountOut)
+def user(request: HttpRequest, ref: str) -> AccountOut:
+    """The own account, as `~`, by address or id; everyone else is not found."""
+    me = asker(request)
+    if ref not in ("~", me.email, str(me.pk)):
+        raise NotFound("Couldn't find that user.", resource="user")
+    return AccountOut.of(me)
+
+
+@router.get("/teams", response={200: list[TeamOut], 206: list[TeamOut]})
+def teams(request: HttpRequest, response: HttpResponse) -> Status[list[TeamOut]]:
+    """The teams that the asker is in."""
+    rows = Membership.objects.filter(user=asker(request)).select_related("team")
+    return ranged(request, response, rows, TeamOut.of)

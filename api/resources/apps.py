@@ -1,0 +1,248 @@
+"""Apps, their domains, collaborators and buildpacks."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from ninja import Router, Schema, Status
+
+from accounts import access as account_access
+from accounts.models import User
+from api.asker import asker
+from api.http import ranged
+from api.shapes import AppOut, BuildpackOut, CollaboratorOut, DomainOut
+from apps import access, actions
+from apps.models import App, Collaborator, Domain
+from core.errors import NotFound, Refusal
+
+router = Router(tags=["Apps"])
+APPS = {200: list[AppOut], 206: list[AppOut]}
+
+
+class AppIn(Schema):
+    """A new app."""
+
+    name: str | None = None
+    region: str | None = None
+    stack: str | None = None
+    team: str | None = None
+    personal: bool | None = None
+    locked: bool | None = None
+
+
+NOTHING = AppIn()
+
+
+class AppChange(Schema):
+    """What of an app can be changed; what is absent stays."""
+
+    name: str | None = None
+    maintenance: bool | None = None
+    build_stack: str | None = None
+
+
+@router.get("/apps", response=APPS)
+def index(request: HttpRequest, response: HttpResponse) -> Status[list[AppOut]]:
+    """Every app that the asker may view."""
+    return ranged(request, response, _rows(access.apps_for(asker(request))), AppOut.of, fields=["name"])
+
+
+@router.get("/users/{ref}/apps", response=APPS)
+def of_user(request: HttpRequest, response: HttpResponse, ref: str) -> Status[list[AppOut]]:
+    """The asker's own apps and those shared with them, without the teams'."""
+    rows = _rows(access.apps_for(asker(request))).filter(team__isnull=True)
+    return ranged(request, response, rows, AppOut.of, fields=["name"])
+
+
+@router.get("/teams/{team}/apps", response=APPS)
+def of_team(request: HttpRequest, response: HttpResponse, team: str) -> Status[list[AppOut]]:
+    """The apps of a team."""
+    rows = _rows(App.objects.alive()).filter(team=account_access.team_for(asker(request), team))
+    return ranged(request, response, rows, AppOut.of, fields=["name"])
+
+
+@router.post("/apps", response={201: AppOut})
+def create(request: HttpRequest, body: AppIn = NOTHING) -> Status[AppOut]:
+    """Make an app of the asker's own."""
+    return _create(request, body, None)
+
+
+@router.post("/teams/apps", response={201: AppOut})
+def create_in_team(request: HttpRequest, body: AppIn) -> Status[AppOut]:
+    """Make an app that belongs to a team."""
+    return _create(request, body, body.team)
+
+
+@router.get("/apps/{app}", response=AppOut)
+def info(request: HttpRequest, app: str) -> AppOut:
+    """One app."""
+    return AppOut.of(access.app_for(asker(request), app))
+
+
+@router.get("/teams/apps/{app}", response=AppOut)
+def info_in_team(request: HttpRequest, app: str) -> AppOut:
+    """One app."""
+    return AppOut.of(access.app_for(asker(request), app))
+
+
+@router.patch("/apps/{app}", response=AppOut)
+def update(request: HttpRequest, app: str, body: AppChange) -> AppOut:
+    """Rename an app, or turn its maintenance mode on or off."""
+    by = asker(request)
+    found = access.app_for(by, app, to=access.MANAGE if body.name else access.OPERATE)
+    if body.name and body.name != found.name:
+        actions.rename_app(found, body.name, by=by)
+    if body.maintenance is not None and body.maintenance != found.maintenance:
+        actions.set_maintenance(found, body.maintenance, by=by)
+    return AppOut.of(found)
+
+
+@router.delete("/apps/{app}", response=AppOut)
+def destroy(request: HttpRequest, app: str) -> AppOut:
+    """Destroy an app; whoever calls has asked for confirmation."""
+    found = access.app_for(asker(request), app, to=access.MANAGE)
+    answer = AppOut.of(found)
+    actions.destroy_app(found, confirm=found.name, by=asker(request))
+    return answer
+
+
+class DomainIn(Schema):
+    """A custom domain."""
+
+    hostname: str
+    sni_endpoint: str | None = None
+
+
+@router.get("/apps/{app}/domains", response={200: list[DomainOut], 206: list[DomainOut]})
+def domains(request: HttpRequest, response: HttpResponse, app: str) -> Status[list[DomainOut]]:
+    """The app's custom domains."""
+    rows = access.app_for(asker(request), app).domains.select_related("app")
+    return ranged(request, response, rows, DomainOut.of, by="hostname", fields=["id"])
+
+
+@router.post("/apps/{app}/domains", response={201: DomainOut})
+def add_domain(request: HttpRequest, app: str, body: DomainIn) -> Status[DomainOut]:
+    """Have a host name reach the app."""
+    by = asker(request)
+    return Status(
+        201, DomainOut.of(actions.add_domain(access.app_for(by, app, to=access.MANAGE), body.hostname, by=by))
+    )
+
+
+@router.get("/apps/{app}/domains/{ref}", response=DomainOut)
+def domain(request: HttpRequest, app: str, ref: str) -> DomainOut:
+    """One custom domain, by host name or id."""
+    return DomainOut.of(_domain(access.app_for(asker(request), app), ref))
+
+
+@router.delete("/apps/{app}/domains/{ref}", response=DomainOut)
+def remove_domain(request: HttpRequest, app: str, ref: str) -> DomainOut:
+    """Stop answering for a host name."""
+    found = _domain(access.app_for(asker(request), app, to=access.MANAGE), ref)
+    answer = DomainOut.of(found)
+    actions.remove_domain(found, by=asker(request))
+    return answer
+
+
+class CollaboratorIn(Schema):
+    """A person to share with; without permissions they may do all but manage."""
+
+    user: str
+    permissions: list[str] | None = None
+    silent: bool = False
+
+
+@router.get("/apps/{app}/collaborators", response={200: list[CollaboratorOut], 206: list[CollaboratorOut]})
+def collaborators(request: HttpRequest, response: HttpResponse, app: str) -> Status[list[CollaboratorOut]]:
+    """Who has rights in the app without owning it."""
+    rows = access.app_for(asker(request), app).collaborators.select_related("app", "user")
+    return ranged(request, response, rows, CollaboratorOut.of)
+
+
+@router.post("/apps/{app}/collaborators", response={201: CollaboratorOut})
+def share(request: HttpRequest, app: str, body: CollaboratorIn) -> Status[CollaboratorOut]:
+    """Give a person rights in the app."""
+    by = asker(request)
+    found = access.app_for(by, app, to=access.MANAGE)
+    user = User.objects.filter(email__iexact=body.user, is_active=True).first()
+    if user is None:
+        raise Refusal(
+            f"Nobody here has the address {body.user}.", id="not_found", status=404, resource="user"
+        )
+    rights = body.permissions if body.permissions is not None else ["view", "deploy", "operate"]
+    return Status(201, CollaboratorOut.of(actions.share(found, user, rights, by=by)))
+
+
+@router.delete("/apps/{app}/collaborators/{ref}", response=CollaboratorOut)
+def unshare(request: HttpRequest, app: str, ref: str) -> CollaboratorOut:
+    """Take a person's rights in the app away; anyone may take away their own."""
+    by = asker(request)
+    own = ref in (by.email, str(by.pk))
+    found = access.app_for(by, app, to=access.VIEW if own else access.MANAGE)
+    row = next((c for c in found.collaborators.select_related("app", "user") if ref in _names(c)), None)
+    if row is None:
+        raise NotFound("Couldn't find that collaborator.", resource="collaborator")
+    answer = CollaboratorOut.of(row)
+    actions.unshare(row, by=by)
+    return answer
+
+
+class BuildpackIn(Schema):
+    """One buildpack, by name or address."""
+
+    buildpack: str
+
+
+class BuildpacksIn(Schema):
+    """All buildpacks of an app, in order."""
+
+    updates: list[BuildpackIn]
+
+
+class InstallationOut(Schema):
+    """A buildpack and its place."""
+
+    ordinal: int
+    buildpack: BuildpackOut
+
+
+@router.get("/apps/{app}/buildpack-installations", response=list[InstallationOut])
+def buildpacks(request: HttpRequest, app: str) -> list[InstallationOut]:
+    """The buildpacks that the app asks for; none when they are detected."""
+    return _installations(access.app_for(asker(request), app))
+
+
+@router.put("/apps/{app}/buildpack-installations", response=list[InstallationOut])
+def set_buildpacks(request: HttpRequest, app: str, body: BuildpacksIn) -> list[InstallationOut]:
+    """Choose the buildpacks of the next build."""
+    by = asker(request)
+    found = access.app_for(by, app, to=access.MANAGE)
+    return _installations(actions.set_buildpacks(found, [item.buildpack for item in body.updates], by=by))
+
+
+def _installations(app: App) -> list[InstallationOut]:
+    return [
+        InstallationOut(ordinal=n, buildpack=BuildpackOut.of(text)) for n, text in enumerate(app.buildpacks)
+    ]
+
+
+def _create(request: HttpRequest, body: AppIn, team: str | None) -> Status[AppOut]:
+    by = asker(request)
+    return Status(
+        201, AppOut.of(actions.create_app(body.name, owner=account_access.owner_for(by, team), by=by))
+    )
+
+
+def _rows(apps: "QuerySet[App]") -> "QuerySet[App]":
+    return apps.select_related("user", "team")
+
+
+def _domain(app: App, ref: str) -> Domain:
+    found = next((d for d in app.domains.select_related("app") if ref in (d.hostname, str(d.pk))), None)
+    if found is None:
+        raise NotFound("Couldn't find that domain.", resource="domain")
+    return found
+
+
+def _names(row: Collaborator) -> tuple[Any, ...]:
+    return row.user.email, str(row.user_id), str(row.pk)

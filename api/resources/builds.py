@@ -1,0 +1,115 @@
+"""Builds and the sources they are made from."""
+
+from uuid import UUID
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from ninja import Router, Schema, Status
+
+from api.asker import asker
+from api.http import ranged
+from api.shapes import BuildOut, SourceOut, SourceUrls
+from apps import access
+from apps import actions as app_actions
+from apps.models import App
+from core.errors import NotFound, Refusal
+from releases import actions, sources
+from releases.models import Build, Source
+
+router = Router(tags=["Builds"])
+
+
+class BuildpackIn(Schema):
+    """A buildpack by address or name."""
+
+    url: str | None = None
+    name: str | None = None
+
+
+class SourceBlobIn(Schema):
+    """Where the source is, and what the caller calls it."""
+
+    url: str
+    version: str | None = None
+    checksum: str | None = None
+    version_description: str | None = None
+
+
+class BuildIn(Schema):
+    """A build to make."""
+
+    source_blob: SourceBlobIn
+    buildpacks: list[BuildpackIn] | None = None
+
+
+@router.get("/apps/{app}/builds", response={200: list[BuildOut], 206: list[BuildOut]})
+def index(request: HttpRequest, response: HttpResponse, app: str) -> Status[list[BuildOut]]:
+    """The app's builds."""
+    by = asker(request)
+    rows = access.app_for(by, app).builds.select_related("source", "by")
+    return ranged(
+        request,
+        response,
+        rows,
+        lambda row: BuildOut.of(row, by),
+        by="created_at",
+        fields=["id", "started_at"],
+    )
+
+
+@router.post("/apps/{app}/builds", response={201: BuildOut})
+def create(request: HttpRequest, app: str, body: BuildIn) -> Status[BuildOut]:
+    """Build an archive and release it."""
+    by = asker(request)
+    found = access.app_for(by, app, to=access.DEPLOY)
+    blob = body.source_blob
+    source = sources.of_address(blob.url, user=by)
+    if source is None:
+        raise Refusal(
+            "This source is elsewhere. Upload the archive to the put_url of POST /sources, and give its get_url."
+        )
+    with transaction.atomic():
+        source = sources.adopt(source, found, version=blob.version or "", checksum=blob.checksum or "")
+        Source.objects.filter(pk=source.pk).update(message=(blob.version_description or "")[:500])
+        if body.buildpacks is not None:
+            app_actions.set_buildpacks(found, [b.url or b.name or "" for b in body.buildpacks], by=by)
+        build = actions.create_build(found, source, by=by)
+    return Status(201, BuildOut.of(build, by))
+
+
+@router.get("/apps/{app}/builds/{ref}", response=BuildOut)
+def info(request: HttpRequest, app: str, ref: UUID) -> BuildOut:
+    """One build."""
+    by = asker(request)
+    return BuildOut.of(build_of(access.app_for(by, app), ref), by)
+
+
+@router.delete("/apps/{app}/builds/{ref}", response=BuildOut)
+def cancel(request: HttpRequest, app: str, ref: UUID) -> BuildOut:
+    """Stop a build."""
+    by = asker(request)
+    build = build_of(access.app_for(by, app, to=access.DEPLOY), ref)
+    actions.cancel_build(build, by=by)
+    return BuildOut.of(build, by)
+
+
+@router.post("/sources", response={201: SourceOut})
+def create_source(request: HttpRequest) -> Status[SourceOut]:
+    """A place to put an archive."""
+    _, put_url, get_url = sources.create_source(asker(request))
+    return Status(201, SourceOut(source_blob=SourceUrls(put_url=put_url, get_url=get_url)))
+
+
+@router.post("/apps/{app}/sources", response={201: SourceOut})
+def create_app_source(request: HttpRequest, app: str) -> Status[SourceOut]:
+    """A place to put an archive for an app."""
+    access.app_for(asker(request), app, to=access.DEPLOY)
+    return create_source(request)
+
+
+def build_of(app: App, ref: UUID) -> Build:
+    """The app's build with this id."""
+    build = Build.objects.filter(app=app, pk=ref).select_related("app", "source", "by").first()
+    if build is None:
+        raise NotFound("Couldn't find that build.", resource="build")
+    return build

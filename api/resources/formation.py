@@ -1,0 +1,207 @@
+"""Formation and dynos."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router, Schema, Status
+from pydantic import Field
+
+from api.asker import asker
+from api.http import ranged
+from api.shapes import DynoOut, FormationOut
+from apps import access, actions
+from apps.models import App, Formation
+from core.errors import NotFound, Refusal
+from releases.models import Release
+
+router = Router(tags=["Dynos"])
+
+
+class SizeIn(Schema):
+    """A dyno size by name."""
+
+    name: str
+
+
+class ScaleIn(Schema):
+    """How many, of what size; what is absent stays."""
+
+    quantity: int | str | None = None
+    size: str | None = None
+    dyno_size: SizeIn | str | None = None
+
+    def change(self, now: int) -> dict[str, Any]:
+        """For `actions.scale`. A quantity may be relative (`"+1"`)."""
+        size = self.dyno_size.name if isinstance(self.dyno_size, SizeIn) else self.dyno_size or self.size
+        return {"quantity": _quantity(self.quantity, now), "size": size}
+
+
+class TypeIn(ScaleIn):
+    """One process type's change."""
+
+    type: str
+
+
+class FormationIn(Schema):
+    """Changes to several process types, made together."""
+
+    updates: list[TypeIn] = Field(max_length=100)
+
+
+class DynoIn(Schema):
+    """A command to run once."""
+
+    command: str
+    attach: bool = False
+    env: dict[str, str] | None = None
+    size: str | None = None
+    type: str | None = None
+    time_to_live: int | None = None
+    force_no_tty: bool | None = None
+
+
+@router.get("/apps/{app}/formation", response={200: list[FormationOut], 206: list[FormationOut]})
+def index(request: HttpRequest, response: HttpResponse, app: str) -> Status[list[FormationOut]]:
+    """The process types of the current release, with quantity and size."""
+    found = access.app_for(asker(request), app)
+    commands = _commands(found)
+    rows = found.formation.select_related("app").filter(type__in=commands)
+    return ranged(
+        request, response, rows, lambda row: FormationOut.of(row, commands), by="type", fields=["id"]
+    )
+
+
+@router.patch("/apps/{app}/formation", response=list[FormationOut])
+def scale(request: HttpRequest, app: str, body: FormationIn) -> list[FormationOut]:
+    """Scale several process types at once."""
+    by = asker(request)
+    found = access.app_for(by, app, to=access.OPERATE)
+    now = dict(found.formation.values_list("type", "quantity"))
+    rows = actions.scale(found, {u.type: u.change(now.get(u.type, 0)) for u in body.updates}, by=by)
+    return _shapes(found, rows)
+
+
+@router.get("/apps/{app}/formation/{type}", response=FormationOut)
+def info(request: HttpRequest, app: str, type: str) -> FormationOut:
+    """One process type, by name or id."""
+    found = access.app_for(asker(request), app)
+    return _shapes(found, [_row(found, type)])[0]
+
+
+@router.patch("/apps/{app}/formation/{type}", response=FormationOut)
+def scale_one(request: HttpRequest, app: str, type: str, body: ScaleIn) -> FormationOut:
+    """Scale one process type."""
+    by = asker(request)
+    found = access.app_for(by, app, to=access.OPERATE)
+    row = _row(found, type)
+    return _shapes(found, actions.scale(found, {row.type: body.change(row.quantity)}, by=by))[0]
+
+
+@router.get("/apps/{app}/dynos", response={200: list[DynoOut], 206: list[DynoOut]})
+def dynos(request: HttpRequest, response: HttpResponse, app: str) -> Status[list[DynoOut]]:
+    """The app's dynos; one-off dynos that have ended are not listed."""
+    found = access.app_for(asker(request), app)
+    releases = {release.version: release for release in found.releases.only("id", "version")}
+    rows = found.dynos.select_related("app").exclude(one_off=True, state="down")
+    return ranged(request, response, rows, lambda dyno: DynoOut.of(dyno, releases.get(dyno.release_version)))
+
+
+@router.post("/apps/{app}/dynos", response={201: DynoOut})
+def run(request: HttpRequest, app: str, body: DynoIn) -> Status[DynoOut]:
+    """Run a command in a one-off dyno. Its output goes to the app's log."""
+    by = asker(request)
+    found = access.app_for(by, app, to=access.DEPLOY)
+    if body.attach:
+        raise Refusal(
+            "Attached one-off dynos are not served yet: leave attach out (heroku run:detached) and read "
+            "the app's log."
+        )
+    current = Release.objects.current_for(found)
+    if current is None or current.slug is None:
+        raise Refusal(f"{found.name} has not been deployed yet: there is no code to run.")
+    dyno = actions.run_detached(
+        found,
+        body.command,
+        release_version=current.version,
+        by=by,
+        size=body.size or "standard-1x",
+        env=body.env,
+        time_to_live=body.time_to_live,
+        type=body.type or "run",
+    )
+    return Status(201, DynoOut.of(dyno, current))
+
+
+@router.get("/apps/{app}/dynos/{ref}", response=DynoOut)
+def dyno(request: HttpRequest, app: str, ref: str) -> DynoOut:
+    """One dyno, by name or id."""
+    found = access.app_for(asker(request), app)
+    rows = [row for row in found.dynos.select_related("app") if ref in (row.name, str(row.pk))]
+    if not rows:
+        raise NotFound("Couldn't find that dyno.", resource="dyno")
+    newest = max(rows, key=lambda row: row.release_version)
+    return DynoOut.of(newest, Release.objects.filter(app=found, version=newest.release_version).first())
+
+
+@router.delete("/apps/{app}/dynos", response={202: dict[str, Any]})
+def restart_all(request: HttpRequest, app: str) -> Status[dict[str, Any]]:
+    """Restart every dyno of the formation."""
+    return _restart(request, app, None)
+
+
+@router.delete("/apps/{app}/dynos/{ref}", response={202: dict[str, Any]})
+def restart_one(request: HttpRequest, app: str, ref: str) -> Status[dict[str, Any]]:
+    """Restart one dyno, or those of a process type."""
+    return _restart(request, app, ref)
+
+
+@router.delete("/apps/{app}/formations/{ref}", response={202: dict[str, Any]})
+def restart_type(request: HttpRequest, app: str, ref: str) -> Status[dict[str, Any]]:
+    """Restart the dynos of a process type."""
+    return _restart(request, app, ref)
+
+
+@router.post("/apps/{app}/dynos/{ref}/actions/stop", response={202: dict[str, Any]})
+def stop(request: HttpRequest, app: str, ref: str) -> Status[dict[str, Any]]:
+    """Stop a one-off dyno; a dyno of the formation is replaced."""
+    by = asker(request)
+    actions.stop_dyno(access.app_for(by, app, to=access.OPERATE), ref, by=by)
+    return Status(202, {})
+
+
+@router.post("/apps/{app}/formations/{ref}/actions/stop", response={202: dict[str, Any]})
+def stop_type(request: HttpRequest, app: str, ref: str) -> Status[dict[str, Any]]:
+    """Replace the dynos of a process type."""
+    return stop(request, app, ref)
+
+
+def _restart(request: HttpRequest, app: str, dyno: str | None) -> Status[dict[str, Any]]:
+    by = asker(request)
+    actions.restart(access.app_for(by, app, to=access.OPERATE), dyno=dyno, by=by)
+    return Status(202, {})
+
+
+def _quantity(asked: int | str | None, now: int) -> int | None:
+    if asked is None or isinstance(asked, int):
+        return asked
+    if not asked.lstrip("+-").isdecimal() or len(asked) > 6:
+        raise Refusal(f"A quantity is a number, or one with a sign; “{asked[:20]}” is neither.")
+    return now + int(asked) if asked[0] in "+-" else int(asked)
+
+
+def _row(app: App, ref: str) -> Formation:
+    row = next((row for row in app.formation.select_related("app") if ref in (row.type, str(row.pk))), None)
+    if row is None:
+        raise NotFound("Couldn't find that process type.", resource="formation")
+    return row
+
+
+def _commands(app: App) -> dict[str, str]:
+    current = Release.objects.current_for(app)
+    types = current.process_types if current else {}
+    return {type: command for type, command in types.items() if type != "release"}
+
+
+def _shapes(app: App, rows: list[Formation]) -> list[FormationOut]:
+    commands = _commands(app)
+    return [FormationOut.of(row, commands) for row in rows]

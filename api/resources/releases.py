@@ -1,0 +1,96 @@
+"""Releases and slugs."""
+
+from uuid import UUID
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from ninja import Router, Schema, Status
+
+from api.asker import asker
+from api.http import ranged
+from api.shapes import ReleaseOut, SlugOut
+from apps import access
+from apps.models import App
+from core.errors import NotFound, Refusal
+from releases import actions
+from releases.models import Release, Slug
+
+router = Router(tags=["Releases"])
+
+
+class ReleaseIn(Schema):
+    """A release to go back to, or a slug to release."""
+
+    release: str | None = None
+    slug: str | None = None
+    description: str = ""
+
+
+@router.get("/apps/{app}/releases", response={200: list[ReleaseOut], 206: list[ReleaseOut]})
+def index(request: HttpRequest, response: HttpResponse, app: str) -> Status[list[ReleaseOut]]:
+    """The app's releases."""
+    by = asker(request)
+    rows = access.app_for(by, app).releases.select_related("app", "slug", "by")
+    return ranged(
+        request, response, rows, lambda row: ReleaseOut.of(row, by), by="version", fields=["id", "created_at"]
+    )
+
+
+@router.get("/apps/{app}/releases/{ref}", response=ReleaseOut)
+def info(request: HttpRequest, app: str, ref: str) -> ReleaseOut:
+    """One release, by version or id."""
+    by = asker(request)
+    return ReleaseOut.of(release_of(access.app_for(by, app), ref), by)
+
+
+@router.post("/apps/{app}/releases", response={201: ReleaseOut})
+def create(request: HttpRequest, app: str, body: ReleaseIn) -> Status[ReleaseOut]:
+    """Roll back to a release, or release a slug that was built on this app."""
+    by = asker(request)
+    found = access.app_for(by, app, to=access.DEPLOY)
+    if body.release:
+        return Status(201, ReleaseOut.of(actions.rollback(found, release_of(found, body.release), by=by), by))
+    if not body.slug:
+        raise Refusal("Give either release or slug.")
+    slug = slug_of(found, body.slug)
+    with transaction.atomic():
+        made = actions.create_release(
+            found, kind="deploy", description=body.description or f"Deploy {slug}", by=by, slug=slug
+        )
+    return Status(201, ReleaseOut.of(made, by))
+
+
+@router.get("/apps/{app}/slugs/{ref}", response=SlugOut)
+def slug(request: HttpRequest, app: str, ref: str) -> SlugOut:
+    """One slug that the app runs or ran."""
+    return SlugOut.of(slug_of(access.app_for(asker(request), app), ref))
+
+
+def release_of(app: App, ref: str) -> Release:
+    """The app's release with this version (`12` or `v12`) or id."""
+    rows = Release.objects.filter(app=app).select_related("app", "slug", "by")
+    number = ref.removeprefix("v")
+    if number.isdecimal() and len(number) < 9:
+        found = rows.filter(version=int(number)).first()
+    else:
+        id = _uuid(ref)
+        found = rows.filter(pk=id).first() if id else None
+    if found is None:
+        raise NotFound("Couldn't find that release.", resource="release")
+    return found
+
+
+def slug_of(app: App, ref: str) -> Slug:
+    """The slug with this id, if it was built on the app or released there."""
+    id = _uuid(ref)
+    found = Slug.objects.filter(pk=id).first() if id else None
+    if found is None or not (found.app_id == app.pk or found.releases.filter(app=app).exists()):
+        raise NotFound("Couldn't find that slug.", resource="slug")
+    return found
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

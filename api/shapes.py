@@ -1,0 +1,639 @@
+"""What the API answers: one typed shape per resource, made from our rows by its `of`. The names are the published
+schema's; fields that Slipway has no use for carry their neutral value."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Self
+from uuid import UUID, uuid5
+
+from django.conf import settings
+from ninja import Schema
+from pydantic import PlainSerializer
+
+from accounts.models import Membership, Team, User
+from apps.models import App, Collaborator, Domain, Dyno, Formation
+from pipelines.models import Coupling, Pipeline, Promotion, PromotionTarget
+from releases.models import Build, Release, Slug, Source
+from releases.streams import output_url
+
+NAMESPACE = UUID(
+    "8b1d0c5e-6c1f-4a57-9c55-6f3d53a0a5a1"
+)  # of ids for things that have no row: stacks, sizes, regions
+
+
+def _z(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Time = Annotated[datetime, PlainSerializer(_z, return_type=str)]
+
+
+class Ref(Schema):
+    """A thing by its id."""
+
+    id: UUID
+
+
+class Named(Schema):
+    """A thing by id and name."""
+
+    id: UUID
+    name: str
+
+    @classmethod
+    def fixed(cls, kind: str, name: str) -> Self:
+        """A thing of ours that has no row; its id is always the same."""
+        return cls(id=uuid5(NAMESPACE, f"{kind}/{name}"), name=name)
+
+
+class Person(Schema):
+    """A user by id and address."""
+
+    id: UUID
+    email: str
+
+    @classmethod
+    def of(cls, user: User | None) -> Self:
+        """`user`, or the platform itself."""
+        return (
+            cls(id=user.pk, email=user.email)
+            if user
+            else cls(id=UUID(int=0), email="slipway@slipway.invalid")
+        )
+
+
+class ErrorOut(Schema):
+    """What went wrong, for a program and for a person."""
+
+    id: str
+    message: str
+    url: str = ""
+
+
+class AccountOut(Schema):
+    """The account behind the token."""
+
+    id: UUID
+    email: str
+    name: str | None
+    created_at: Time
+    updated_at: Time
+    last_login: Time | None
+    allow_tracking: bool = False
+    beta: bool = False
+    federated: bool = False
+    verified: bool = True
+    two_factor_authentication: bool = False
+    sms_number: str | None = None
+    suspended_at: Time | None = None
+    delinquent_at: Time | None = None
+    country_of_residence: str | None = None
+    default_organization: Named | None = None
+    default_team: Named | None = None
+    identity_provider: None = None
+
+    @classmethod
+    def of(cls, user: User) -> Self:
+        return cls(
+            id=user.pk,
+            email=user.email,
+            name=user.name or None,
+            created_at=user.date_joined,
+            updated_at=user.date_joined,
+            last_login=user.last_login,
+        )
+
+
+class AppOut(Schema):
+    """An app."""
+
+    id: UUID
+    name: str
+    owner: Person
+    team: Named | None
+    organization: Named | None
+    region: Named
+    stack: Named
+    build_stack: Named
+    generation: Named
+    git_url: str
+    web_url: str
+    maintenance: bool
+    created_at: Time
+    updated_at: Time
+    released_at: Time | None
+    archived_at: Time | None = None
+    acm: bool = False
+    internal_routing: bool | None = None
+    buildpack_provided_description: str | None = None
+    repo_size: int | None = None
+    slug_size: int | None = None
+    space: None = None
+    locked: bool = False
+    create_status: str = "complete"
+
+    @classmethod
+    def of(cls, app: App) -> Self:
+        current = next(iter(app.releases.filter(current=True).select_related("slug")), None)
+        team = Named(id=app.team.pk, name=app.team.name) if app.team else None
+        owner = (
+            Person(id=app.team.pk, email=f"{app.team.name}@team.slipway.invalid")
+            if app.team
+            else Person.of(app.user)
+        )
+        slug = current.slug if current else None
+        return cls(
+            id=app.pk,
+            name=app.name,
+            owner=owner,
+            team=team,
+            organization=team,
+            region=Named.fixed("region", "local"),
+            stack=Named.fixed("stack", app.stack),
+            build_stack=Named.fixed("stack", app.stack),
+            generation=Named.fixed("generation", "cedar"),
+            git_url=f"{settings.URL}/{app.name}.git",
+            web_url=web_url(app),
+            maintenance=app.maintenance,
+            created_at=app.created_at,
+            updated_at=app.updated_at,
+            released_at=current.finished_at if current else None,
+            slug_size=slug.bytes if slug else None,
+        )
+
+
+class BuildpackOut(Schema):
+    """A buildpack by name or address."""
+
+    name: str
+    url: str
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        return cls(name=text, url=text)
+
+
+class SourceBlobOut(Schema):
+    """Where a build's source came from."""
+
+    url: str
+    version: str | None
+    checksum: str | None = None
+    version_description: str | None = None
+
+    @classmethod
+    def of(cls, source: Source) -> Self:
+        return cls(
+            url="",
+            version=source.commit or source.version or None,
+            checksum=_upper(source.checksum),
+            version_description=source.message or None,
+        )
+
+
+class BuildOut(Schema):
+    """A build."""
+
+    id: UUID
+    app: Ref
+    status: str
+    user: Person
+    stack: str
+    buildpacks: list[BuildpackOut]
+    source_blob: SourceBlobOut
+    output_stream_url: str
+    release: Ref | None
+    slug: Ref | None
+    created_at: Time
+    updated_at: Time
+    generation: str = "cedar"
+
+    @classmethod
+    def of(cls, build: Build, by: User) -> Self:
+        """`build`, with an address of its output that lasts as long as the right of `by` to read it."""
+        status = {"running": "pending", "cancelled": "failed"}.get(build.status, build.status)
+        return cls(
+            id=build.pk,
+            app=Ref(id=build.app_id),
+            status=status,
+            user=Person.of(build.by),
+            stack=build.stack,
+            buildpacks=[BuildpackOut.of(b) for b in build.buildpacks],
+            source_blob=SourceBlobOut.of(build.source),
+            output_stream_url=output_url(build, by=by),
+            release=_ref(build.release_id),
+            slug=_ref(build.slug_id),
+            created_at=build.created_at,
+            updated_at=build.finished_at or build.created_at,
+        )
+
+
+class SlugBlob(Schema):
+    """How to get a slug's archive; Slipway keeps them to itself."""
+
+    method: str = "get"
+    url: str = ""
+
+
+class SlugOut(Schema):
+    """A slug."""
+
+    id: UUID
+    checksum: str | None
+    commit: str | None
+    commit_description: str | None
+    process_types: dict[str, str]
+    size: int | None
+    stack: Named
+    created_at: Time
+    updated_at: Time
+    blob: SlugBlob = SlugBlob()
+    buildpack_provided_description: str | None
+    deleted_at: Time | None = None
+
+    @classmethod
+    def of(cls, slug: Slug) -> Self:
+        return cls(
+            id=slug.pk,
+            checksum=_upper(slug.digest),
+            commit=slug.commit or None,
+            commit_description=slug.message or None,
+            process_types=slug.process_types,
+            size=slug.bytes,
+            stack=Named.fixed("stack", slug.stack),
+            created_at=slug.created_at,
+            updated_at=slug.created_at,
+            buildpack_provided_description=", ".join(slug.buildpacks) or None,
+            deleted_at=slug.expired_at,
+        )
+
+
+class AppRef(Schema):
+    """An app by id and name."""
+
+    id: UUID
+    name: str
+
+    @classmethod
+    def of(cls, app: App) -> Self:
+        return cls(id=app.pk, name=app.name)
+
+
+class ReleaseOut(Schema):
+    """A release."""
+
+    id: UUID
+    app: AppRef
+    version: int
+    description: str
+    status: str
+    current: bool
+    user: Person
+    slug: Ref | None
+    created_at: Time
+    updated_at: Time
+    addon_plan_names: list[str]
+    artifacts: list[dict[str, Any]]
+    eligible_for_rollback: bool
+    output_stream_url: str | None
+    oci_image: None = None
+
+    @classmethod
+    def of(cls, release: Release, by: User) -> Self:
+        """`release`, with an address of its output that lasts as long as the right of `by` to read it."""
+        status = "pending" if release.status == "running" else release.status
+        return cls(
+            id=release.pk,
+            app=AppRef.of(release.app),
+            version=release.version,
+            description=release.description,
+            status=status,
+            current=release.current,
+            user=Person.of(release.by),
+            slug=_ref(release.slug_id),
+            created_at=release.created_at,
+            updated_at=release.finished_at or release.created_at,
+            addon_plan_names=release.addon_plans,
+            artifacts=[{"type": "slug", "id": str(release.slug_id)}] if release.slug_id else [],
+            eligible_for_rollback=release.eligible_for_rollback,
+            output_stream_url=output_url(release, by=by) if release.release_command else None,
+        )
+
+
+class FormationOut(Schema):
+    """A process type, and how many dynos of it should run."""
+
+    id: UUID
+    app: AppRef
+    type: str
+    command: str
+    quantity: int
+    size: str
+    dyno_size: Named
+    created_at: Time
+    updated_at: Time
+
+    @classmethod
+    def of(cls, row: Formation, commands: dict[str, str]) -> Self:
+        return cls(
+            id=row.pk,
+            app=AppRef.of(row.app),
+            type=row.type,
+            command=commands.get(row.type, ""),
+            quantity=row.quantity,
+            size=row.size,
+            dyno_size=Named.fixed("size", row.size),
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+
+class ReleaseRef(Schema):
+    """A release by id and version."""
+
+    id: UUID
+    version: int
+
+
+class DynoOut(Schema):
+    """A dyno."""
+
+    id: UUID
+    app: AppRef
+    name: str
+    type: str
+    command: str
+    size: str
+    state: str
+    release: ReleaseRef
+    attach_url: str | None = None
+    created_at: Time
+    updated_at: Time
+
+    @classmethod
+    def of(cls, dyno: Dyno, release: Release | None) -> Self:
+        return cls(
+            id=dyno.pk,
+            app=AppRef.of(dyno.app),
+            name=dyno.name,
+            type=dyno.type,
+            command=dyno.command,
+            size=dyno.size,
+            state=dyno.state,
+            created_at=dyno.created_at,
+            updated_at=dyno.state_at,
+            release=ReleaseRef(id=release.pk if release else UUID(int=0), version=dyno.release_version),
+        )
+
+
+class OwnerRef(Schema):
+    """Who owns a pipeline."""
+
+    id: UUID
+    type: str
+
+
+class PipelineOut(Schema):
+    """A pipeline."""
+
+    id: UUID
+    name: str
+    owner: OwnerRef
+    created_at: Time
+    updated_at: Time
+    generation: Named
+
+    @classmethod
+    def of(cls, pipeline: Pipeline) -> Self:
+        kind = "team" if isinstance(pipeline.owner, Team) else "user"
+        return cls(
+            id=pipeline.pk,
+            name=pipeline.name,
+            owner=OwnerRef(id=pipeline.owner.pk, type=kind),
+            created_at=pipeline.created_at,
+            updated_at=pipeline.updated_at,
+            generation=Named.fixed("generation", "cedar"),
+        )
+
+
+class CouplingOut(Schema):
+    """An app in a stage. `stage` is the API's word; `stage_name` is the pipeline's own."""
+
+    id: UUID
+    app: Ref
+    pipeline: Named
+    stage: str
+    stage_name: str
+    created_at: Time
+    updated_at: Time
+
+    @classmethod
+    def of(cls, coupling: Coupling) -> Self:
+        return cls(
+            id=coupling.pk,
+            app=Ref(id=coupling.app_id),
+            pipeline=Named(id=coupling.pipeline_id, name=coupling.pipeline.name),
+            stage=coupling.stage.word,
+            stage_name=coupling.stage.name,
+            created_at=coupling.created_at,
+            updated_at=coupling.updated_at,
+        )
+
+
+class PromotionSource(Schema):
+    """What is promoted."""
+
+    app: Ref
+    release: Ref
+
+
+class PromotionOut(Schema):
+    """A promotion."""
+
+    id: UUID
+    pipeline: Ref
+    source: PromotionSource
+    status: str
+    created_at: Time
+    updated_at: Time | None
+
+    @classmethod
+    def of(cls, promotion: Promotion) -> Self:
+        return cls(
+            id=promotion.pk,
+            pipeline=Ref(id=promotion.pipeline_id),
+            source=PromotionSource(app=Ref(id=promotion.source_id), release=Ref(id=promotion.release_id)),
+            status=promotion.status,
+            created_at=promotion.created_at,
+            updated_at=promotion.completed_at or promotion.created_at,
+        )
+
+
+class TargetOut(Schema):
+    """A promotion's way to one app."""
+
+    id: UUID
+    app: Ref
+    pipeline_promotion: Ref
+    release: Ref | None
+    status: str
+    error_message: str | None
+
+    @classmethod
+    def of(cls, target: PromotionTarget) -> Self:
+        return cls(
+            id=target.pk,
+            app=Ref(id=target.app_id),
+            pipeline_promotion=Ref(id=target.promotion_id),
+            release=_ref(target.release_id),
+            status=target.public_status,
+            error_message=target.reason or None,
+        )
+
+
+class DomainOut(Schema):
+    """A host name of an app."""
+
+    id: UUID
+    app: AppRef
+    hostname: str
+    kind: str
+    cname: str | None
+    status: str = "succeeded"
+    acm_status: str | None = None
+    acm_status_reason: str | None = None
+    sni_endpoint: None = None
+    created_at: Time
+    updated_at: Time
+
+    @classmethod
+    def of(cls, domain: Domain) -> Self:
+        return cls(
+            id=domain.pk,
+            app=AppRef.of(domain.app),
+            hostname=domain.hostname,
+            kind="custom",
+            cname=f"{domain.app.name}.{settings.APPS_HOST}",
+            created_at=domain.created_at,
+            updated_at=domain.created_at,
+        )
+
+
+class Permission(Schema):
+    """One right."""
+
+    name: str
+    description: str = ""
+
+
+class CollaboratorOut(Schema):
+    """A person with rights in an app."""
+
+    id: UUID
+    app: AppRef
+    user: Person
+    role: str
+    permissions: list[Permission]
+    created_at: Time
+    updated_at: Time
+
+    @classmethod
+    def of(cls, row: Collaborator) -> Self:
+        return cls(
+            id=row.pk,
+            app=AppRef.of(row.app),
+            user=Person.of(row.user),
+            role="collaborator",
+            permissions=[Permission(name=right) for right in row.rights],
+            created_at=row.created_at,
+            updated_at=row.created_at,
+        )
+
+
+class TeamOut(Schema):
+    """A team that the asker is in."""
+
+    id: UUID
+    name: str
+    role: str
+    type: str = "team"
+    default: bool = False
+    credit_card_collections: bool = False
+    provisioned_licenses: bool = False
+    membership_limit: int | None = None
+    enterprise_account: None = None
+    identity_provider: None = None
+    created_at: Time
+    updated_at: Time
+
+    @classmethod
+    def of(cls, membership: Membership) -> Self:
+        team = membership.team
+        return cls(
+            id=team.pk,
+            name=team.name,
+            role=membership.role,
+            created_at=team.created_at,
+            updated_at=team.created_at,
+        )
+
+
+class LogSessionOut(Schema):
+    """Where to read an app's log, once."""
+
+    id: UUID
+    logplex_url: str
+    created_at: Time
+    updated_at: Time
+
+
+class SourceUrls(Schema):
+    """Where to put an archive, and where builds find it."""
+
+    put_url: str
+    get_url: str
+
+
+class SourceOut(Schema):
+    """A place for an archive of source code."""
+
+    source_blob: SourceUrls
+
+
+class StackOut(Schema):
+    """A stack."""
+
+    id: UUID
+    name: str
+    state: str = "public"
+    default: bool = True
+    created_at: Time
+    updated_at: Time
+
+
+class RegionOut(Schema):
+    """Where dynos run: here."""
+
+    id: UUID
+    name: str
+    country: str = "Your own"
+    locale: str = "Here"
+    description: str = "The machines that this Slipway runs on"
+    private_capable: bool = False
+    provider: dict[str, str]
+    created_at: Time
+    updated_at: Time
+
+
+def web_url(app: App) -> str:
+    """Where the app answers."""
+    scheme = "https" if settings.URL.startswith("https") else "http"
+    port = "" if settings.PORT in (80, 443) else f":{settings.PORT}"
+    return f"{scheme}://{app.name}.{settings.APPS_HOST}{port}/"
+
+
+def _ref(id: UUID | None) -> Ref | None:
+    return Ref(id=id) if id else None
+
+
+def _upper(digest: str) -> str | None:
+    return digest.replace("sha256:", "SHA256:") or None
