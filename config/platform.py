@@ -1,0 +1,128 @@
+"""The embedded default: router, Daphne and conductor in one process, on one event loop and one port."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from django.conf import settings
+
+from config.tls import local_ca
+from core import live
+
+if TYPE_CHECKING:
+    from conductor.loop import Conductor
+
+Say = Callable[[str], None]
+
+
+class CannotStart(Exception):
+    """Why the platform does not start, and what to do about it."""
+
+
+@contextlib.contextmanager
+def only_one(data: Path) -> Iterator[None]:
+    """Hold the data folder for this process; `CannotStart` when another instance has it."""
+    (data / "run").mkdir(parents=True, exist_ok=True)
+    lock: TextIO = (data / "run" / "lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.seek(0)
+        raise CannotStart(
+            f"Slipway is running on {data} already (process {lock.read().strip() or 'unknown'}). "
+            "Stop it first, or give this one a folder of its own with --data."
+        ) from error
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    try:
+        yield
+    finally:
+        lock.close()
+
+
+def check_port(host: str, port: int) -> None:
+    """`CannotStart` when somebody listens there already."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise CannotStart(
+                f"Port {port} on {host} can't be used ({error}). Choose another: bin/up --port {min(port + 1, 65000)}"
+            ) from error
+
+
+def prepare_socket(path: Path) -> None:
+    """Make the folder of the control socket, for this user alone, and clear a socket that was left there."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.parent.stat().st_uid != os.getuid():
+        raise CannotStart(f"{path.parent} belongs to someone else.")
+    path.unlink(missing_ok=True)
+
+
+def run(ready: Callable[[], None]) -> None:
+    """Run the platform until SIGINT or SIGTERM; `ready` is called in a thread once it answers."""
+    from config.server import install_reactor
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    install_reactor(loop)
+    live.use_loop(loop)
+    try:
+        loop.run_until_complete(_live(loop, ready))
+    finally:
+        live.use_loop(None)
+        loop.close()
+
+
+async def _live(loop: asyncio.AbstractEventLoop, ready: Callable[[], None]) -> None:
+    from apps.logs import store
+    from conductor.compose import compose
+    from config import server
+    from config.asgi import application
+    from engine.router import LocalRouter
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+
+    prepare_socket(settings.CONTROL_SOCKET)
+    router = LocalRouter(
+        sink=store(),
+        control=settings.CONTROL_SOCKET,
+        control_hosts=frozenset(settings.ALLOWED_HOSTS),
+        apps_host=settings.APPS_HOST,
+        ca=local_ca(),
+        trusted_proxies=settings.TRUSTED_PROXIES,
+    )
+    web = await server.serve(application, unix=settings.CONTROL_SOCKET)
+    conductor = compose(router)
+    await loop.run_in_executor(None, conductor.start)
+    await router.start(settings.BIND, settings.PORT)
+    threading.Thread(target=ready, name="ready", daemon=True).start()
+    try:
+        await stop.wait()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)  # a second Ctrl-C ends the process at once
+        await _stop(loop, router, conductor, web)
+
+
+async def _stop(loop: asyncio.AbstractEventLoop, router: object, conductor: "Conductor", web: object) -> None:
+    """New work first, then the dynos, then those who still read."""
+    started = time.monotonic()
+    await loop.run_in_executor(None, conductor.stop)
+    await router.stop()  # type: ignore[attr-defined]
+    await web.stop()  # type: ignore[attr-defined]
+    print(f"Stopped in {time.monotonic() - started:.1f} s.", file=sys.stderr)
