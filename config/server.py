@@ -30,6 +30,7 @@ from twisted.logger import globalLogBeginner
 from twisted.web import http
 
 from core.bodies import EXTENSION
+from releases.git import let_go
 
 log = logging.getLogger(__name__)
 
@@ -412,6 +413,7 @@ class Running:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        await let_go()  # pushes outlive their requests, but not the platform
         await self._hang_up()
         self._ticks.cancel()
         with suppress(asyncio.CancelledError):

@@ -1,0 +1,206 @@
+"""The bare git repository of each app: made on first use, asked about commits, removed with the app."""
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache, lru_cache
+from pathlib import Path
+
+from django.conf import settings
+
+from apps.models import App
+from releases.commits import Commit, moment
+from releases.models import Build
+
+__all__ = ["Commit", "ahead", "commits_between", "ensure", "path", "remove", "unbuilt_heads"]
+
+DEPLOYING = ("refs/heads/main", "refs/heads/master")
+SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+SECONDS = 30  # for a question; reading and writing packs is not one
+
+# The tree is built as it was committed: attributes that would leave files out of an archive do not count.
+_ATTRIBUTES = "* -export-ignore -export-subst\n"
+
+
+class GitFailed(Exception):
+    """git could not answer; the text is its own."""
+
+
+class Busy(Exception):
+    """Another push holds the repository."""
+
+
+def root() -> Path:
+    """The folder of all repositories."""
+    return settings.DATA / "repos"
+
+
+def path(app: App | uuid.UUID) -> Path:
+    """Where the repository of `app` is, whether it exists or not. Renaming an app moves nothing."""
+    return root() / f"{app.pk if isinstance(app, App) else app}.git"
+
+
+def ensure(app: App) -> Path:
+    """The repository of `app`, made if it has none. Safe to call from many places at once."""
+    place = path(app)
+    if (place / "HEAD").exists():
+        return place
+    root().mkdir(parents=True, exist_ok=True, mode=0o700)
+    made = Path(tempfile.mkdtemp(dir=root(), prefix=".new-"))
+    try:
+        git(made, "init", "--quiet", "--bare", "--template=", "--initial-branch=main", ".")
+        (made / "info").mkdir(exist_ok=True)
+        (made / "info" / "attributes").write_text(_ATTRIBUTES)
+        sync(made, made / "info" / "attributes", made / "info")
+        with suppress(OSError):  # another was faster: theirs is as good
+            made.rename(place)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    sync(root())
+    return place
+
+
+def remove(app_id: uuid.UUID) -> None:
+    """Delete the repository of a destroyed app; nothing happens when it has none."""
+    gone = root() / f".gone-{app_id}"
+    with suppress(FileNotFoundError):
+        path(app_id).rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+@contextmanager
+def pushing(app: App) -> Iterator[None]:
+    """Hold the repository for one push from the check of its refs until they have moved; `Busy` when another push
+    holds it. The lock dies with its process."""
+    with (ensure(app) / "push.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Busy from error
+        yield
+
+
+def head(app: App, ref: str) -> str | None:
+    """The commit that `ref` names, None when there is none."""
+    with suppress(GitFailed):
+        return git(path(app), "rev-parse", "--verify", "--quiet", "--end-of-options", ref).decode().strip()
+    return None
+
+
+def commits_between(app: App, base: str | None, head: str, *, limit: int = 50) -> list[Commit]:
+    """The commits that `head` has and `base` has not, newest first, `limit` at most. Empty when one is unknown."""
+    if not SHA.fullmatch(head) or (base and not SHA.fullmatch(base)):
+        return []
+    span = f"{base}..{head}" if base else head
+    fields = "--format=%H%n%an%n%ae%n%ct%n%s"
+    try:
+        output = git(path(app), "log", "-z", fields, f"--max-count={limit}", "--end-of-options", span, "--")
+    except GitFailed:
+        return []
+    return [_commit(record) for record in output.decode("utf-8", "replace").split("\0") if record]
+
+
+def ahead(app: App, base: str, head: str) -> int | None:
+    """How many commits `head` has that `base` has not; None when one of them is unknown. Cached for good, since both
+    are immutable."""
+    if not SHA.fullmatch(base) or not SHA.fullmatch(head):
+        return None
+    if base == head:
+        return 0
+    try:
+        return _ahead(app.pk, base, head)
+    except GitFailed:
+        return None
+
+
+@lru_cache(maxsize=10_000)
+def _ahead(app_id: uuid.UUID, base: str, head: str) -> int:
+    return int(git(path(app_id), "rev-list", "--count", "--end-of-options", f"{base}..{head}", "--"))
+
+
+def unbuilt_heads() -> list[tuple[App, str, str]]:
+    """App, ref and commit of every deploying branch whose commit has no build that succeeded. Normally none
+    (promises I-10, I-11)."""
+    found = []
+    for app in App.objects.alive():
+        if not path(app).exists():
+            continue
+        for ref in DEPLOYING:
+            sha = head(app, ref)
+            if sha and not Build.objects.filter(app=app, source__commit=sha, status="succeeded").exists():
+                found.append((app, ref, sha))
+    return found
+
+
+def tidy(app: App) -> None:
+    """Pack the repository once it has gathered many packs."""
+    with suppress(GitFailed):
+        git(path(app), "-c", "gc.autoDetach=false", "gc", "--auto", "--quiet", seconds=3600)
+
+
+def git(
+    repository: Path, *arguments: str, extra: Mapping[str, str] | None = None, seconds: float = SECONDS
+) -> bytes:
+    """What git prints; `GitFailed` with what it complains about when it fails or takes longer than `seconds`."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=repository,
+            env={**environment(repository), **(extra or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise GitFailed(str(error)) from error
+    if done.returncode:
+        raise GitFailed(done.stderr.decode("utf-8", "replace").strip())
+    return done.stdout
+
+
+def environment(repository: Path, options: Sequence[tuple[str, str]] = ()) -> dict[str, str]:
+    """The whole environment of a git of ours: no user's or machine's configuration, only `options`."""
+    settled = [("safe.directory", str(repository)), ("core.fsync", "all"), *options]
+    found = {
+        "PATH": f"{_python_folder()}:/usr/local/bin:/usr/bin:/bin",
+        "LC_ALL": "C.UTF-8",
+        "HOME": str(repository),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_DIR": str(repository),
+        "GIT_CONFIG_COUNT": str(len(settled)),
+    }
+    for number, (key, value) in enumerate(settled):
+        found[f"GIT_CONFIG_KEY_{number}"], found[f"GIT_CONFIG_VALUE_{number}"] = key, value
+    return found
+
+
+def sync(*places: Path) -> None:
+    """Have what was written to files, and which names folders hold, reach the disk."""
+    for place in places:
+        if place.exists():
+            handle = os.open(place, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+@cache
+def _python_folder() -> Path:
+    """Where `python3` is found by the hook: ours, since the first of PATH may be a slow wrapper."""
+    return Path(sys.executable).parent
+
+
+def _commit(record: str) -> Commit:
+    sha, author, email, at, message = record.lstrip("\n").split("\n", 4)
+    return Commit(sha, author, email, moment(at), message.strip())
