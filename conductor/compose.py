@@ -24,5 +24,6 @@ def compose(router: Router | None = None) -> Conductor:
         sink=logs(),
         tree=slugs().tree,
         instance=f"{socket.gethostname()}-{settings.PORT}",
+        hide=[settings.DATA],
     )
     return Conductor(Parts(driver, router or NoRouter(), logs(), slugs(), settings.DATA))

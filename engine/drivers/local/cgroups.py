@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,10 @@ class Group:
         return found
 
     def kill(self) -> None:
-        """SIGKILL all processes in it, at once where the kernel can."""
+        """SIGKILL all processes in it, and let none of them fork on."""
+        if "pids" in self.folders:
+            with contextlib.suppress(OSError):
+                (self.folders["pids"] / "pids.max").write_text("0")
         for folder in set(self.folders.values()):
             if (folder / "cgroup.kill").exists():
                 with contextlib.suppress(OSError):
@@ -60,17 +64,15 @@ class Group:
                 return fields["oom_kill"]
         return 0
 
-    def remove(self) -> bool:
-        """Remove it; False while a process is still in it."""
-        gone = True
+    def remove(self, seconds: float = 1) -> bool:
+        """Remove it; False when it is still in use after `seconds` (it is, a moment after its last process)."""
+        deadline = time.monotonic() + seconds
         for folder in set(self.folders.values()):
-            try:
-                folder.rmdir()
-            except FileNotFoundError:
-                pass
-            except OSError:
-                gone = False
-        return gone
+            while not _removed(folder):
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.005)
+        return True
 
     def _numbers(self, controller: str, name: str) -> dict[str, int]:
         folder = self.folders.get(controller)
@@ -80,6 +82,16 @@ class Group:
             return {}
         pairs = (line.split() for line in lines)
         return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+
+
+def _removed(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 class Cgroups:

@@ -15,7 +15,7 @@ from typing import Any
 
 from core.errors import EngineError
 from engine.drivers.local import cgroups, isolation, process
-from engine.drivers.local.dyno import Dyno, Services
+from engine.drivers.local.dyno import CLOSE_SECONDS, Dyno, Services
 from engine.drivers.local.loop import Loop
 from engine.drivers.local.output import Outlet
 from engine.drivers.local.ports import Ports
@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 PORTS = range(20000, 30000)
 FIRST_UID = 30000
 SAMPLE_SECONDS = 20.0
-CLOSE_SECONDS = 30.0
 
 
 class LocalDriver:
@@ -136,7 +135,7 @@ class LocalDriver:
             self._closed = True
             dynos = list(self._dynos.values())
             for dyno in dynos:
-                self._loop.post(lambda dyno=dyno: dyno.stop(CLOSE_SECONDS))  # type: ignore[misc]
+                self._loop.post(lambda dyno=dyno: dyno.stop(closing=True))  # type: ignore[misc]
             if not self._lock.wait_for(lambda: not self._dynos, CLOSE_SECONDS + 6):
                 log.warning("Dynos that did not end: %s", list(self._dynos))
         self._loop.stop()
@@ -183,10 +182,10 @@ class LocalDriver:
 
     def _cleaned(self, dyno: Dyno) -> None:
         with self._lock:
-            if dyno.forget and self._dynos.pop(dyno.spec.id, None):
-                self._lock.notify_all()
-            else:
+            if not dyno.forget or dyno.spec.id not in self._dynos:
                 return
+            del self._dynos[dyno.spec.id]
+            self._lock.notify_all()
         self._changed(dyno)
 
     def _sample_later(self) -> None:
@@ -198,9 +197,11 @@ class LocalDriver:
     def _sample_all(self) -> None:
         with self._lock:
             dynos = [dyno for dyno in self._dynos.values() if not dyno.over and dyno.seen.pid]
-        for dyno in dynos:
-            dyno.sample()
-        self._loop.post(self._sample_later)
+        try:
+            for dyno in dynos:
+                dyno.sample()
+        finally:
+            self._loop.post(self._sample_later)
 
     def _sweep(self, tag: str) -> None:
         """End and remove what a former life left: it was killed, and could not do it itself (promise I-19)."""

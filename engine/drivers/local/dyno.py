@@ -21,6 +21,8 @@ from engine.drivers.local.output import LINE_BYTES, Lines, Outlet
 from engine.spec import MB, DynoState, Line, ProcessSpec
 
 log = logging.getLogger(__name__)
+CLOSE_SECONDS = 30.0  # when the platform ends, no dyno gets more than that to stop
+LINGER_SECONDS = 5.0  # how long the end of a stopped one-off can be seen
 STEADY_SECONDS = 1.0  # a dyno without a port is up once it has run for so long
 FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.005, 0.1
 HEALTH_POLL_SECONDS, HEALTH_ANSWER_SECONDS = 0.25, 5.0
@@ -92,6 +94,8 @@ class Dyno:
         self._lines = Lines()
         self._timers: list[Timer] = []
         self._stopping = False
+        self._closing = False
+        self._killed = False
         self._reason = ""
         self._code: int | None = None
         self._launched = 0.0
@@ -112,18 +116,14 @@ class Dyno:
             )
             if services.cgroups:
                 self._group = services.cgroups.make(spec.id.replace("/", "_"), spec.size)
-        except (EngineError, OSError) as error:
-            reason = str(error)
-            services.loop.post(lambda: self._never(reason))
         except Exception as error:
-            log.exception("Preparing %s failed", spec.dyno)
-            reason = f"Error R99 (Platform error) -> {type(error).__name__}"
+            reason = _reason(error)
             services.loop.post(lambda: self._never(reason))
         else:
             services.loop.post(lambda: self._launch(part))
 
     def _never(self, reason: str) -> None:
-        self._reason, self._code = reason, CANNOT_START
+        self._reason = reason
         self._say(reason)
         self._end()
 
@@ -134,8 +134,8 @@ class Dyno:
             port = self._services.ports.take() if self.spec.web else None
             self._show(port=port)
             self._child = self._spawn(part, port)
-        except (EngineError, OSError, ValueError) as error:
-            return self._never(str(error))
+        except Exception as error:
+            return self._never(_reason(error))
         self._launched = time.monotonic()
         self._uid = part["uid"]
         self._say(f"Starting process with command `{self.spec.command}`")
@@ -305,19 +305,23 @@ class Dyno:
 
     # --- the end ------------------------------------------------------------------------------------------------
 
-    def stop(self, at_most: float = float("inf"), *, forget: bool = True) -> None:
-        """SIGTERM to all its processes, SIGKILL after the stop time; may be called again."""
-        self.forget |= forget
+    def stop(self, *, closing: bool = False) -> None:
+        """SIGTERM to all its processes, SIGKILL after the stop time, and forget it; may be called again."""
+        self.forget = True
+        self._closing |= closing
         if self.clean:
             return self._services.cleaned(self)
         if self._stopping or self.over:
             return
         self._stopping = True
-        self._show(state="down", since=time.time())
+        if (
+            not self.spec.one_off
+        ):  # nothing is sent to it from now on; of a one-off the exit code is to be seen
+            self._show(state="down", since=time.time())
         if self._child is not None:
             self._say("Stopping all processes with SIGTERM")
             process.send(self._members(), signal.SIGTERM)
-            seconds = min(self.spec.stop_seconds, at_most)
+            seconds = min(self.spec.stop_seconds, CLOSE_SECONDS) if closing else self.spec.stop_seconds
             self._after(seconds, lambda: self._exit_timeout(seconds))
         self._changed()
 
@@ -339,6 +343,7 @@ class Dyno:
         self._kill()
 
     def _kill(self) -> None:
+        self._killed = True
         if self._group:
             self._group.kill()
         else:
@@ -381,6 +386,8 @@ class Dyno:
             return
         if not self._members():
             return self._end()
+        if self._killed:
+            self._kill()
         pause = min(pause * 2, 4 * LAST_POLL_SECONDS)
         self._after(pause, lambda: self._wait_for_rest(pause))
 
@@ -418,17 +425,22 @@ class Dyno:
     def _clean(self) -> None:  # in the pool
         group = self._group
         marker = f"SLIPWAY_DYNO={self.spec.id}"
-        gone = process.end_all(group.pids if group else lambda: process.members(marker))
-        if group and not (gone and group.remove()):
-            log.warning("The control group of %s can't be removed", self.spec.id)
-        isolation.remove(self._folder)
-        self._services.loop.post(self._cleaned)
+        try:
+            gone = process.end_all(group.pids if group else lambda: process.members(marker))
+            if group and not (gone and group.remove()):
+                log.warning("The control group of %s can't be removed", self.spec.id)
+            isolation.remove(self._folder)
+        finally:
+            self._services.loop.post(self._cleaned)
 
     def _cleaned(self) -> None:
         if self.seen.port is not None:
             self._services.ports.give_back(self.seen.port)
         self.clean = True
-        self._services.cleaned(self)
+        if self.spec.one_off and self._stopping and not self._closing:
+            self._services.loop.after(LINGER_SECONDS, lambda: self._services.cleaned(self))
+        else:
+            self._services.cleaned(self)
 
     # --- small things -------------------------------------------------------------------------------------------
 
@@ -441,3 +453,13 @@ class Dyno:
     def _after(self, seconds: float, call: Callable[[], None]) -> None:
         self._timers = [timer for timer in self._timers if timer.call is not None]
         self._timers.append(self._services.loop.after(seconds, call))
+
+
+def _reason(error: Exception) -> str:
+    """What to tell people; paths of the platform stay out of it."""
+    if isinstance(error, EngineError):
+        return str(error)
+    log.warning("A dyno could not be started", exc_info=error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"The dyno could not be started: {error.strerror}"
+    return f"Error R99 (Platform error) -> {type(error).__name__}"

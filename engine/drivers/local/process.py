@@ -88,7 +88,13 @@ def spawn(request: Mapping[str, Any], env: Mapping[str, str] | None = None) -> C
     if F_SETPIPE_SZ is not None and popen.stdout is not None:
         with contextlib.suppress(OSError):
             fcntl.fcntl(popen.stdout, F_SETPIPE_SZ, PIPE_BYTES)
-    return Child(popen, reader)
+    try:
+        return Child(popen, reader)
+    except OSError:
+        popen.kill()
+        popen.wait()
+        os.close(reader)
+        raise
 
 
 @contextlib.contextmanager
