@@ -1,6 +1,6 @@
 """What people type on the pages of an app and of their account. Forms read text; what may be is decided by actions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -22,15 +22,6 @@ def read(form: forms.Form) -> dict[str, Any]:
 def unix(text: str) -> str:
     """Browsers send every line break of a text field as CR LF; what was meant is LF."""
     return text.replace("\r\n", "\n")
-
-
-class AppForm(forms.Form):
-    """A new app."""
-
-    name = forms.CharField(required=False, max_length=60)
-    team = forms.CharField(required=False, max_length=60)
-    pipeline = forms.CharField(required=False, max_length=60)
-    stage = forms.CharField(required=False, max_length=60)
 
 
 class RunForm(forms.Form):
@@ -130,12 +121,6 @@ class OwnerForm(forms.Form):
     )
 
 
-class DestroyForm(forms.Form):
-    """The name, typed."""
-
-    confirm = forms.CharField(required=False, max_length=100)
-
-
 class RightsForm(forms.Form):
     """What a collaborator may do."""
 
@@ -183,15 +168,15 @@ class PasswordForm(forms.Form):
         return self.cleaned_data["again"]
 
 
-def formation_changes(
-    data: Mapping[str, str], rows: Sequence[Any]
-) -> dict[str, dict[str, Any]]:
+def formation_changes(data: Mapping[str, str], rows: Iterable[Any]) -> dict[str, dict[str, Any]]:
     """The changes that a formation form asks for: `web.quantity` and `web.size`, where they differ from `rows`."""
     changes: dict[str, dict[str, Any]] = {}
     for row in rows:
         quantity, size = data.get(f"{row.type}.quantity", ""), data.get(f"{row.type}.size", "")
         if quantity and not (quantity.isascii() and quantity.isdecimal() and len(quantity) < 10):
-            raise Refusal(f"“{quantity[:20]}” is not a number of dynos.", fields={"quantity": "Use a number."})
+            raise Refusal(
+                f"“{quantity[:20]}” is not a number of dynos.", fields={"quantity": "Use a number."}
+            )
         change: dict[str, Any] = {}
         if quantity and int(quantity) != row.quantity:
             change["quantity"] = int(quantity)

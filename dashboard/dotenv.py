@@ -80,7 +80,8 @@ def _until(text: str, quote: str) -> tuple[str, int | None]:
     if quote == "'":
         end = text.find("'")
         return (text[:end], end) if end >= 0 else (text, None)
-    out, at = [], 0
+    out: list[str] = []
+    at = 0
     while at < len(text):
         if text[at] == '"':
             return "".join(out), at

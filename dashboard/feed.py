@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from core.models import Event
@@ -52,6 +53,11 @@ class Entry:
     particulars: str
     through_glyph: str
     through: str
+
+    @property
+    def day(self) -> date:
+        """When it was, to gather a day's events."""
+        return self.event.at.date()
 
 
 def entries(events: Iterable[Event]) -> list[Entry]:

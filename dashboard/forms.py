@@ -1,9 +1,14 @@
 """Fields of the pages' forms: what came in, as text. What is right and wrong is said by the actions."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from django.http import HttpRequest
+
+from core.errors import Refusal
+
+T = TypeVar("T")
 
 MAX_TEXT = 2000
 
@@ -14,9 +19,12 @@ class Form:
     def __init__(self, request: HttpRequest | None = None, **initial: Any) -> None:
         self._values: dict[str, Any] = dict(initial)
         if request is not None and request.method == "POST":
-            self._values |= {key: text[:MAX_TEXT].strip() for key, text in request.POST.items()}
+            self._values |= {
+                key: str(text)[:MAX_TEXT].replace("\0", "").strip() for key, text in request.POST.items()
+            }
         self.errors: dict[str, str] = {}
         self.message = ""
+        self.status = 200
 
     def __getitem__(self, name: str) -> "Field":
         return Field(name, self._values.get(name, ""), self.errors.get(name, ""))
@@ -24,6 +32,27 @@ class Form:
     def value(self, name: str) -> str:
         """The text of a field, stripped; empty when it did not come."""
         return str(self._values.get(name) or "")
+
+    def attempt(self, action: Callable[[], T]) -> T | None:
+        """Do `action` and return what it made; None when it was refused, and then `status`, `message` and the
+        fields' errors say why. Who may not see or do it at all (403, 404) is told so by the usual page."""
+        try:
+            return action()
+        except Refusal as refusal:
+            if refusal.status in (401, 403, 404):
+                raise
+            shown = {name: text for name, text in refusal.fields.items() if name in self._values}
+            self.refuse(refusal.message, shown).status = refusal.status
+            return None
+
+    @contextmanager
+    def naming(self, name: str) -> Iterator[None]:
+        """What is refused inside is about the field `name`, whatever the action calls it."""
+        try:
+            yield
+        except Refusal as refusal:
+            refusal.fields = {name: refusal.message}
+            raise
 
     def refuse(self, message: str, fields: Mapping[str, str]) -> "Form":
         """Note what was turned down: beside the fields it is about, or on top when it is about none of them."""

@@ -66,6 +66,19 @@ def _state(kind: str, label: str, block: str, modifier: str) -> SafeString:
 
 
 @register.simple_tag
+def glyph(kind: str) -> SafeString:
+    """The glyph of a state alone, where words follow."""
+    hue, name, motion = STATES[kind]
+    return icon(name, " ".join(part for part in (motion, hue if hue in ("bad", "warn") else "") if part))
+
+
+@register.filter
+def hue(kind: str) -> str:
+    """The colour of a state: ok, busy, warn, bad or idle."""
+    return STATES[kind][0]
+
+
+@register.simple_tag
 def ticks(
     on: int, of: int, classes: str = "", *, now: int = 0, bad: int = 0, off: int = 0, cap: int = 12
 ) -> SafeString:
@@ -132,6 +145,12 @@ def short_age(at: datetime) -> str:
     if days < 14:
         return f"{days} day{'s' if days > 1 else ''}"
     return f"{at:%-d %b}" if at.year == timezone.now().year else f"{at:%-d %b %Y}"
+
+
+@register.filter
+def elapsed(since: datetime) -> float:
+    """Seconds since then."""
+    return max((timezone.now() - since).total_seconds(), 0)
 
 
 @register.filter

@@ -1,0 +1,256 @@
+"""What the pages of an app show: one function a page or partial, with a constant number of queries each."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F, Q, Window
+from django.db.models.functions import RowNumber
+
+from accounts.access import DEPLOY, RIGHTS, ROLE_RIGHTS
+from accounts.models import Membership, Team, User
+from addons.models import Attachment
+from apps import access
+from apps.models import App, Collaborator, Dyno
+from core.models import Event
+from dashboard import dotenv, feed, fleet
+from engine.spec import MB, SIZES
+from pipelines.models import Coupling, Pipeline
+from releases import comparison
+from releases.models import Build, Release, Source
+
+LATEST = 5
+
+
+def frame(app: App, user: User, tab: str) -> dict[str, Any]:
+    """What every page of an app needs: the app, its place in a pipeline, what the viewer may do."""
+    coupling = (
+        Coupling.objects.filter(app=app)
+        .select_related("stage", "pipeline", "pipeline__team", "pipeline__user")
+        .first()
+    )
+    return {
+        "app": app,
+        "tab": tab,
+        "coupling": coupling,
+        "pipeline": coupling.pipeline if coupling else None,
+        "rights": access.rights_in(user, app),
+    }
+
+
+def web_url(app: App) -> str:
+    """Where the app answers visitors."""
+    scheme, _, rest = settings.URL.partition("://")
+    port = rest.partition("/")[0].rpartition(":")[2] if ":" in rest else ""
+    return f"{scheme}://{app.name}.{settings.APPS_HOST}" + (f":{port}" if port else "")
+
+
+def git_url(app: App) -> str:
+    """Where git pushes to."""
+    return f"{settings.URL}/{app.name}.git"
+
+
+def stand(app: App) -> dict[str, Any]:
+    """How the app stands now: its state, current release, work under way, formation with dynos."""
+    now = fleet.look([app])[app.pk]
+    return {
+        "now": now,
+        "state": now.state,
+        "current": now.current,
+        "lines": now.lines,
+        "dynos_wanted": sum(line.quantity for line in now.lines),
+        "dynos_up": sum(line.up for line in now.lines),
+    }
+
+
+def overview(app: App, user: User) -> dict[str, Any]:
+    """The overview: how it stands, and the latest of everything."""
+    shown = stand(app)
+    now = shown["now"]
+    return {
+        **frame(app, user, "overview"),
+        **shown,
+        "web_url": web_url(app),
+        "git_url": git_url(app),
+        "first_steps": now.newest is None and now.build is None,
+        **_last_build(now.build),
+        "config_count": app.config_vars.count(),
+        "previous": _previous(app, now.current),
+        "builds": list(builds(app)[:LATEST]),
+        "releases": list(releases(app)[:LATEST]),
+        "feed": feed.entries(events(app)[:8]),
+        "collaborators": Collaborator.objects.filter(app=app).select_related("user").order_by("created_at"),
+        "attachments": list(attachments(app)),
+        "domains": app.domains.all(),
+    }
+
+
+def _last_build(build: Build | None) -> dict[str, Any]:
+    seconds = None
+    if build and build.finished_at and build.started_at and build.status == Build.Status.SUCCEEDED:
+        seconds = (build.finished_at - build.started_at).total_seconds()
+    return {"last_build": build, "last_build_seconds": seconds}
+
+
+def _previous(app: App, current: Release | None) -> Release | None:
+    """The release to roll back to: the last that worked before the current one."""
+    if current is None:
+        return None
+    older = Release.objects.filter(app=app, version__lt=current.version, status=Release.Status.SUCCEEDED)
+    return older.filter(slug__isnull=False, slug__expired_at__isnull=True).order_by("-version").first()
+
+
+def events(app: App) -> Any:
+    """What happened to the app, newest first."""
+    return Event.objects.filter(app_id=app.pk).select_related("by")
+
+
+def builds(app: App) -> Any:
+    """Its builds, newest first, with what a list says of each; `took` is in seconds once it has ended."""
+    rows = Build.objects.filter(app=app).select_related("source", "by", "release")
+    return rows.defer("release__sealed_config")
+
+
+def releases(app: App) -> Any:
+    """Its releases, newest first, with what a list says of each."""
+    return (
+        Release.objects.filter(app=app)
+        .select_related("slug__app", "by", "from_release__app")
+        .defer("sealed_config", "from_release__sealed_config")
+    )
+
+
+def attachments(app: App) -> Any:
+    """The add-ons that the app uses, under the names it knows them by."""
+    return Attachment.objects.filter(app=app).select_related("addon", "addon__app")
+
+
+def branches(app: App) -> Any:
+    """The last source of each branch whose archive is still there, newest first."""
+    nth = Window(RowNumber(), partition_by=F("branch"), order_by=F("created_at").desc())
+    rows = Source.objects.filter(app=app, builds__isnull=False).exclude(branch="").distinct()
+    newest = Source.objects.filter(pk__in=rows.values("pk")).annotate(nth=nth).filter(nth=1)
+    return newest.order_by("-created_at")
+
+
+def sizes() -> list[tuple[str, str]]:
+    """The sizes of a dyno, each with its memory in words."""
+    return [(name, f"{name}, {_memory(size.memory)}") for name, size in SIZES.items()]
+
+
+def _memory(amount: int) -> str:
+    megabytes = amount // MB
+    return f"{megabytes} MB" if megabytes < 1024 else f"{megabytes / 1024:g} GB"
+
+
+def resources(app: App, user: User) -> dict[str, Any]:
+    """The formation with its dynos, one-off dynos, add-ons."""
+    return {
+        **frame(app, user, "resources"),
+        **stand(app),
+        "sizes": sizes(),
+        "one_offs": Dyno.objects.filter(app=app, one_off=True)
+        .exclude(type="release")
+        .select_related("by")
+        .order_by("-created_at")[:10],
+        "attachments": list(attachments(app)),
+    }
+
+
+def consequences(app: App) -> dict[str, Any]:
+    """What a change of config will do: the release it makes, the dynos it restarts, what serves until then."""
+    current = Release.objects.current_for(app)
+    running = Dyno.objects.filter(app=app, one_off=False).exclude(state="down").count()
+    return {"next_version": app.last_version + 1, "current": current, "restarts": running}
+
+
+def app_rows(user: User) -> list[dict[str, Any]]:
+    """Every app that `user` may see, with how it stands."""
+    related = ("user", "team", "coupling__stage", "coupling__pipeline")
+    found = fleet.look(access.apps_for(user).select_related(*related))
+    return [
+        {
+            "app": now.app,
+            "now": now,
+            "coupling": getattr(now.app, "coupling", None),
+            "up": sum(line.up for line in now.lines),
+            "wanted": sum(line.quantity for line in now.lines),
+        }
+        for now in found.values()
+    ]
+
+
+def places(user: User) -> dict[str, Any]:
+    """Where `user` may put a new app: teams that let them create things, and stages of pipelines."""
+    creators = [role for role, rights in ROLE_RIGHTS.items() if DEPLOY in rights]
+    teams = Team.objects.filter(pk__in=Membership.objects.filter(user=user, role__in=creators).values("team"))
+    mine = Pipeline.objects.filter(Q(user=user) | Q(team__in=teams)).prefetch_related("stages")
+    return {"teams": teams, "pipelines": mine}
+
+
+def deploy(app: App, user: User) -> dict[str, Any]:
+    """Ways to deploy: what to type, and which branches can be built again."""
+    return {
+        **frame(app, user, "deploy"),
+        **stand(app),
+        "git_url": git_url(app),
+        "branches": branches(app)[:5],
+    }
+
+
+def config(app: App, user: User) -> dict[str, Any]:
+    """The names of the config vars, who set each and when, and what saving one will do."""
+    attached = {f"{attachment.name}_URL": attachment.addon for attachment in attachments(app)}
+    variables = list(app.config_vars.select_related("set_by").defer("sealed"))
+    return {
+        **frame(app, user, "config"),
+        **consequences(app),
+        "variables": variables,
+        "attached": attached,
+    }
+
+
+def config_file(app: App, user: User, text: str, whole: bool) -> dict[str, Any]:
+    """What saving `.env` text would do, by name: nothing of it is saved."""
+    values, problems = dotenv.parse(text)
+    before = {var.key: var.value for var in app.config_vars.all()}
+    after = values if whole else {**before, **values}
+    return {
+        **frame(app, user, "config"),
+        **consequences(app),
+        "problems": problems,
+        "changes": comparison.names(before, after),
+    }
+
+
+def people(app: App, user: User) -> dict[str, Any]:
+    """Who may do what: the owner or the team's people, then collaborators."""
+    members = (
+        [
+            {
+                "user": membership.user,
+                "role": membership.role,
+                "rights": ROLE_RIGHTS[Membership.Role(membership.role)],
+            }
+            for membership in Membership.objects.filter(team=app.team)
+            .select_related("user")
+            .order_by("created_at")
+        ]
+        if app.team
+        else [{"user": app.user, "role": "owner", "rights": frozenset(RIGHTS)}]
+    )
+    return {
+        **frame(app, user, "access"),
+        "members": members,
+        "all_rights": RIGHTS,
+        "collaborators": Collaborator.objects.filter(app=app).select_related("user").order_by("created_at"),
+    }
+
+
+def settings_of(app: App, user: User) -> dict[str, Any]:
+    """Everything that can be set."""
+    return {
+        **frame(app, user, "settings"),
+        "git_url": git_url(app),
+        "web_url": web_url(app),
+        "domains": app.domains.all(),
+    }

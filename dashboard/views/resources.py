@@ -1,0 +1,71 @@
+"""Dynos: how many run, of what size; restarts; one-off dynos."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_POST, require_safe
+
+from apps import access, actions
+from core.errors import Refusal
+from dashboard import panels
+from dashboard.answers import see
+from dashboard.app_forms import DynoForm, RunForm, formation_changes, read
+from dashboard.http import PageRequest
+from releases.models import Release
+
+
+@require_safe
+@login_required
+def resources(request: PageRequest, name: str) -> HttpResponse:
+    """The formation, one-off dynos and add-ons; htmx gets the part that changes."""
+    app = access.app_for(request.user, name)
+    template = "apps/_resources.html" if request.htmx else "apps/resources.html"
+    return render(request, template, panels.resources(app, request.user))
+
+
+@require_POST
+@login_required
+def scale(request: PageRequest, name: str) -> HttpResponse:
+    """Change quantities and sizes, all in one."""
+    app = access.app_for(request.user, name, to=access.OPERATE)
+    changes = formation_changes(request.POST, app.formation.all())
+    if changes:
+        actions.scale(app, changes, by=request.user)
+    return see("app-resources", app.name)
+
+
+@require_POST
+@login_required
+def restart(request: PageRequest, name: str) -> HttpResponse:
+    """Replace all dynos, those of a type or one by fresh ones."""
+    app = access.app_for(request.user, name, to=access.OPERATE)
+    dyno = read(DynoForm(request.POST))["dyno"]
+    actions.restart(app, dyno=dyno or None, by=request.user)
+    if not request.htmx:
+        messages.success(request, f"{dyno or 'Every dyno'} is being replaced by a fresh one.")
+    return see("app-resources", app.name)
+
+
+@require_POST
+@login_required
+def run(request: PageRequest, name: str) -> HttpResponse:
+    """Run a command in a one-off dyno of the current release."""
+    app = access.app_for(request.user, name, to=access.DEPLOY)
+    asked = read(RunForm(request.POST))
+    current = Release.objects.current_for(app)
+    if current is None or current.slug is None:
+        raise Refusal(f"{app.name} has not been deployed yet: there is no code to run a command with.")
+    actions.run_detached(
+        app, asked["command"], size=asked["size"], release_version=current.version, by=request.user
+    )
+    return see("app-resources", app.name)
+
+
+@require_POST
+@login_required
+def stop(request: PageRequest, name: str, dyno: str) -> HttpResponse:
+    """Stop a one-off dyno."""
+    app = access.app_for(request.user, name, to=access.OPERATE)
+    actions.stop_dyno(app, dyno, by=request.user)
+    return see("app-resources", app.name)
