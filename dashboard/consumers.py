@@ -3,7 +3,7 @@
 What it looks like now the page asks of an ordinary view, which decides for its own viewer what to draw. From the page:
 
     {"subscribe": ["app:<uuid>", "pipeline:<uuid>", "user:<uuid>"]}
-    {"log": "build/<uuid>", "after": 17}              also "source", "dyno", "text"; a negative "after" counts from the end
+    {"log": "build/<uuid>", "after": 17}              also "source", "dyno", "text", "level"; a negative "after" counts from the end
     {"log": "build/<uuid>", "seen": 42}               every fourth message of a log is confirmed so
     {"unlog": "build/<uuid>"}
 
@@ -189,7 +189,8 @@ def _ids(kind: str, topics: set[str]) -> list[uuid.UUID]:
 
 def _query(wish: dict[str, Any]) -> Query:
     source, dyno, text = (str(wish.get(key) or "")[:500].encode() for key in ("source", "dyno", "text"))
-    return Query(source=source, dyno=dyno, text=text)
+    level = wish.get("level")
+    return Query(source=source, dyno=dyno, text=text, level=level if level in ("error", "warning") else "")
 
 
 def _texts(value: Any) -> set[str]:
