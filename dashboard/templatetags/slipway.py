@@ -179,3 +179,9 @@ def command(text: str) -> dict[str, str]:
 def times(number: int, noun: str) -> str:
     """`3|times:"commit"` → “3 commits”; `1|times:"commit"` → “1 commit”."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+@register.filter
+def people(number: int) -> str:
+    """“1 person”, “4 people”."""
+    return "1 person" if number == 1 else f"{number} people"

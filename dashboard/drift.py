@@ -1,0 +1,87 @@
+"""How far an app is ahead of the next stage, or behind the one before, in commits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipelines.models import Stage
+from releases import repositories
+from releases.models import Slug
+
+
+class HasStage(Protocol):
+    """A column of the board."""
+
+    stage: Stage
+
+
+@dataclass(frozen=True)
+class Drift:
+    """`kind` is ahead, behind, level or apart; `commits` is how many, where that is known."""
+
+    kind: str
+    text: str
+    commits: int = 0
+
+
+def drift_between(
+    mine: Slug | None,
+    following: Sequence[Slug | None],
+    before: Sequence[Slug | None],
+    next_column: HasStage | None,
+    last_column: HasStage | None,
+) -> Drift | None:
+    """The one sentence on a card: “3 commits ahead of production”, “Level with canary”, “5 commits behind staging”."""
+    if mine is None:
+        return None
+    if next_column is not None:
+        return _ahead(mine, following, next_column.stage.title.lower())
+    if last_column is not None:
+        return _behind(mine, before, last_column.stage.title.lower())
+    return None
+
+
+def _ahead(mine: Slug, others: Sequence[Slug | None], where: str) -> Drift | None:
+    if not any(others):
+        return Drift("apart", f"Nothing in {where} yet")
+    apart = [other for other in others if other is None or other.digest != mine.digest]
+    if not apart:
+        return Drift("level", f"Level with {where}")
+    counts = [commits_ahead(mine, other) for other in apart if other]
+    known = [count for count in counts if count is not None]
+    if not known:
+        return Drift("apart", f"Differs from {where}")
+    most = max(known)
+    if most == 0:
+        return Drift("apart", f"Older than {where}" if _older(mine, apart) else f"Rebuilt since {where}")
+    return Drift("ahead", f"{_commits(most)} ahead of {where}", most)
+
+
+def _behind(mine: Slug, others: Sequence[Slug | None], where: str) -> Drift | None:
+    found = [other for other in others if other]
+    if not found:
+        return None
+    if all(other.digest == mine.digest for other in found):
+        return Drift("level", f"Level with {where}")
+    known = [count for other in found if (count := commits_ahead(other, mine)) is not None]
+    if not known or max(known) == 0:
+        return Drift("apart", f"Differs from {where}")
+    return Drift("behind", f"{_commits(max(known))} behind {where}", max(known))
+
+
+def commits_ahead(slug: Slug, other: Slug) -> int | None:
+    """How many commits `slug` has that `other` lacks; None where the repository does not know both. The commits are
+    in the repository of the app where `slug` was built, whatever app runs it now."""
+    if slug.app is None or not slug.commit or not other.commit:
+        return None
+    if not repositories.path(slug.app).exists():
+        return None
+    return repositories.ahead(slug.app, other.commit, slug.commit)
+
+
+def _older(mine: Slug, others: Sequence[Slug | None]) -> bool:
+    return any(other and commits_ahead(other, mine) for other in others)
+
+
+def _commits(number: int) -> str:
+    return f"{number} commit" if number == 1 else f"{number} commits"
