@@ -124,7 +124,7 @@ class Builds:
             row.end(Build.Status.SUCCEEDED, release=release, steps=turn(row.steps))
             failpoints.reach("build.release_row")
             tell(row.app)
-        self._close(row, "-----> Launching...", f"       Made v{release.version}")
+        self._close(row, "-----> Launching...")
         self._parts.say(row.app.log_stream, "Build succeeded")
 
     # --- parts of steps -----------------------------------------------------------------------------------------

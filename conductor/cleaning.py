@@ -14,7 +14,7 @@ from django.utils import timezone
 from apps.models import App, Dyno
 from conductor.parts import Parts
 from pipelines.models import Promotion, PromotionTarget
-from releases import repositories
+from releases import repositories, sources
 from releases.models import OPEN, Build, Release, Slug, Source
 
 log = logging.getLogger(__name__)
@@ -41,11 +41,13 @@ def clean(parts: Parts) -> None:
         clear_app(parts, app)
     ended = timezone.now() - timedelta(days=ONE_OFF_DAYS)
     Dyno.objects.filter(one_off=True, state=Dyno.State.DOWN, state_at__lt=ended).delete()
-    for app_id in App.objects.alive().values_list("pk", flat=True):
-        _expire_releases(app_id)
-        _drop_sources(parts, app_id)
-        _drop_builds(parts, app_id)
-    _drop_uploads(parts)
+    for app in App.objects.alive():
+        _expire_releases(app.pk)
+        _drop_sources(parts, app.pk)
+        _drop_outputs(parts, app.pk)
+        if repositories.path(app).exists():
+            repositories.tidy(app)
+    sources.sweep()
     drop_slugs(parts)
     call_command("clearsessions", verbosity=0)
 
@@ -126,16 +128,7 @@ def _drop_archive(parts: Parts, source: Source) -> None:
     (parts.data / path).unlink(missing_ok=True)
 
 
-def _drop_uploads(parts: Parts) -> None:
-    """Sources that nobody built."""
-    day = timezone.now() - timedelta(days=1)
-    for source in Source.objects.filter(builds__isnull=True, created_at__lt=day):
-        if source.path:
-            _drop_archive(parts, source)
-        source.delete()
-
-
-def _drop_builds(parts: Parts, app_id: UUID) -> None:
+def _drop_outputs(parts: Parts, app_id: UUID) -> None:
     """The output of old builds and releases; rows stay."""
     before = timezone.now() - timedelta(days=settings.KEEP_DAYS)
     for model in (Build, Release):

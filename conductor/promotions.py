@@ -36,7 +36,6 @@ def fail(target: Any, reason: str) -> None:
         target.end(PromotionTarget.Status.FAILED, reason=reason[:500])
         _tell(target)
         _complete(target.promotion)
-    failpoints.reach("promotion.done")
 
 
 def release_ended(release: Release, *, succeeded: bool, reason: str = "") -> None:
@@ -121,3 +120,4 @@ def _complete(promotion: Promotion) -> None:
         status=Promotion.Status.COMPLETED, completed_at=timezone.now()
     )
     live.tell(promotion.source.topic)
+    transaction.on_commit(lambda: failpoints.reach("promotion.done"))

@@ -216,6 +216,6 @@ def _phase_spec(release: Release) -> ProcessSpec:
 
 
 def _why_phase_failed(state: DynoState) -> str:
-    if state.exit_code is None or state.exit_code < 0:
-        return f"The release command was ended: {state.reason or 'it was killed'}."
+    if state.reason:
+        return f"The release command was ended: {state.reason}"
     return f"The release command exited with status {state.exit_code}."

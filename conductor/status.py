@@ -2,6 +2,8 @@
 
 import json
 import os
+import socket
+import struct
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,3 +80,37 @@ def alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def processes() -> list[dict[str, Any]]:
+    """The platform's own processes: role, pid, state (up or down), lease, work. Threads of one process share its pid."""
+    web = _listener(settings.CONTROL_SOCKET)
+    rows = [_row(role, web) for role in ("web", "git")]
+    now = read()
+    pid = now["pid"] if now else None
+    jobs = now["jobs"] if now else []
+    for job in jobs:
+        rows.append(
+            _row("worker", pid, lease=job["lease"], work=f"{job['kind']} {job['id']} step {job['step']}")
+        )
+    for role in ("worker", "scheduler", "router", "logd"):
+        if role == "worker" and jobs:
+            continue
+        rows.append(_row(role, pid if now and role in now["roles"] else None))
+    return rows
+
+
+def _row(role: str, pid: int | None, *, lease: str | None = None, work: str = "") -> dict[str, Any]:
+    return {"role": role, "pid": pid, "state": "up" if pid else "down", "lease": lease, "work": work}
+
+
+def _listener(place: Path) -> int | None:
+    """The process that answers on a unix socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(place))
+            credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        except OSError:
+            return None
+    pid: int = struct.unpack("3i", credentials)[0]
+    return pid

@@ -1,12 +1,17 @@
 """A conductor with real dynos, a folder of its own, and a router that remembers what it was told."""
 
+import hashlib
+import io
+import itertools
 import shutil
+import tarfile
 import tempfile
 import urllib.request
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from django.db import transaction
 
 from conductor.loop import Conductor
 from conductor.parts import Parts
@@ -14,8 +19,12 @@ from engine.builder.pack import pack
 from engine.builder.slugs import SlugStore
 from engine.drivers.local import LocalDriver
 from engine.logstore import LogStore
+from releases.actions import create_release
+from releases.models import Source
+from tests.conftest import eventually
 from tests.factories import make_slug
 
+NUMBERS = itertools.count(1)
 PORTS = range(26000, 26900)
 SERVER = "exec python3 -S server.py"
 # A tiny web server: it starts in some 20 ms, and answers with its release, its config and its process id.
@@ -32,6 +41,17 @@ while True:
     c.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(text), text.encode()))
     c.close()
 """
+
+
+def ended(job, seconds=20):
+    """Wait for the end of a build, release or promotion target."""
+
+    def check():
+        job.refresh_from_db()
+        return job.status not in ("pending", "running")
+
+    eventually(check, seconds)
+    return job
 
 
 class Signpost:
@@ -86,6 +106,18 @@ class Stage:
         digest = self.slugs.put(tree.with_suffix(".tar.zst"))
         return make_slug(app, digest=digest, process_types=types or {"web": SERVER})
 
+    def deploy(self, app, by, *, files=None, **types):
+        """A release of a fresh slug, as a build would have made it."""
+        slug = self.slug(app, files=files, **types)
+        with transaction.atomic():
+            return create_release(app, kind="deploy", description=f"Deploy {slug.short}", by=by, slug=slug)
+
+    def deployed(self, app, by, *, files=None, **types):
+        """The same, and it has succeeded."""
+        release = ended(self.deploy(app, by, files=files, **types))
+        assert release.status == "succeeded", release.reason
+        return release
+
     def backends(self, app):
         route = self.router.routes.get(str(app.pk))
         return list(route.backends) if route else []
@@ -122,3 +154,29 @@ def stage(transactional_db, data):
 def platform(stage):
     stage.start()
     return stage
+
+
+@pytest.fixture
+def source(data):
+    """Makes a source to build: the tiny web server with a Procfile, or the files given."""
+
+    def make(app, **files):
+        n = next(NUMBERS)
+        files = {"server.py": SERVER_PY, "Procfile": f"web: {SERVER}\n", **files}
+        place = data / "sources" / f"{n}.tar.gz"
+        place.parent.mkdir(exist_ok=True)
+        with tarfile.open(place, "w:gz") as archive:
+            for name, text in files.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(text)
+                archive.addfile(info, io.BytesIO(text.encode()))
+        return Source.objects.create(
+            app=app,
+            path=str(place.relative_to(data)),
+            checksum="sha256:" + hashlib.sha256(place.read_bytes()).hexdigest(),
+            commit=f"{n:040x}",
+            branch="main",
+            message="A change",
+        )
+
+    return make
