@@ -131,39 +131,40 @@ class Dyno:
         if self._stopping:
             return self._end()
         try:
-            port = self._services.ports.take() if self.spec.web else None
-            self._show(port=port)
-            self._child = self._spawn(part, port)
+            if self.spec.web:
+                self._show(port=self._services.ports.take())
+            self._child = process.spawn(markers(self.spec.id, self._services.tag))
         except Exception as error:
             return self._never(_reason(error))
         self._launched = time.monotonic()
         self._uid = part["uid"]
         self._say(f"Starting process with command `{self.spec.command}`")
         self._show(pid=self._child.pid)
-        self._services.pool.submit(self._note, self._child.pid)
+        self._services.pool.submit(self._hand_over, self._child, self._request(part))
         self._watch(self._child)
         self._changed()
 
-    def _spawn(self, part: dict[str, Any], port: int | None) -> process.Child:
-        tag, size = self._services.tag, self.spec.size
+    def _request(self, part: dict[str, Any]) -> dict[str, Any]:
         limits = {"NOFILE": FILES, "CORE": 0}
-        if part["uid"] is not None and not (
-            self._services.cgroups and "pids" in self._services.cgroups.controllers
-        ):
-            limits["NPROC"] = size.pids * 4  # of all the app's dynos together
-        request = {
+        groups = self._services.cgroups
+        if part["uid"] is not None and not (groups and "pids" in groups.controllers):
+            limits["NPROC"] = self.spec.size.pids * 4  # of all the app's dynos together
+        return {
             **part,
             "argv": ["/bin/bash", "-c", SCRIPT, self.spec.dyno, self.spec.command],
-            "env": environment(self.spec, part, port, tag),
+            "env": environment(self.spec, part, self.seen.port, self._services.tag),
             "cgroups": self._group.entries if self._group else [],
             "limits": limits,
         }
-        return process.spawn(request, markers(self.spec.id, tag))
 
-    def _note(self, pid: int) -> None:  # in the pool
-        record = {"pid": pid, "started": process.started_at(pid)}
-        with suppress(OSError):
+    def _hand_over(self, child: process.Child, request: dict[str, Any]) -> None:  # in the pool
+        record = {"pid": child.pid, "started": process.started_at(child.pid)}
+        try:
+            child.launch(request)
             (self._folder / "process.json").write_text(json.dumps(record))
+        except (OSError, ValueError) as error:
+            reason = _reason(error)
+            self._services.loop.post(lambda: self._kill_because(reason))
 
     def _watch(self, child: process.Child) -> None:
         self._services.loop.watch(child.output, self._read)

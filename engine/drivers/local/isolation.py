@@ -149,7 +149,8 @@ def try_out(level: Isolation, root: Path) -> str | None:
             part = level.prepare(Path(folder, "dyno"), tree, PROBE_UID)
             argv = ["/bin/bash", "-c", "touch bin/new bin/file && cd $HOME && mkdir x && touch $TMPDIR/x"]
             env = {"HOME": part["home"], "TMPDIR": part["tmpdir"], "PATH": process.PATH}
-            child = process.spawn({**part, "argv": argv, "env": env, "cgroups": [], "limits": {}})
+            child = process.spawn()
+            child.launch({**part, "argv": argv, "env": env, "cgroups": [], "limits": {}})
             code = child.wait(10)
             return None if code == 0 else child.problem() or f"exit status {code}"
         except (OSError, EngineError) as error:

@@ -1,8 +1,9 @@
 """Turns itself into a dyno: takes the limits, the view of the file system and the rights of one, then runs its command.
 
-Run as `python -IS launcher.py`, with the request (marshalled) as standard input, and exec'd over by bash in the end. Only the
+Run by `python -IS` with the request (marshalled) as standard input, and exec'd over by bash in the end. Only the
 standard library, and little of that: every import delays every start of a dyno. The environment of the dyno comes in
-the request, not as our own, since LD_PRELOAD in it must not work on a process that still is root.
+the request, not as our own, since LD_PRELOAD in it must not work on a process that still is root. By the time the
+request comes we are in our control groups.
 """
 
 # ruff: noqa: PTH103, PTH110, PTH112, PTH116
@@ -162,9 +163,7 @@ def private_view(request: dict[str, Any]) -> None:
 
 
 def take_limits(request: dict[str, Any]) -> None:
-    """Enter the cgroups and lower the resource limits."""
-    for path in request["cgroups"]:
-        write(path, "0")
+    """Lower the resource limits."""
     for name, number in request["limits"].items():
         kind = getattr(resource, f"RLIMIT_{name}", None)
         if kind is None:
@@ -196,7 +195,10 @@ def drop_rights(request: dict[str, Any]) -> None:
 
 def main() -> None:
     """Do what the request says; on failure tell why on the descriptor it names."""
-    request = marshal.load(sys.stdin.buffer)  # noqa: S302 - the platform wrote it, and nobody else can
+    text = sys.stdin.buffer.read()
+    if not text:
+        os._exit(1)  # nobody needs us any more
+    request = marshal.loads(text)  # noqa: S302 - the platform wrote it, and nobody else can
     report = request["report"]
     os.set_inheritable(report, False)
     try:
@@ -212,7 +214,3 @@ def main() -> None:
     except Exception as error:
         os.write(report, f"{type(error).__name__}: {error}".encode("utf-8", "replace")[:4000])
         os._exit(126)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-LAUNCHER = Path(__file__).with_name("launcher.py")
+# Imported, not run as a script: a script is compiled at each start.
+RUN_LAUNCHER = "import sys; sys.path.append(sys.argv[1]); import launcher; launcher.main()"
 PATH = "/usr/local/bin:/usr/bin:/bin"
 PIPE_BYTES = 256 * 1024
 F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", None)
@@ -24,14 +24,30 @@ LINUX = sys.platform == "linux"
 class Child:
     """One process started by the launcher, and the pipe its output comes through."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], report: int) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes], report: int, report_name: int) -> None:
         self.popen = popen
         self.pid = popen.pid
         self._report = report
+        self._report_name = report_name  # the number of its other end, in the process
         assert popen.stdout is not None
         self.output = popen.stdout.fileno()
         os.set_blocking(self.output, False)
         self.pidfd = os.pidfd_open(popen.pid) if LINUX else None
+
+    def launch(self, request: Mapping[str, Any]) -> None:
+        """Make it what `request` says. Takes some milliseconds (the kernel's, to move it into its control groups),
+        in which the launcher gets itself ready. One that was killed meanwhile is no error."""
+        assert self.popen.stdin is not None
+        try:
+            for path in request["cgroups"]:
+                Path(path).write_text(str(self.pid))
+            whole = {**request, "report": self._report_name, "parent": os.getpid()}
+            self.popen.stdin.write(marshal.dumps(whole))
+        except (BrokenPipeError, ProcessLookupError):
+            pass
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                self.popen.stdin.close()
 
     def poll(self) -> int | None:
         """The exit status once it has ended, 128 + signal if one ended it."""
@@ -63,23 +79,22 @@ class Child:
         self._report, self.pidfd = -1, None
 
 
-def spawn(request: Mapping[str, Any], env: Mapping[str, str] | None = None) -> Child:
-    """Start the launcher with `request` in a session of its own. `env` is seen in the process until it execs."""
+def spawn(env: Mapping[str, str] | None = None) -> Child:
+    """Start a launcher in a session of its own; it waits for its request. `env` is seen in the process until then."""
     reader, writer = os.pipe()
     try:
         os.set_blocking(reader, False)
-        with _as_file(marshal.dumps({**request, "report": writer, "parent": os.getpid()})) as stdin:
-            popen = subprocess.Popen(
-                [sys.executable, "-IS", str(LAUNCHER)],
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env={"PATH": PATH, "LANG": "C.UTF-8", **(env or {})},
-                cwd="/",
-                pass_fds=[writer],
-                start_new_session=True,
-                bufsize=0,
-            )
+        popen = subprocess.Popen(
+            [sys.executable, "-IS", "-c", RUN_LAUNCHER, str(Path(__file__).parent)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={"PATH": PATH, "LANG": "C.UTF-8", **(env or {})},
+            cwd="/",
+            pass_fds=[writer],
+            start_new_session=True,
+            bufsize=0,
+        )
     except BaseException:
         os.close(reader)
         raise
@@ -89,25 +104,12 @@ def spawn(request: Mapping[str, Any], env: Mapping[str, str] | None = None) -> C
         with contextlib.suppress(OSError):
             fcntl.fcntl(popen.stdout, F_SETPIPE_SZ, PIPE_BYTES)
     try:
-        return Child(popen, reader)
+        return Child(popen, reader, writer)
     except OSError:
         popen.kill()
         popen.wait()
         os.close(reader)
         raise
-
-
-@contextlib.contextmanager
-def _as_file(data: bytes) -> Iterator[IO[bytes]]:
-    if hasattr(os, "memfd_create"):
-        file: IO[bytes] = os.fdopen(os.memfd_create("slipway-request", os.MFD_CLOEXEC), "w+b")
-    else:
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed below, as the other one is
-    with file:
-        file.write(data)
-        file.flush()
-        file.seek(0)
-        yield file
 
 
 def send(pids: set[int], number: signal.Signals) -> None:
