@@ -17,12 +17,19 @@ from dashboard.drift import Drift, drift_between
 from dashboard.fleet import AppNow
 from dashboard.panels import web_url
 from dashboard.standing import Standing
+from dashboard.story import BUILD_STEPS, RELEASE_STEPS
 from pipelines import access
 from pipelines.models import Coupling, Pipeline, Stage
 from releases.models import Release, Slug
 
 RECENT = timedelta(minutes=2)
-CHIPS = {"crashed": "crashed", "degraded": "degraded", "waiting": "waiting", "building": "building", "releasing": "releasing"}
+CHIPS = {
+    "crashed": "crashed",
+    "degraded": "degraded",
+    "waiting": "waiting",
+    "building": "building",
+    "releasing": "releasing",
+}
 
 
 @dataclass
@@ -240,28 +247,26 @@ def _build_strip(now: AppNow, url: str) -> Strip:
     text = build.source.message or str(build.source)
     if build.status == "pending":
         return Strip("busy", version, text, url, "Waiting for its turn to build", build.created_at)
-    step, done, of = _progress(build.steps)
-    return Strip(
-        "busy", version, text, url, step or "Building", build.started_at or build.created_at, done, of
-    )
+    step, done = _progress(build.steps, BUILD_STEPS)
+    since = build.started_at or build.created_at
+    return Strip("busy", version, text, url, step or "Building", since, done, len(BUILD_STEPS))
 
 
 def _release_strip(release: Release, url: str) -> Strip:
     text = (release.slug.message if release.slug else "") or release.description
     if release.status == "pending":
         return Strip("busy", str(release), text, url, "Waiting for its turn", release.created_at)
-    step, done, of = _progress(release.steps)
+    step, done = _progress(release.steps, RELEASE_STEPS)
     since = release.started_at or release.created_at
+    of = len(RELEASE_STEPS) if release.release_command else len(RELEASE_STEPS) - 1
     return Strip("busy", str(release), text, url, step or "Releasing", since, done, of)
 
 
-def _progress(steps: Sequence[Mapping[str, Any]]) -> tuple[str, int, int]:
-    """The step that work stands at, the steps behind it, and how many there are so far."""
-    if not steps:
-        return "", 0, 0
+def _progress(steps: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> tuple[str, int]:
+    """The step that work stands at, and how many are behind it."""
     done = sum(step.get("seconds") is not None for step in steps)
-    current = next((step for step in steps if step.get("seconds") is None), steps[-1])
-    return str(current.get("name", "")).capitalize(), done, len(steps)
+    name = next((str(step.get("name")) for step in steps if step.get("seconds") is None), "")
+    return words.get(name, name.capitalize()), done
 
 
 def _crash_strip(now: AppNow, url: str) -> Strip:

@@ -27,6 +27,9 @@ class Form:
         self.status = 200
 
     def __getitem__(self, name: str) -> "Field":
+        """The field of that name; the form's own attributes are none, and templates look here first."""
+        if name in ("errors", "message", "status"):
+            raise KeyError(name)
         return Field(name, self._values.get(name, ""), self.errors.get(name, ""))
 
     def value(self, name: str) -> str:

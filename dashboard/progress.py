@@ -8,6 +8,7 @@ from accounts.models import User
 from apps import access as app_access
 from dashboard import standing
 from dashboard.standing import Standing
+from dashboard.story import RELEASE_STEPS
 from pipelines.models import Promotion, PromotionTarget
 from releases.models import Release
 
@@ -21,10 +22,10 @@ TARGET = {
 
 @dataclass(frozen=True)
 class Step:
-    """A step of a release: done in so many seconds, or under way."""
+    """A step of a release on one target: `state` is done, now, todo, or none where it has no such step."""
 
-    name: str
-    seconds: float | None
+    state: str
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ def progress(promotion: Promotion, user: User) -> dict[str, Any]:
         for release in Release.objects.filter(app__in=[row.app_id for row in rows], current=True)
     }
     lines = [_line(row, serving.get(row.app_id)) for row in rows]
-    return {"promotion": promotion, "lines": lines, "outcome": outcome(lines)}
+    steps = list(RELEASE_STEPS.values())
+    return {"promotion": promotion, "lines": lines, "steps": steps, "outcome": outcome(lines)}
 
 
 def _line(target: PromotionTarget, serving: Release | None) -> Line:
@@ -53,8 +55,22 @@ def _line(target: PromotionTarget, serving: Release | None) -> Line:
     state = TARGET[target.status]
     if target.status == "running" and release is not None:
         state = standing.of_release(release)
-    steps = [Step(str(s.get("name", "")), s.get("seconds")) for s in release.steps] if release else []
+    steps = [_step(release, name) for name in RELEASE_STEPS]
     return Line(target, state, steps, serving if target.status == "failed" else None)
+
+
+def _step(release: Release | None, name: str) -> Step:
+    if release is None:
+        return Step("todo")
+    for step in release.steps:
+        if step.get("name") == name:
+            seconds = step.get("seconds")
+            return Step("now") if seconds is None else Step("done", seconds)
+    if release.status == Release.Status.SUCCEEDED or (
+        name == "release phase" and not release.release_command
+    ):
+        return Step("none")
+    return Step("todo")
 
 
 def outcome(lines: Sequence[Line]) -> Standing:

@@ -14,6 +14,7 @@ __all__ = [
     "RIGHTS",
     "VIEW",
     "coupling_for",
+    "pipeline_and_rights",
     "pipeline_for",
     "pipelines_for",
     "rights_in",
@@ -37,6 +38,16 @@ def pipeline_for(user: User, ref: str, *, to: str = VIEW) -> Pipeline:
         raise NotFound("Couldn't find that pipeline.", resource="pipeline")
     demand(rights_in(user, pipeline), to, what="pipeline", resource="pipeline", name=pipeline.name)
     return pipeline
+
+
+def pipeline_and_rights(user: User, ref: str) -> tuple[Pipeline, frozenset[str]]:
+    """The pipeline, and what `user` may do with it: for pages that show both."""
+    pipeline = Pipeline.objects.select_related("user", "team").by_ref(ref).first()
+    if pipeline is None or not user.is_authenticated:
+        raise NotFound("Couldn't find that pipeline.", resource="pipeline")
+    rights = rights_in(user, pipeline)
+    demand(rights, VIEW, what="pipeline", resource="pipeline", name=pipeline.name)
+    return pipeline, rights
 
 
 def pipelines_for(user: User) -> PipelineQuerySet:

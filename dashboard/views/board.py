@@ -22,9 +22,9 @@ from pipelines.models import Coupling, Pipeline, Stage
 @login_required
 def board(request: PageRequest, name: str) -> HttpResponse:
     """The whole board; `?q=` and `?only=` narrow it down."""
-    pipeline = access.pipeline_for(request.user, name)
-    only = request.GET.get("only", "")
-    context = cards.board_context(pipeline, request.user, q=request.GET.get("q", "")[:100], only=only)
+    pipeline, rights = access.pipeline_and_rights(request.user, name)
+    q, only = request.GET.get("q", "")[:100], request.GET.get("only", "")
+    context = cards.board_context(pipeline, request.user, q=q, only=only, rights=rights)
     return render(request, "board/board.html", context)
 
 

@@ -22,10 +22,11 @@ PER_PAGE = 50
 def activity(request: PageRequest, name: str) -> HttpResponse:
     """Who did what, when, and through what; newest first."""
     pipeline = access.pipeline_for(request.user, name)
-    apps = access.visible_couplings(request.user, pipeline).values("app")
-    about = Q(pipeline_id=pipeline.pk, app_id__isnull=True) | Q(app_id__in=apps)
+    names = dict(access.visible_couplings(request.user, pipeline).values_list("app", "app__name"))
+    about = Q(pipeline_id=pipeline.pk, app_id__isnull=True) | Q(app_id__in=names)
     events = Event.objects.filter(about).select_related("by")
     page = Paginator(events, PER_PAGE).get_page(request.GET.get("page"))
-    days = [(day, list(rows)) for day, rows in groupby(feed.entries(page), lambda row: row.event.at.date())]
+    rows = [(entry, names.get(entry.event.app_id, pipeline.name)) for entry in feed.entries(page)]
+    days = [(day, list(some)) for day, some in groupby(rows, lambda row: row[0].event.at.date())]
     context = {"pipeline": pipeline, "tab": "activity", "page": page, "days": days}
     return render(request, "pipelines/activity.html", context)

@@ -151,6 +151,8 @@ def _candidates(
         allowed = access.DEPLOY in app_access.rights_found(request.user, row.app, row)
         now = states[row.app_id]
         hint = f"{now.current}" if now.current else "Nothing deployed"
+        if now.releasing:
+            hint = f"{hint}, queues after {now.releasing}"
         found.append(Candidate(row, allowed and row.app.name in wanted, allowed, now.state, hint))
     absent = set(wanted) - {candidate.coupling.app.name for candidate in found}
     if absent:

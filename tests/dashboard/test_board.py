@@ -1,0 +1,287 @@
+"""The board: stages and cards, who sees which buttons, and a number of queries that does not grow."""
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.utils import timezone
+from pytest_django.asserts import assertContains, assertNotContains, assertRedirects
+
+from accounts.models import User
+from apps import actions as app_actions
+from apps.models import App, Dyno, Formation
+from dashboard import cards
+from pipelines import actions
+from pipelines.models import Coupling, Stage
+from releases.actions import create_build, create_release
+from releases.models import Build, Release
+from tests.factories import make_app, make_release, make_slug, make_source, stage
+
+
+def card_of(pipeline, user, name):
+    context = cards.board_context(pipeline, user)
+    return next(card for column in context["columns"] for card in column.cards if card.app.name == name)
+
+
+def run(app, type="web", number=1, state="up", **extra):
+    version = Release.objects.current_for(app).version
+    return Dyno.objects.create(
+        app=app, type=type, number=number, command="x", release_version=version, state=state, **extra
+    )
+
+
+def test_it_shows_stages_in_order_with_their_apps(shop, bob, client):
+    actions.add_stage(shop, "canary", word="staging", after=stage(shop, "staging"), by=bob)
+    client.force_login(bob)
+    page = client.get("/pipelines/shop/").content.decode()
+    places = [page.index(f'id="stage-{name}"') for name in ("development", "staging", "canary", "production")]
+    assert places == sorted(places)
+    assert page.index("shop-staging") > places[1]
+    assert 'data-live="pipeline:' in page
+    assert f'data-live="app:{App.objects.get(name="shop-staging").pk}"' in page
+
+
+def test_strangers_get_404_and_visitors_sign_in(shop, charlie, client):
+    assertRedirects(client.get("/pipelines/shop/"), "/sign-in/?next=/pipelines/shop/")
+    client.force_login(charlie)
+    foreign, absent = client.get("/pipelines/shop/"), client.get("/pipelines/shap/")
+    assert foreign.status_code == absent.status_code == 404
+    assert client.get("/apps/shop-staging/card/").status_code == 404
+    assert isinstance(AnonymousUser().is_authenticated, bool)
+
+
+def test_cards_of_apps_that_the_viewer_may_not_view_are_absent(shop, charlie, alice, client):
+    app_actions.share(App.objects.get(name="shop-staging"), charlie, ["view"], by=alice)
+    client.force_login(charlie)
+    page = client.get("/pipelines/shop/")
+    assertContains(page, "shop-staging")
+    assertNotContains(page, "shop-production")
+    assertNotContains(page, "Add app")
+
+
+def test_buttons_follow_rights(shop, alice, vera, client):
+    client.force_login(alice)
+    assertContains(client.get("/pipelines/shop/"), "data-promote")
+    client.force_login(vera)
+    page = client.get("/pipelines/shop/")
+    assertNotContains(page, "data-promote")
+    assertContains(page, 'aria-disabled="true" title="You do not have the right to promote in shop"')
+    assertNotContains(page, "Restart all dynos")
+    assertNotContains(page, "Remove from pipeline")
+
+
+def test_promote_says_why_not(team, shop, alice):
+    staging = Coupling.objects.get(app__name="shop-staging")
+    make_app("shop-dev", owner=team, stage=stage(shop, "development"))
+    assert "has not been deployed yet" in card_of(shop, alice, "shop-dev").why_not
+    production = App.objects.get(name="shop-production")
+    make_release(production, by=alice, slug=Release.objects.current_for(staging.app).slug)
+    card = card_of(shop, alice, "shop-staging")
+    assert card.drift.text == "Level with production"
+    assert card.why_not.startswith("Production already runs")
+    actions.uncouple(Coupling.objects.get(app=production), by=alice)
+    assert card_of(shop, alice, "shop-staging").why_not == "Production has no app yet"
+
+
+def test_states_and_their_strips(shop, alice):
+    app = App.objects.get(name="shop-staging")
+    dyno = run(app)
+    card = card_of(shop, alice, "shop-staging")
+    assert (card.state.kind, card.strip) == ("live", None)
+    assert [(line.type, line.up, line.quantity) for line in card.now.lines] == [("web", 1, 1)]
+
+    Dyno.objects.filter(pk=dyno.pk).update(state="crashed", exit_code=137, crashes=3, reason="Error R15")
+    card = card_of(shop, alice, "shop-staging")
+    assert card.state.kind == "crashed"
+    assert (card.strip.title, card.strip.hue) == ("web.1 exited with 137", "bad")
+    assert "Error R15." in card.strip.sub
+    Dyno.objects.all().delete()
+
+    Formation.objects.filter(app=app).update(quantity=0)
+    assert card_of(shop, alice, "shop-staging").state.label == "Off"
+    app_actions.set_maintenance(app, True, by=alice)
+    assert card_of(shop, alice, "shop-staging").state.label == "Maintenance"
+
+
+def test_a_build_and_a_release_under_way(shop, alice, client):
+    app = App.objects.get(name="shop-staging")
+    build = create_build(app, make_source(app, message="Add gift cards"), by=alice)
+    assert card_of(shop, alice, app.name).strip.sub == "Waiting for its turn to build"
+    steps = [
+        {"name": "fetch source", "at": timezone.now().isoformat(), "seconds": 1.0},
+        {"name": "compile", "at": timezone.now().isoformat(), "seconds": None},
+    ]
+    Build.objects.filter(pk=build.pk).update(status="running", started_at=timezone.now(), steps=steps)
+    strip = card_of(shop, alice, app.name).strip
+    assert (strip.title, strip.text, strip.sub, strip.done) == ("v2", "Add gift cards", "Build", 1)
+    client.force_login(alice)
+    assertContains(client.get("/pipelines/shop/?only=building"), "Add gift cards")
+
+    Build.objects.filter(pk=build.pk).update(
+        status="failed", reason="No Procfile", finished_at=timezone.now()
+    )
+    strip = card_of(shop, alice, app.name).strip
+    assert (strip.title, strip.sub) == ("Build failed", "No Procfile")
+
+    release = create_release(app, kind="deploy", description="Deploy", by=alice, slug=make_slug(app))
+    Release.objects.filter(pk=release.pk).update(status="running", started_at=timezone.now())
+    card = card_of(shop, alice, app.name)
+    assert (card.state.kind, card.strip.title, card.version) == ("releasing", "v2", 1)
+
+    Release.objects.filter(pk=release.pk).update(
+        status="failed", reason="Error R10", finished_at=timezone.now()
+    )
+    card = card_of(shop, alice, app.name)
+    assert card.strip.title == "v2 failed"
+    assert card.strip.sub == "Error R10. v1 keeps serving."
+
+
+def test_a_card_slides_in_once_after_a_promotion(shop, alice, client):
+    app = App.objects.get(name="shop-production")
+    source = Release.objects.get(app__name="shop-staging", current=True)
+    make_release(app, by=alice, slug=source.slug, kind="promote")
+    Release.objects.filter(app=app, current=True).update(from_release=source)
+    client.force_login(alice)
+    first = client.get("/apps/shop-production/card/?was=1")
+    assertContains(first, "card--launched")
+    assertContains(first, "Promoted from shop-staging")
+    assertContains(first, "/apps/shop-production/card/?was=2")
+    assertNotContains(client.get("/apps/shop-production/card/?was=2"), "card--launched")
+    assertNotContains(client.get("/apps/shop-production/card/"), "card--launched")
+    assert client.get("/apps/shop-production/card/?was=%00x").status_code == 200
+
+
+def test_the_filter_narrows_down(shop, alice, client):
+    client.force_login(alice)
+    page = client.get("/pipelines/shop/?q=PRODUCTION alice")
+    assertContains(page, 'id="c-shop-production"')
+    assertNotContains(page, 'id="c-shop-staging"')
+    assertNotContains(client.get("/pipelines/shop/?only=crashed"), 'class="card"')
+    assert client.get("/pipelines/shop/?q=%00&only=%00").status_code == 200
+
+
+@pytest.mark.parametrize("apps", [3, 100])
+def test_it_costs_ten_queries_however_many_the_cards(
+    apps, shop, team, alice, client, django_assert_max_num_queries
+):
+    fill(shop, team, alice, apps)
+    client.force_login(alice)
+    with django_assert_max_num_queries(10) as spent:
+        page = client.get("/pipelines/shop/")
+    assert page.content.decode().count('class="card"') == apps + 2
+    assert len(spent.captured_queries) == 10
+
+
+def fill(pipeline, team, by, number):
+    """`number` more apps in the pipeline, each with a release and a dyno, made in bulk."""
+    slot = App.objects.order_by("-slot").first().slot
+    stages = [stage(pipeline, name) for name in ("development", "staging", "production")]
+    apps = App.objects.bulk_create(
+        App(name=f"bulk-{n}", team=team, slot=slot + 1 + n, last_version=1) for n in range(number)
+    )
+    slug = make_slug(apps[0])
+    Coupling.objects.bulk_create(
+        Coupling(app=app, stage=stages[n % 3], pipeline=pipeline) for n, app in enumerate(apps)
+    )
+    releases = [
+        Release(
+            app=app,
+            version=1,
+            kind="deploy",
+            description="Deploy",
+            slug=slug,
+            status="succeeded",
+            current=True,
+            sealed_config="",
+            process_types=slug.process_types,
+            finished_at=timezone.now(),
+        )
+        for app in apps
+    ]
+    Release.objects.bulk_create(releases)
+    Formation.objects.bulk_create(Formation(app=app, type="web", quantity=1) for app in apps)
+    Dyno.objects.bulk_create(
+        Dyno(app=app, type="web", number=1, command="x", release_version=1, state="up") for app in apps
+    )
+
+
+class TestAddApp:
+    def test_it_makes_a_new_app_of_the_pipelines_owner(self, shop, bob, team, client):
+        client.force_login(bob)
+        assertContains(client.get("/pipelines/shop/couplings/new/?stage=staging"), "Add app to shop")
+        answer = client.post(
+            "/pipelines/shop/couplings/", {"how": "new", "name": "shop-eu", "stage": "production"}
+        )
+        app = App.objects.get(name="shop-eu")
+        assertRedirects(answer, f"/pipelines/shop/#app-{app.pk}", 303, fetch_redirect_response=False)
+        assert (app.team, app.coupling.stage.name) == (team, "production")
+
+    def test_it_adds_one_that_is_there(self, shop, alice, client):
+        app = make_app("lonely", owner=alice)
+        client.force_login(alice)
+        client.post("/pipelines/shop/couplings/", {"how": "existing", "app": "lonely", "stage": "staging"})
+        assert Coupling.objects.get(app=app).stage.name == "staging"
+
+    def test_a_bad_name_is_said_beside_the_field_and_leaves_nothing(self, shop, alice, client):
+        client.force_login(alice)
+        data = {"how": "new", "name": "Shop EU", "stage": "staging"}
+        answer = client.post("/pipelines/shop/couplings/", data)
+        assertContains(answer, "lower case letters", status_code=422)
+        dialog = client.post("/pipelines/shop/couplings/", data, headers={"HX-Request": "true"})
+        assert dialog.status_code == 422
+        assertNotContains(dialog, "<html", status_code=422)
+        data = {"how": "new", "name": "shop-xx", "stage": "review"}
+        assert client.post("/pipelines/shop/couplings/", data).status_code == 422
+        assert not App.objects.filter(name="shop-xx").exists()
+
+    def test_someone_elses_app_is_no_app(self, shop, alice, charlie, client):
+        make_app("foreign", owner=charlie)
+        client.force_login(alice)
+        data = {"how": "existing", "app": "foreign", "stage": "staging"}
+        assert client.post("/pipelines/shop/couplings/", data).status_code == 404
+        assertNotContains(client.get("/pipelines/shop/couplings/new/"), "foreign")
+
+    def test_viewers_and_strangers_may_not(self, shop, vera, charlie, client):
+        for user, status in ((vera, 403), (charlie, 404)):
+            client.force_login(user)
+            assert client.get("/pipelines/shop/couplings/new/").status_code == status
+            data = {"how": "new", "name": "shop-eu", "stage": "staging"}
+            assert client.post("/pipelines/shop/couplings/", data).status_code == status
+        assert client.get("/pipelines/shop/couplings/").status_code == 405
+
+
+class TestMoveAndRemove:
+    def test_it_moves_an_app(self, shop, bob, client):
+        client.force_login(bob)
+        assertContains(client.get("/pipelines/shop/couplings/shop-staging/"), "Move shop-staging")
+        client.post("/pipelines/shop/couplings/shop-staging/stage/", {"stage": "development"})
+        assert Coupling.objects.get(app__name="shop-staging").stage.name == "development"
+
+    def test_it_takes_an_app_out_and_leaves_it_running(self, shop, bob, client):
+        client.force_login(bob)
+        answer = client.post(
+            "/pipelines/shop/couplings/shop-staging/removal/", headers={"HX-Request": "true"}
+        )
+        assert answer.headers["HX-Redirect"] == "/pipelines/shop/"
+        assert not Coupling.objects.filter(app__name="shop-staging").exists()
+        assert App.objects.alive().filter(name="shop-staging").exists()
+
+    def test_others_may_not(self, shop, vera, charlie, client):
+        for user, status in ((vera, 403), (charlie, 404)):
+            client.force_login(user)
+            for noun in ("stage", "removal"):
+                url = f"/pipelines/shop/couplings/shop-staging/{noun}/"
+                assert client.post(url, {"stage": "production"}).status_code == status
+        assert Coupling.objects.get(app__name="shop-staging").stage.name == "staging"
+
+    def test_bad_input_is_told(self, shop, alice, client):
+        client.force_login(alice)
+        url = "/pipelines/shop/couplings/shop-staging/stage/"
+        assert client.post(url, {"stage": "nowhere"}).status_code == 404
+        assert client.get(url).status_code == 405
+        assert client.post("/pipelines/shop/couplings/other/stage/", {"stage": "staging"}).status_code == 404
+
+
+def test_review_stages_are_hidden_while_they_are_empty(shop, alice):
+    shown = [column.stage.word for column in cards.board_context(shop, alice)["columns"]]
+    assert shown == ["development", "staging", "production"]
+    assert Stage.objects.filter(pipeline=shop, word="review").exists()
+    assert User.objects.count() >= 1
