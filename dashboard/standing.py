@@ -107,9 +107,10 @@ class ProcessType:
 def process_types(
     formation: Iterable[Formation], current: Release | None, dynos: Sequence[Dyno]
 ) -> list[ProcessType]:
-    """The formation, line by line, `web` first."""
+    """The formation, line by line, `web` first. The release command is no process to scale."""
     commands = current.process_types if current else {}
-    lines = [ProcessType(row.type, commands.get(row.type, ""), row.quantity, row.size) for row in formation]
+    scaled = [row for row in formation if row.type != "release"]
+    lines = [ProcessType(row.type, commands.get(row.type, ""), row.quantity, row.size) for row in scaled]
     for line in lines:
         line.dynos = [dyno for dyno in dynos if dyno.type == line.type and not dyno.one_off]
     return sorted(lines, key=lambda line: (line.type != "web", line.type))

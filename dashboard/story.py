@@ -1,5 +1,6 @@
 """A build and the release it leads to, as one story: steps, facts, and one sentence about how it stands."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,11 +12,12 @@ from accounts.models import User
 from apps.models import App
 from dashboard import panels, standing
 from dashboard.standing import Standing
+from releases import streams
 from releases.models import OPEN, Build, Release
 
-# What is still to come is drawn too, so that people see how far it is. Names as the conductor writes them.
-BUILD_STEPS = ("Fetch source", "Build", "Make release")
-RELEASE_STEPS = ("Release command", "Start dynos", "Switch traffic", "Stop old dynos")
+# The conductor's steps in order, in people's words. What is still to come is drawn too, to show how far it is.
+BUILD_STEPS = {"fetch source": "Fetch source", "compile": "Build", "release": "Make release"}
+RELEASE_STEPS = {"release phase": "Release command", "start": "Start dynos", "switch": "Switch traffic"}
 MARKS = {"busy": "◐", "ok": "✓", "bad": "✕", "idle": "◌"}
 HUES = {
     "live": "ok",
@@ -72,6 +74,7 @@ def _story(app: App, build: Build | None, release: Release | None, user: User) -
         "hue": hue,
         "failure": failure(build, release, current),
         "steps": steps(build, release),
+        **_output(build, release, user),
         "open": any(thing is not None and thing.status in OPEN for thing in (build, release)),
         "elapsed": _elapsed(build, release),
     }
@@ -92,6 +95,15 @@ def _code(build: Build | None, release: Release | None) -> dict[str, Any]:
         "by": asked.by,
         "started": asked.created_at,
         "buildpacks": slug.buildpacks if slug else build.buildpacks if build else [],
+    }
+
+
+def _output(build: Build | None, release: Release | None, user: User) -> dict[str, Any]:
+    """Which streams to show. A release without a release command prints nothing unless it fails."""
+    prints = release is not None and (release.release_command or release.status == "failed")
+    return {
+        "build_text": streams.output_url(build, by=user) if build else "",
+        "release_text": streams.output_url(release, by=user) if release and prints else "",
     }
 
 
@@ -129,29 +141,33 @@ def steps(build: Build | None, release: Release | None) -> list[Step]:
     """The timeline: what is done, what is under way, what is to come."""
     found: list[Step] = []
     if build is not None:
-        found += _steps(build.steps, build.status, BUILD_STEPS)
+        found += _steps(build, BUILD_STEPS)
     if release is not None:
-        expected = RELEASE_STEPS if release.release_command else RELEASE_STEPS[1:]
-        found += _steps(release.steps, release.status, expected)
+        found += _steps(release, RELEASE_STEPS)
     elif build is not None and build.status in OPEN:
-        found += [Step("todo", name) for name in RELEASE_STEPS[1:]]
+        found += [Step("todo", RELEASE_STEPS[word]) for word in ("start", "switch")]
     return found
 
 
-def _steps(rows: list[dict[str, Any]], status: str, expected: tuple[str, ...]) -> list[Step]:
+def _steps(job: Build | Release, words: Mapping[str, str]) -> list[Step]:
     found = []
-    for at, row in enumerate(rows):
-        last = at == len(rows) - 1
-        kind = "done"
-        if last and status == "failed":
-            kind = "bad"
-        elif last and status in OPEN and row.get("seconds") is None:
-            kind = "now"
-        found.append(Step(kind, row["name"], parse_datetime(row.get("at") or ""), row.get("seconds")))
-    if status in OPEN:
-        known = {row["name"] for row in rows}
-        found += [Step("todo", name) for name in expected if name not in known]
+    for at, row in enumerate(job.steps):
+        kind = _kind(job.status, row) if at == len(job.steps) - 1 else "done"
+        name = words.get(row["name"], row["name"].capitalize())
+        found.append(Step(kind, name, parse_datetime(row["at"]), row["seconds"]))
+    if job.status in OPEN:
+        known = {row["name"] for row in job.steps}
+        expected = [word for word in words if word not in known]
+        if isinstance(job, Release) and not job.release_command:
+            expected = [word for word in expected if word != "release phase"]
+        found += [Step("todo", words[word]) for word in expected]
     return found
+
+
+def _kind(status: str, last: Mapping[str, Any]) -> str:
+    if status in ("failed", "cancelled"):
+        return "bad"
+    return "now" if status in OPEN and last["seconds"] is None else "done"
 
 
 def _elapsed(build: Build | None, release: Release | None) -> float | None:

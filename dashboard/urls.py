@@ -114,6 +114,7 @@ urlpatterns = [
     path("apps/<slug:name>/config/file/save/", page("config", "save_file"), name="config-file-save"),
     # what was said and done
     path("apps/<slug:name>/logs/", page("logs", "logs"), name="app-logs"),
+    path("apps/<slug:name>/logs/text/", page("logs", "text"), name="app-logs-text"),
     path("apps/<slug:name>/activity/", page("app_activity", "activity"), name="app-activity"),
     # who may what
     path("apps/<slug:name>/access/", page("app_access", "access"), name="app-access"),

@@ -56,12 +56,12 @@ async def _session(grant: Grant, after: int | None) -> AsyncIterator[str]:
     if after is None:
         last, found = await asyncio.to_thread(_tail, grant)
         yield f"retry: 1\nid: {last if not found else found[0].offset - 1}\n\n"
-        yield "".join(_event(entry.offset, _log_line(entry)) for entry in found)
+        yield "".join(_event(entry.offset, log_line(entry)) for entry in found)
         after = last
     else:
         yield "retry: 1\n\n"
     if grant.tail:
-        async for event in _numbered(grant, after, _log_line):
+        async for event in _numbered(grant, after, log_line):
             yield event
 
 
@@ -93,7 +93,7 @@ async def _while_allowed(grant: Grant, after: int) -> AsyncIterator[tuple[int, l
     release if nobody else could say so."""
     loop, checked = asyncio.get_running_loop(), 0.0
     async for first, records in follow(grant.stream, after):
-        if loop.time() - checked > 3:
+        if loop.time() - checked > 2.5:
             checked = loop.time()
             if not await sync_to_async(grant.holds)():
                 return
@@ -110,7 +110,8 @@ async def _dry(grant: Grant, first: int) -> bool:
     return await asyncio.to_thread(logs.store().last, grant.stream) < first
 
 
-def _log_line(entry: Entry) -> str:
+def log_line(entry: Entry) -> str:
+    """A line of an app's log as text: when, where from, what."""
     line = entry.line
     at = datetime.fromtimestamp(line.at, UTC).isoformat(timespec="microseconds")
     return f"{at} {line.source}[{line.dyno}]: {harmless(line.text)}"
