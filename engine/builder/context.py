@@ -1,13 +1,31 @@
 """What a buildpack works with: its folders, its environment, and ways to say and run things. Lives in the child."""
 
+import errno
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from engine.builder.interpreters import OPEN, OPENED, Interpreter
 from engine.builder.pack import Layer
+
+NEVER_EXPORTED = frozenset(
+    [
+        "PATH",
+        "GIT_DIR",
+        "CPATH",
+        "CPPATH",
+        "LD_PRELOAD",
+        "LD_LIBRARY_PATH",
+        "LIBRARY_PATH",
+        "HOME",
+        "TMPDIR",
+        "PYTHONHOME",
+    ]
+)
 
 
 @dataclass
@@ -22,9 +40,11 @@ class Context:
     env: dict[str, str] = field(repr=False)
     max_bytes: int
     uv: str
-    search: Sequence[str]  # folders to look for interpreters in
+    search: Sequence[str]  # folders to look for programs in
     as_other: bool  # whether dynos run as another user than the platform
-    opened: Sequence[str]  # folders that such a user can reach although the way to them is closed
+    pythons: Sequence[Interpreter]
+    walled: bool  # whether this build, and so the dynos, have a file tree of their own
+    doors: Mapping[str, int] = field(default_factory=dict)  # folder: descriptor of it from before the walls
     layers: list[Layer] = field(default_factory=list)
 
     def say(self, text: str) -> None:
@@ -79,6 +99,36 @@ class Context:
         except (OSError, subprocess.TimeoutExpired):
             return None
         return answer.stdout.decode("utf-8", "replace").strip() if answer.returncode == 0 else None
+
+    def usable_pythons(self) -> list[Interpreter]:
+        """The interpreters that dynos can run, newest first."""
+        return [one for one in self.pythons if one.access == OPEN or (one.access == OPENED and self.walled)]
+
+    def closed_pythons(self) -> list[Interpreter]:
+        """Those that are installed, but out of the reach of dynos."""
+        usable = self.usable_pythons()
+        return [one for one in self.pythons if one not in usable]
+
+    def exported(self) -> dict[str, str]:
+        """The config vars that buildpacks may put into the environment of the tools they run."""
+        return {name: value for name, value in self.config.items() if name not in NEVER_EXPORTED}
+
+    def move(self, source: Path, target: Path) -> None:
+        """Rename, also between the folders that are mounted apart here but lie side by side in truth."""
+        try:
+            source_fd, source_name = self._true(source)
+            target_fd, target_name = self._true(target)
+            os.rename(source_name, target_name, src_dir_fd=source_fd, dst_dir_fd=target_fd)
+        except OSError as fault:
+            if fault.errno != errno.EXDEV:
+                raise
+            shutil.move(source, target)
+
+    def _true(self, path: Path) -> tuple[int | None, Path]:
+        for folder, file in self.doors.items():
+            if path.is_relative_to(folder):
+                return file, path.relative_to(folder)
+        return None, path
 
     def write_profile(self, name: str, text: str) -> None:
         """Add `.profile.d/<name>.sh`, which is sourced when a dyno starts."""

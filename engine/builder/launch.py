@@ -20,7 +20,7 @@ def main() -> int:
     worker.load(job)  # later the platform's own files may be out of reach
     report, source = job["report_fd"], job["source_fd"]
     try:
-        sandbox.enter(job)
+        job["doors"] = sandbox.enter(job)
     except OSError as fault:
         _write(report, {"walls": f"{fault}"})
         return 97

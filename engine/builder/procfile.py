@@ -61,12 +61,12 @@ def check_app_json(root: Path) -> dict[str, Any] | None:
     return found
 
 
-def read_small(path: Path) -> bytes | None:
+def read_small(path: Path, *, most: int = MAX_BYTES) -> bytes | None:
     """The bytes of a file of the app's that people write by hand; None if it is not there or no file."""
     if not path.is_file():
         return None
     with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise BuildFailed(f"{path.name} is over {MAX_BYTES // 1024} kB.")
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise BuildFailed(f"{path.name} is over {most // 1024} kB.")
     return data

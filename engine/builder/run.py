@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import BuildFailed
-from engine.builder.builtin.interpreters import closed_ancestor, reachable, search_folders
+from engine.builder.buildpacks import Finder
 from engine.builder.child import Child, essentials
+from engine.builder.interpreters import closed_ancestor, installed, reachable, search_folders
 from engine.builder.output import Output
 from engine.builder.procfile import TYPE
 from engine.builder.slugs import SlugStore
-from engine.builder.spec import BuildResult, BuildSpec
+from engine.builder.spec import BuildCancelled, BuildResult, BuildSpec
+from engine.outbound import Outbound
 
 FIRST_UID = 30_000  # an app's builds and dynos run as the user FIRST_UID + slot, where the platform is root
 PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
@@ -30,9 +32,12 @@ def build(
     write: Callable[[bytes], None],
     cancelled: Callable[[], bool],
     step: Callable[[str], None] = lambda name: None,
+    outbound: Outbound | None = None,
+    buildpacks: Path | None = None,
 ) -> BuildResult:
     """Build `spec` and put the slug in the store.
 
+    `outbound` fetches buildpacks that are URLs, `buildpacks` is a folder with buildpacks of the operator's, by name.
     `write` gets each line of output, `step` the names fetch, detect, compile and slug as they begin; `cancelled` is
     asked about twice a second. Raises `BuildFailed` (the app's fault, with the reason), `BuildCancelled`, or
     `EngineError` (the world's). Whatever happens, no process and no file of the build is left but its cache.
@@ -41,8 +46,13 @@ def build(
     step("fetch")
     try:
         uid = _folders(spec)
-        packs = _buildpacks(spec)
-        done = Child(spec, output, cancelled).run(_job(spec, uid, packs, slugs), step)
+        packs = Finder(outbound or Outbound(), buildpacks, spec.work, cancelled).find(spec.buildpacks)
+        if cancelled():
+            raise BuildCancelled
+        job = _job(spec, uid, packs, slugs)
+        if uid is not None:
+            _give(spec, uid)
+        done = Child(spec, output, cancelled).run(job, step)
         return _store(spec, done, slugs, output)
     finally:
         shutil.rmtree(spec.work, ignore_errors=True)
@@ -53,24 +63,18 @@ def _folders(spec: BuildSpec) -> int | None:
     shutil.rmtree(spec.work, ignore_errors=True)
     spec.work.mkdir(parents=True)
     spec.cache.mkdir(parents=True, exist_ok=True)
-    if os.geteuid() != 0:
-        return None
-    uid = FIRST_UID + spec.slot
-    os.chown(spec.work, uid, uid)
+    return FIRST_UID + spec.slot if os.geteuid() == 0 else None
+
+
+def _give(spec: BuildSpec, uid: int) -> None:
+    """Hand the folders to the build's user. From here on nothing may be written into them by the platform, for what
+    lies there may be a link to somewhere else."""
+    for mine in (spec.work, *spec.work.iterdir()):
+        os.lchown(mine, uid, uid)
     if spec.cache.stat().st_uid != uid:
         for folder, _, files in os.walk(spec.cache):
             for path in (folder, *(os.path.join(folder, name) for name in files)):
                 os.lchown(path, uid, uid)
-    return uid
-
-
-def _buildpacks(spec: BuildSpec) -> list[dict[str, str]]:
-    aliases = {"heroku/python": "python", "heroku/procfile": "procfile"}
-    names = [aliases.get(name, name) for name in spec.buildpacks]
-    for name in names:
-        if name not in ("python", "procfile"):
-            raise BuildFailed(f"There is no buildpack called {name}.")
-    return [{"name": name} for name in names]
 
 
 def _job(
@@ -95,7 +99,10 @@ def _job(
         "uv": uv,
         "search": search,
         "as_other": uid is not None,
-        "opened": opened,
+        "pythons": [
+            (one.minor, str(one.path), one.access)
+            for one in installed(search, as_other=uid is not None, opened=opened)
+        ],
         "walls": {
             "parent": os.getpid(),
             "uid": uid,
@@ -104,10 +111,14 @@ def _job(
                 *_hidden([spec.work, spec.cache, slugs.archives]),
             ],
             "mask": [*SECRET_PLACES, *(str(home / name) for name in PRIVATE_HOME if uid is None)],
-            "keep": [work, cache, sys.prefix, str(Path(__file__).parent), *opened],
+            "keep": [work, cache, sys.prefix, str(Path(__file__).parent), *opened, *_folders_of(packs)],
             "tmp": work,
         },
     }
+
+
+def _folders_of(packs: Sequence[dict[str, str]]) -> list[str]:
+    return [item["folder"] for item in packs if "folder" in item]
 
 
 def _hidden(paths: Sequence[Path]) -> list[str]:

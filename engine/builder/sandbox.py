@@ -16,9 +16,11 @@ NEWNS, NEWUSER, NEWPID, NEWIPC = 0x00020000, 0x10000000, 0x20000000, 0x08000000
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 
 
-def enter(job: Mapping[str, Any]) -> None:
-    """Shut this process in as `job["walls"]` says; returns in the process that is to do the work. `OSError` if the
-    kernel does not let it. The process that called stays behind as its keeper and ends with its status."""
+def enter(job: Mapping[str, Any]) -> dict[str, int]:
+    """Shut this process in as `job["walls"]` says; returns in the process that is to do the work, with descriptors of
+    the build's own folders from outside. `OSError` if the kernel does not let it. The process that called stays
+    behind as its keeper and ends with its status."""
+    doors: dict[str, int] = {}
     walls = job["walls"]
     _die_with_parent(walls["parent"])
     for procs in walls["cgroups"]:
@@ -32,9 +34,11 @@ def enter(job: Mapping[str, Any]) -> None:
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() not in (0, keeper):
             os._exit(1)
+        doors = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in (job["work"], job["cache"])}
         _new_file_tree(walls["hide"], walls["mask"], walls["keep"], walls["tmp"])
     _become(walls["uid"])
     _limit(walls["limits"])
+    return doors
 
 
 def _keep(child: int) -> None:
@@ -67,13 +71,13 @@ def _new_file_tree(hide: Sequence[str], mask: Sequence[str], keep: Sequence[str]
     _mount("none", "/", None, MS_REC | MS_PRIVATE)
     _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV)
     kept = [(path, os.open(path, os.O_PATH | os.O_CLOEXEC)) for path in keep]
+    private = os.open(tmp, os.O_PATH | os.O_CLOEXEC)  # before it is hidden with the rest
     covered = []
     for path in hide:
         if not os.path.isdir(path):
             continue  # it is within one that is hidden already
         _mount("none", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m")
         covered.append(path)
-    private = os.open(tmp, os.O_PATH | os.O_CLOEXEC)
     for path in SHARED_TMP:
         _mount(f"/proc/self/fd/{private}", path, None, MS_BIND)
         covered.append(path)

@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 from core.errors import BuildFailed
 from engine.builder.builtin import BUILTINS, ORDER
 from engine.builder.context import Buildpack, Context, emit
+from engine.builder.fetch import fetched
+from engine.builder.interpreters import Interpreter
 from engine.builder.pack import pack
 from engine.builder.procfile import check_app_json, read_procfile
 from engine.builder.source import tidy
@@ -19,7 +21,7 @@ from engine.builder.unpack import unpack
 
 def load(job: Mapping[str, Any]) -> None:
     """Import what only some builds need and what takes its time."""
-    if any("folder" in item for item in job["buildpacks"]):
+    if any(item["name"] not in BUILTINS for item in job["buildpacks"]):
         importlib.import_module("engine.builder.scripts")
 
 
@@ -63,11 +65,13 @@ def _context(job: Mapping[str, Any]) -> Context:
         tmp=work / "tmp",
         config=config,
         env=env,
+        doors=job["doors"],
         max_bytes=job["limits"]["unpacked_bytes"],
         uv=job["uv"],
         search=job["search"],
         as_other=job["as_other"],
-        opened=job["opened"] if job["walls"]["namespaces"] else [],
+        pythons=[Interpreter(minor, Path(path), access) for minor, path, access in job["pythons"]],
+        walled=job["walls"]["namespaces"],
     )
 
 
@@ -76,8 +80,8 @@ def _choose(asked: list[dict[str, str]], build: Context) -> list[tuple[Buildpack
     if not asked:
         return [_detected(build)]
     chosen = []
-    for item in asked:
-        buildpack = _buildpack(item)
+    for number, item in enumerate(asked):
+        buildpack = _buildpack(item, number, build)
         name = buildpack.detect(build)
         if name is None:
             raise BuildFailed(f"The buildpack {item['name']} does not fit this app: its detection failed.")
@@ -85,12 +89,12 @@ def _choose(asked: list[dict[str, str]], build: Context) -> list[tuple[Buildpack
     return chosen
 
 
-def _buildpack(item: Mapping[str, str]) -> Buildpack:
-    if "folder" in item:
-        from engine.builder.scripts import ScriptBuildpack
+def _buildpack(item: Mapping[str, str], number: int, build: Context) -> Buildpack:
+    if item["name"] in BUILTINS:
+        return BUILTINS[item["name"]]()
+    from engine.builder.scripts import ScriptBuildpack
 
-        return ScriptBuildpack(Path(item["folder"]), item["name"])
-    return BUILTINS[item["name"]]()
+    return ScriptBuildpack(fetched(item, number, build), item["name"])
 
 
 def _detected(build: Context) -> tuple[Buildpack, str]:

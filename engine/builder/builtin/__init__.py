@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from engine.builder.builtin.node import Node
 from engine.builder.builtin.procfile import Procfile
 from engine.builder.builtin.python import Python
+from engine.builder.builtin.static import Static
 
-BUILTINS: dict[str, Any] = {"python": Python, "procfile": Procfile}
-ORDER = ("python", "procfile")
+BUILTINS: dict[str, Any] = {"python": Python, "nodejs": Node, "static": Static, "procfile": Procfile}
+ORDER = tuple(BUILTINS)

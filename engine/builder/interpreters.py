@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from core.errors import BuildFailed
 
 NAME = re.compile(r"python3\.(\d+)")
 OLDEST = 8
+# Who can run an interpreter: dynos and builds, since a way is opened to it; any user; the platform's user alone.
+OPENED, OPEN, CLOSED = ACCESSES = ("opened", "open", "closed")
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Interpreter:
 
     minor: int
     path: Path
+    access: str
 
     @property
     def version(self) -> str:
@@ -26,19 +29,17 @@ class Interpreter:
         return f"3.{self.minor}"
 
 
-def installed(
-    search: Sequence[str], *, as_other: bool, opened: Sequence[str] = ()
-) -> tuple[list[Interpreter], list[Interpreter]]:
-    """What is found in the folders of `search`, the first of each version: those that dynos can run, and those in
-    places that the users of dynos cannot reach, apart from what lies in `opened`. Newest first."""
-    usable: dict[int, Interpreter] = {}
-    hidden: dict[int, Interpreter] = {}
+def installed(search: Sequence[str], *, as_other: bool, opened: Sequence[str] = ()) -> list[Interpreter]:
+    """What is found in the folders of `search`, the first of each version and access, newest first. `as_other` says
+    that dynos run as other users than the platform, `opened` names closed folders that they are let into."""
+    found: dict[tuple[int, str], Interpreter] = {}
     for minor, path in _candidates(search):
-        is_open = not as_other or any(path.is_relative_to(prefix) for prefix in opened) or reachable(path)
-        found = usable if is_open else hidden
-        found.setdefault(minor, Interpreter(minor, path))
-    rest = [one for minor, one in hidden.items() if minor not in usable]
-    return _newest_first(usable.values()), _newest_first(rest)
+        if any(path.is_relative_to(prefix) for prefix in opened):
+            access = OPENED
+        else:
+            access = OPEN if not as_other or reachable(path) else CLOSED
+        found.setdefault((minor, access), Interpreter(minor, path, access))
+    return sorted(found.values(), key=lambda one: (-one.minor, ACCESSES.index(one.access)))
 
 
 def choose(
@@ -119,7 +120,3 @@ def _candidates(search: Sequence[str]) -> Iterator[tuple[int, Path]]:
             match = NAME.fullmatch(name)
             if match and int(match[1]) >= OLDEST:
                 yield int(match[1]), Path(folder) / name
-
-
-def _newest_first(found: Iterable[Interpreter]) -> list[Interpreter]:
-    return sorted(found, key=lambda one: one.minor, reverse=True)
