@@ -1,10 +1,11 @@
 """The list of pipelines: each as a rail of its stages, in a number of queries that does not grow with them."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import F, Window
 from django.db.models.functions import RowNumber
@@ -14,6 +15,7 @@ from apps import access as app_access
 from core.models import Event
 from dashboard import fleet
 from dashboard.cards import Card, Column, compare, next_stage
+from dashboard.fleet import AppNow
 from dashboard.standing import Standing
 from pipelines import access
 from pipelines.models import Coupling, Pipeline, Stage
@@ -51,17 +53,19 @@ class Rail:
 def list_context(user: User, *, q: str = "", sort: str = "") -> dict[str, Any]:
     """Every pipeline that `user` may see and whose name or apps hold the words of `q`, and the apps in none."""
     pipelines = list(access.pipelines_for(user).select_related("team", "user"))
-    alone = app_access.apps_for(user).filter(coupling__isnull=True).select_related("team", "user")
-    rails = _rails(pipelines, user)
+    alone = list(app_access.apps_for(user).filter(coupling__isnull=True).select_related("team", "user"))
+    couplings = _couplings(pipelines, user)
+    now = fleet.look([*(coupling.app for coupling in couplings), *alone])
+    rails = _rails(pipelines, couplings, now)
     shown = [rail for rail in rails if all(word in _words(rail) for word in q.lower().split())]
     if sort != "name":
         shown.sort(key=lambda rail: rail.at, reverse=True)
-    found = fleet.look([app for app in alone if all(word in app.name for word in q.lower().split())])
+    found = [now[app.pk] for app in alone if all(word in app.name for word in q.lower().split())]
     return {
         "tab": "pipelines",
         "rails": shown,
-        "alone": list(found.values()),
-        "any": bool(pipelines or found),
+        "alone": found,
+        "any": bool(pipelines or alone),
         "q": q,
         "sort": sort,
     }
@@ -71,10 +75,14 @@ def _words(rail: Rail) -> str:
     return f"{rail.pipeline.name} {rail.pipeline.owner}".lower()
 
 
-def _rails(pipelines: Sequence[Pipeline], user: User) -> list[Rail]:
+def _couplings(pipelines: Sequence[Pipeline], user: User) -> list[Coupling]:
     rows = Coupling.objects.filter(pipeline__in=pipelines, app__in=app_access.apps_for(user))
-    couplings = list(rows.select_related("app", "stage").order_by("app__name"))
-    now = fleet.look([coupling.app for coupling in couplings])
+    return list(rows.select_related("app", "stage", "pipeline").order_by("app__name"))
+
+
+def _rails(
+    pipelines: Sequence[Pipeline], couplings: Sequence[Coupling], now: Mapping[UUID, AppNow]
+) -> list[Rail]:
     cards: dict[Any, list[Card]] = defaultdict(list)
     for coupling in couplings:
         found = now[coupling.app_id]

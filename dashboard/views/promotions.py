@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST, require_safe
 
 from apps import access as app_access
-from core.errors import Forbidden, NotFound, Refusal
+from core.errors import NotFound, Refusal
 from dashboard import fleet
 from dashboard.http import PageRequest, go, page_or_dialog
 from dashboard.progress import progress
@@ -40,9 +40,8 @@ def new(request: PageRequest, name: str) -> HttpResponse:
     pipeline = access.pipeline_for(request.user, name, to=access.DEPLOY)
     source = _source(request, pipeline, request.GET.get("from", ""))
     release = _release(source, request.GET.get("release", ""))
-    wanted = request.GET.getlist("to")
-    if not wanted and "asked" not in request.GET:
-        wanted = [coupling.app.name for coupling in source.downstream()]
+    # `?asked=` tells a list of targets that was emptied by hand from one that was never given.
+    wanted = request.GET.getlist("to") if {"to", "asked"} & set(request.GET) else None
     context = _context(request, pipeline, source, release, wanted)
     context["note"] = request.GET.get("note", "")
     return page_or_dialog(request, "promotions/new.html", context)
@@ -113,7 +112,7 @@ def _release(source: Coupling, version: str) -> Release:
 
 
 def _context(
-    request: PageRequest, pipeline: Pipeline, source: Coupling, release: Release, wanted: Sequence[str]
+    request: PageRequest, pipeline: Pipeline, source: Coupling, release: Release, wanted: Sequence[str] | None
 ) -> dict[str, Any]:
     candidates = _candidates(request, pipeline, source, wanted)
     targets = [candidate.coupling for candidate in candidates if candidate.chosen]
@@ -138,14 +137,19 @@ def _context(
 
 
 def _candidates(
-    request: PageRequest, pipeline: Pipeline, source: Coupling, wanted: Sequence[str]
+    request: PageRequest, pipeline: Pipeline, source: Coupling, wanted: Sequence[str] | None
 ) -> list[Candidate]:
-    """Every other app of the pipeline that the viewer sees, next stage first."""
+    """Every other app of the pipeline that the viewer sees, next stage first; that one is chosen when nobody says
+    what is wanted."""
     seen = access.visible_couplings(request.user, pipeline).exclude(pk=source.pk)
     rows = list(app_access.with_rights(seen, request.user, app="app__"))
-    states = fleet.look([row.app for row in rows])
     following = {coupling.pk for coupling in source.downstream()}
     rows.sort(key=lambda row: (row.pk not in following, row.stage.position, row.app.name))
+    if wanted is None:
+        wanted = [row.app.name for row in rows if row.pk in following]
+    elif set(wanted) - {row.app.name for row in rows}:
+        raise NotFound("Couldn't find that app in this pipeline.", resource="app")
+    states = fleet.look([row.app for row in rows])
     found = []
     for row in rows:
         allowed = access.DEPLOY in app_access.rights_found(request.user, row.app, row)
@@ -154,12 +158,6 @@ def _candidates(
         if now.releasing:
             hint = f"{hint}, queues after {now.releasing}"
         found.append(Candidate(row, allowed and row.app.name in wanted, allowed, now.state, hint))
-    absent = set(wanted) - {candidate.coupling.app.name for candidate in found}
-    if absent:
-        raise NotFound("Couldn't find that app in this pipeline.", resource="app")
-    refused = [c for c in found if not c.allowed and c.coupling.app.name in wanted]
-    if refused and len(refused) == len(wanted) and "to" in request.GET:
-        raise Forbidden(f"You do not have the right to deploy {refused[0].coupling.app.name}.")
     return found
 
 

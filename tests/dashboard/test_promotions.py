@@ -1,0 +1,243 @@
+"""Promote: the form says what will change, the post does it, and the progress page how it goes."""
+
+import re
+import subprocess
+
+import pytest
+from pytest_django.asserts import assertContains, assertNotContains, assertRedirects
+
+from addons.models import Addon, Attachment
+from apps import actions as app_actions
+from apps.models import App
+from pipelines import changes
+from pipelines.models import Coupling, Promotion
+from releases import repositories
+from releases.actions import set_config
+from releases.models import Release
+from tests.factories import make_app, make_release, make_slug, stage
+
+NEW = "/pipelines/shop/promotions/new/?from=shop-staging"
+POST = "/pipelines/shop/promotions/"
+
+
+@pytest.fixture
+def staging(shop):
+    return App.objects.get(name="shop-staging")
+
+
+@pytest.fixture
+def production(shop):
+    return App.objects.get(name="shop-production")
+
+
+def form_of(page):
+    """The fields of the promote form, as a browser would send them."""
+    html = page.content.decode()
+    data = dict(re.findall(r'type="hidden" name="(from|token|release)" value="([^"]*)"', html))
+    data["to"] = re.findall(r'name="to" value="([^"]+)" checked', html)
+    return data
+
+
+def commits(app, *messages):
+    """Commits in the repository of `app`, oldest first; their ids."""
+    path = repositories.ensure(app)
+
+    def git(*words):
+        env = {"GIT_AUTHOR_NAME": "Ann <b>", "GIT_AUTHOR_EMAIL": "a@b", "PATH": "/usr/bin:/bin"}
+        env |= {"GIT_COMMITTER_NAME": "Ann", "GIT_COMMITTER_EMAIL": "a@b"}
+        done = subprocess.run(
+            ["git", *words], cwd=path, env=env, input="", capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    tree, made = git("hash-object", "-t", "tree", "-w", "--stdin"), []
+    for message in messages:
+        made.append(git("commit-tree", tree, *(["-p", made[-1]] if made else []), "-m", message))
+    return made
+
+
+def settle(app):
+    """Call done what waits, as the conductor would have."""
+    Release.objects.filter(app=app, status="pending").update(status="succeeded")
+
+
+def test_the_form_offers_the_next_stage(shop, alice, client):
+    client.force_login(alice)
+    page = client.get(NEW)
+    assertContains(page, "Promote shop-staging to shop-production")
+    assert form_of(page)["to"] == ["shop-production"]
+    assertContains(page, "<html")
+    dialog = client.get(NEW, headers={"HX-Request": "true"})
+    assertNotContains(dialog, "<html")
+    assertContains(dialog, 'hx-post="/pipelines/shop/promotions/"')
+
+
+def test_it_promotes_to_the_next_stage(shop, alice, client):
+    client.force_login(alice)
+    answer = client.post(POST, {**form_of(client.get(NEW)), "note": "Friday"})
+    promotion = Promotion.objects.get()
+    assertRedirects(answer, f"/pipelines/shop/promotions/{promotion.pk}/", 303)
+    assert [target.app.name for target in promotion.targets.all()] == ["shop-production"]
+    assert (promotion.by, promotion.note, promotion.source.name) == (alice, "Friday", "shop-staging")
+
+
+def test_htmx_gets_the_progress_in_the_dialog(shop, alice, client):
+    client.force_login(alice)
+    answer = client.post(POST, form_of(client.get(NEW)), headers={"HX-Request": "true"})
+    assertContains(answer, f'id="promotion-{Promotion.objects.get().pk}"')
+    assertNotContains(answer, "<html")
+
+
+def test_any_other_app_can_be_chosen_and_an_older_release(shop, team, alice, staging, client):
+    make_app("shop-dev", owner=team, stage=stage(shop, "development"))
+    make_release(staging, by=alice)
+    client.force_login(alice)
+    page = client.get(f"{NEW}&release=1&to=shop-dev&to=shop-production&asked=1")
+    data = form_of(page)
+    assert sorted(data["to"]) == ["shop-dev", "shop-production"]
+    client.post(POST, {**data, "release": "1"})
+    promotion = Promotion.objects.get()
+    assert promotion.release.version == 1
+    assert promotion.targets.count() == 2
+
+
+def test_no_target_is_refused(shop, alice, client):
+    client.force_login(alice)
+    page = client.get(f"{NEW}&asked=1")
+    assertContains(page, "No target chosen")
+    answer = client.post(POST, form_of(page), headers={"HX-Request": "true"})
+    assertContains(answer, "Choose at least one app", status_code=422)
+    assert not Promotion.objects.exists()
+
+
+def test_it_says_what_will_change_and_never_a_value(shop, alice, staging, production, client):
+    set_config(staging, {"ONLY_HERE": "s3cret-one", "SAME": "s3cret-two", "OTHER": "s3cret-three"}, by=alice)
+    set_config(
+        production, {"SAME": "s3cret-two", "OTHER": "s3cret-four", "ONLY_THERE": "s3cret-five"}, by=alice
+    )
+    settle(staging)
+    settle(production)
+    old, _, new = commits(staging, "Start <script>", "Add a cart", "Round prices")
+    make_release(production, by=alice, slug=make_slug(staging, commit=old))
+    types = {"web": "run", "release": "migrate --now", "clock": "tick"}
+    make_release(staging, by=alice, slug=make_slug(staging, commit=new, process_types=types))
+    addon = Addon.objects.create(app=staging, name="pg-1", service="postgresql", plan="mini")
+    Attachment.objects.create(app=staging, addon=addon, name="DATABASE")
+
+    client.force_login(alice)
+    page = client.get(NEW)
+    for text in ("2 commits", "Round prices", "Add a cart", "migrate --now", "clock", "postgresql", "mini"):
+        assertContains(page, text)
+    assertNotContains(page, "s3cret")
+    plan = changes.plan(
+        Coupling.objects.get(app=staging),
+        Release.objects.current_for(staging),
+        [Coupling.objects.get(app=production)],
+    )
+    words = {row.name: (row.source, *row.targets) for row in plan.config}
+    assert words == {
+        "ONLY_HERE": ("set", "missing"),
+        "ONLY_THERE": ("not set", "set"),
+        "OTHER": ("set", "differs"),
+    }
+    assert plan.config_alike == 1
+    assert [(row.name, row.source, row.targets) for row in plan.addons] == [
+        ("postgresql", "mini", ("missing",))
+    ]
+
+
+def test_going_back_and_standing_still_are_said(shop, alice, staging, production, client):
+    old, new = commits(staging, "Start", "Add a cart")
+    make_release(production, by=alice, slug=make_slug(staging, commit=new))
+    make_release(staging, by=alice, slug=make_slug(staging, commit=old))
+    client.force_login(alice)
+    assertContains(client.get(NEW), "goes back by 1 commit")
+    make_release(production, by=alice, slug=Release.objects.current_for(staging).slug)
+    assertContains(client.get(NEW), "runs this build already")
+
+
+def test_what_changed_since_is_said_and_asked_again(shop, alice, production, client):
+    client.force_login(alice)
+    data = form_of(client.get(NEW))
+    make_release(production, by=alice)
+    answer = client.post(POST, {**data, "note": "Friday"})
+    assertContains(answer, "shop-production runs v2 now.", status_code=409)
+    assertContains(answer, 'value="Friday"', status_code=409)
+    assert not Promotion.objects.exists()
+    assert client.post(POST, form_of(answer)).status_code == 303
+
+
+def test_a_forged_or_missing_token_promotes_nothing(shop, alice, client):
+    client.force_login(alice)
+    data = form_of(client.get(NEW))
+    for token in ("", "forged", data["token"] + "x"):
+        assert client.post(POST, {**data, "token": token}).status_code == 409
+    assert not Promotion.objects.exists()
+
+
+def test_an_app_without_code_has_nothing_to_promote(shop, team, alice, client):
+    make_app("shop-dev", owner=team, stage=stage(shop, "development"))
+    client.force_login(alice)
+    answer = client.get("/pipelines/shop/promotions/new/?from=shop-dev", headers={"HX-Request": "true"})
+    assertContains(answer, "nothing to promote", status_code=422)
+    assert answer.headers["HX-Retarget"] == "#flash"
+    assert client.get(f"{NEW}&release=99").status_code == 422
+    assert client.get(f"{NEW}&release=%00").status_code == 422
+
+
+def test_strangers_viewers_and_anonymous_may_not(shop, vera, charlie, client):
+    for user, status in ((vera, 403), (charlie, 404)):
+        client.force_login(user)
+        assert client.get(NEW).status_code == status
+        assert client.post(POST, {"from": "shop-staging", "to": "shop-production"}).status_code == status
+    client.logout()
+    assert client.post(POST).status_code == 302
+    assert not Promotion.objects.exists()
+
+
+def test_targets_need_a_right_of_their_own(shop, alice, bob, charlie, client):
+    """Bob may promote in the pipeline, but not to Charlie's app in it."""
+    app = make_app("shop-guest", owner=charlie, stage=stage(shop, "production"))
+    app_actions.share(app, bob, ["view"], by=charlie)
+    client.force_login(bob)
+    page = client.get(NEW)
+    assertContains(page, 'value="shop-guest" disabled')
+    assert form_of(page)["to"] == ["shop-production"]
+    assert client.post(POST, {**form_of(page), "to": "shop-guest"}).status_code == 403
+    client.force_login(alice)
+    assertNotContains(client.get(NEW), "shop-guest")
+    assert client.post(POST, {**form_of(client.get(NEW)), "to": "shop-guest"}).status_code == 404
+
+
+def test_get_is_refused_where_posts_go(shop, alice, client):
+    client.force_login(alice)
+    assert client.get(POST).status_code == 405
+    assert client.post(NEW).status_code == 405
+
+
+def test_progress_tells_each_target(shop, alice, vera, charlie, production, client):
+    client.force_login(alice)
+    client.post(POST, form_of(client.get(NEW)))
+    promotion = Promotion.objects.get()
+    url = f"{POST}{promotion.pk}/"
+    assertContains(client.get(url), "Waiting")
+    target = promotion.targets.get()
+    release = make_release(production, by=alice, slug=promotion.release.slug, kind="promote", current=False)
+    steps = [{"name": "start", "at": "2026-01-01T00:00:00Z", "seconds": 3.2}]
+    Release.objects.filter(pk=release.pk).update(status="running", steps=steps)
+    promotion.targets.update(status="running", release=release)
+    page = client.get(url)
+    assertContains(page, "Releasing, 0 of 1 done")
+    assertContains(page, "3 s")
+    assertContains(page, f'data-live="app:{production.pk}"')
+    Release.objects.filter(pk=release.pk).update(status="failed")
+    promotion.targets.update(status="failed", reason="The release command failed.")
+    Promotion.objects.update(status="completed")
+    page = client.get(url)
+    assertContains(page, "The release command failed. v1 keeps serving.")
+    assertContains(page, "Failed on 1 of 1")
+    client.force_login(vera)
+    assert client.get(url).status_code == 200
+    client.force_login(charlie)
+    assert client.get(url).status_code == 404
+    assert target.app == production
