@@ -23,6 +23,7 @@ from conductor.work import Held
 from core import failpoints
 from core.errors import BuildFailed, LeaseLost
 from engine.builder import BuildCancelled, BuildLimits, BuildResult, BuildSpec, build
+from engine.outbound import Outbound
 from releases.actions import create_release
 from releases.models import Build, Release, Slug, Source
 
@@ -105,6 +106,8 @@ class Builds:
             slugs=self._parts.slugs,
             write=self._parts.writer(row.log_stream, "build"),
             cancelled=lambda: held.cancel.is_set() or held.lost.is_set(),
+            outbound=Outbound(settings.OUTBOUND_ALLOW),
+            buildpacks=self._parts.data / "buildpacks",
         )
         failpoints.reach("build.compiled")
         with transaction.atomic():

@@ -66,6 +66,9 @@ HEARTBEAT_SECONDS = env.float("SLIPWAY_HEARTBEAT_SECONDS", default=10)
 SWEEP_SECONDS = env.float("SLIPWAY_SWEEP_SECONDS", default=5)
 API_CALLS_PER_HOUR = env.int("SLIPWAY_API_CALLS_PER_HOUR", default=4500)
 
+# --- requests that users cause (buildpacks by URL): internal addresses are refused but for these hosts and networks --
+OUTBOUND_ALLOW = env.list("SLIPWAY_OUTBOUND_ALLOW", default=[])
+
 # --- for developers and tests -------------------------------------------------------------------------------------
 DEBUG = env.bool("SLIPWAY_DEBUG", default=False)
 FAILPOINTS_ALLOWED = env.bool("SLIPWAY_FAILPOINTS", default=False)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from core.errors import BuildFailed
+from core.errors import BuildFailed, EngineError
 from engine.builder.buildpacks import Finder
 from engine.builder.child import Child, essentials
 from engine.builder.interpreters import closed_ancestor, installed, reachable, search_folders
@@ -54,6 +54,8 @@ def build(
             _give(spec, uid)
         done = Child(spec, output, cancelled).run(job, step)
         return _store(spec, done, slugs, output)
+    except OSError as fault:
+        raise EngineError(f"The build could not go on: {fault.strerror or fault}.") from fault
     finally:
         shutil.rmtree(spec.work, ignore_errors=True)
 
