@@ -360,9 +360,15 @@ class Server(daphne_server.Server):
         if not task.cancelled() and (error := task.exception()):
             log.error("The application failed", exc_info=error)
             if not left:
-                protocol.handle_exception(error)
+                self._apologise(protocol, error)
         if left:
             self.connections.pop(protocol)["killer"].cancel()
+
+    def _apologise(self, protocol: Any, error: BaseException) -> None:
+        if getattr(protocol, "_response_started", False):
+            protocol.abort()  # an answer that ends early must not look whole
+        else:
+            protocol.handle_exception(error)
 
     def check_timeouts(self) -> None:
         """Called every two seconds: pings websockets and ends those that don't answer."""

@@ -10,6 +10,7 @@ import binascii
 import logging
 import os
 import re
+import signal
 import socket
 import tempfile
 import zlib
@@ -40,7 +41,8 @@ RECEIVE, UPLOAD = "git-receive-pack", "git-upload-pack"
 PIECE = 64 * 1024
 FETCH_BYTES = 64 * 1024**2  # of what a client wants and has, unpacked
 LOST_SECONDS = 600  # a client that takes nothing for so long is gone
-_busy: set[asyncio.Task[None]] = set()
+LAST_WORDS_SECONDS = 3  # for hooks and git to end by themselves when the platform stops
+_busy: dict[asyncio.Task[None], Push] = {}
 
 # Faults of old tools that real histories are full of; they harm nobody.
 _TOLERATED = ("badTimezone", "missingSpaceBeforeDate", "zeroPaddedFilemode", "missingEmail", "badDate")
@@ -71,9 +73,15 @@ async def receive_pack(request: HttpRequest, name: str) -> HttpResponseBase:
 
 async def let_go() -> None:
     """End every push and fetch that is under way, telling its pusher; called when the platform stops."""
-    for task in tuple(_busy):
+    for push in _busy.values():
+        if push.hook is not None:
+            push.hook.cancel()
+    if _busy:
+        await asyncio.wait(tuple(_busy), timeout=LAST_WORDS_SECONDS)
+    late = tuple(_busy)
+    for task in late:
         task.cancel()
-    await asyncio.gather(*_busy, return_exceptions=True)
+    await asyncio.gather(*late, return_exceptions=True)
 
 
 async def _serve(request: HttpRequest, name: str, service: str, action: str) -> HttpResponseBase:
@@ -88,8 +96,8 @@ async def _serve(request: HttpRequest, name: str, service: str, action: str) -> 
         return _say(refusal.message, refusal.status)
     outlet = Outlet(kept=service == RECEIVE and body is not None)
     task = asyncio.create_task(_run(push, _cgi(request, push, service, action, body), body, outlet))
-    _busy.add(task)
-    task.add_done_callback(_busy.discard)
+    _busy[task] = push
+    task.add_done_callback(_busy.pop)
     return await outlet.response()
 
 
@@ -189,13 +197,18 @@ def _options() -> list[tuple[str, str]]:
 # --- running git ------------------------------------------------------------------------------------------------------
 
 
+class BrokenOff(Exception):
+    """git ended before its answer was whole."""
+
+
 class Outlet:
     """Where git's answer goes: to the client while there is one, nowhere after that."""
 
     def __init__(self, *, kept: bool) -> None:
         self.kept = kept  # whether git goes on without the client
         self.gone = asyncio.Event()
-        self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(16)
+        self._whole = False
+        self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(16)  # None: broken off
         self._head: asyncio.Future[tuple[int, Mapping[str, str]]] = asyncio.get_running_loop().create_future()
 
     def start(self, status: int, headers: Mapping[str, str]) -> None:
@@ -203,10 +216,11 @@ class Outlet:
         if not self._head.done():
             self._head.set_result((status, headers))
 
-    async def put(self, piece: bytes | None) -> None:
-        """Give the client a piece of the body, or None for its end; waits while the client is slow."""
+    async def put(self, piece: bytes) -> None:
+        """Give the client a piece of the body, an empty one for its end; waits while the client is slow."""
         if self.gone.is_set():
             return
+        self._whole = not piece
         try:
             await asyncio.wait_for(self._pieces.put(piece), LOST_SECONDS)
         except TimeoutError:
@@ -221,16 +235,28 @@ class Outlet:
             raise
         return StreamingHttpResponse(self._body(), status=status, headers=dict(headers))
 
+    def break_off(self) -> None:
+        """Cut the client off, unless it has had everything: git takes a short answer for a pause and waits for ever."""
+        self.start(500, {"Content-Type": "text/plain"})
+        if not self._whole:
+            self._empty()
+            self._pieces.put_nowait(None)
+
     def close(self) -> None:
         """The client is gone: let whoever waits in `put` go on."""
         self.gone.set()
+        self._empty()
+
+    def _empty(self) -> None:
         while not self._pieces.empty():
             self._pieces.get_nowait()
 
     async def _body(self) -> AsyncIterator[bytes]:
         try:
-            while (piece := await self._pieces.get()) is not None:
+            while piece := await self._pieces.get():
                 yield piece
+            if piece is None:
+                raise BrokenOff
         finally:
             self.close()
 
@@ -238,10 +264,10 @@ class Outlet:
 async def _run(push: Push, env: dict[str, str], body: IO[bytes] | None, outlet: Outlet) -> None:
     """Run git for one request, from start to end, whether its client stays or not."""
     ours, theirs = socket.socketpair()
-    hook = asyncio.create_task(attend(push, ours))
+    push.hook = asyncio.create_task(attend(push, ours))
+    env["SLIPWAY_PUSH_CHANNEL"] = str(theirs.fileno())
     git = None
     try:
-        env["SLIPWAY_PUSH_CHANNEL"] = str(theirs.fileno())
         git = await asyncio.create_subprocess_exec(
             _backend(),
             env=env,
@@ -250,24 +276,35 @@ async def _run(push: Push, env: dict[str, str], body: IO[bytes] | None, outlet: 
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
+            start_new_session=True,
         )
         theirs.close()
         await _answer(push, git, outlet)
+        await outlet.put(b"")
+        if push.accepted:
+            await in_thread(repos.tidy, push.app)
     except Exception:
         log.exception("git failed for %s", push.app.pk)
     finally:
         theirs.close()
-        hook.cancel()
-        await asyncio.gather(hook, return_exceptions=True)
-        if git is not None and git.returncode is None:
-            with suppress(ProcessLookupError):
-                git.kill()
-            await git.wait()
+        push.hook.cancel()
+        await asyncio.gather(push.hook, return_exceptions=True)
+        await _end(git)
         push.hold.close()
         if body is not None:
             body.close()
-        outlet.start(500, {"Content-Type": "text/plain"})
-        await outlet.put(None)
+        outlet.break_off()
+
+
+async def _end(git: asyncio.subprocess.Process | None) -> None:
+    """See that git and its children are gone."""
+    if git is not None and git.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(git.pid, signal.SIGKILL)
+        assert git.stdout is not None
+        while await git.stdout.read(PIECE):
+            pass  # its end is seen only when all of its output is
+        await git.wait()
 
 
 async def _answer(push: Push, git: asyncio.subprocess.Process, outlet: Outlet) -> None:
@@ -278,18 +315,16 @@ async def _answer(push: Push, git: asyncio.subprocess.Process, outlet: Outlet) -
     while piece := await git.stdout.read(PIECE):
         if outlet.gone.is_set() and not outlet.kept:
             return
-        if outlet.kept:
-            piece = report.hold_back(piece)
+        piece = report.hold_back(piece) if outlet.kept else piece
         if piece:
             await outlet.put(piece)
-    await git.wait()
+    if await git.wait() and outlet.kept and not report.held:
+        raise OSError(f"git http-backend ended with {git.returncode}")
     if push.accepted:
         await in_thread(_settle, push)
+    push.hold.close()
     if report.held:
         await outlet.put(bytes(report.held))
-    if push.accepted:
-        await outlet.put(None)
-        await in_thread(repos.tidy, push.app)
 
 
 def _settle(push: Push) -> None:

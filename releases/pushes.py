@@ -71,6 +71,7 @@ class Push:
     origin: activity.Origin
     accepted: bool = False  # the ref may move
     build: uuid.UUID | None = None
+    hook: "asyncio.Task[None] | None" = None  # who answers it
     hold: ExitStack = field(default_factory=ExitStack)  # the repository, from the hook's word to git's end
 
 

@@ -140,9 +140,10 @@ def unbuilt_heads() -> list[tuple[App, str, str]]:
 
 
 def tidy(app: App) -> None:
-    """Pack the repository once it has gathered many packs."""
+    """Pack the repository once it has gathered many packs. Refs are left alone, so a push may go on meanwhile."""
+    options = ["-c", "gc.autoDetach=false", "-c", "gc.packRefs=false"]
     with suppress(GitFailed):
-        git(path(app), "-c", "gc.autoDetach=false", "gc", "--auto", "--quiet", seconds=3600)
+        git(path(app), *options, "gc", "--auto", "--quiet", seconds=3600)
 
 
 def git(
