@@ -25,5 +25,15 @@ def compose(router: Router | None = None) -> Conductor:
         tree=slugs().tree,
         instance=f"{socket.gethostname()}-{settings.PORT}",
         hide=[settings.DATA],
+        ports=_ports(settings.DYNO_PORTS),
     )
     return Conductor(Parts(driver, router or NoRouter(), logs(), slugs(), settings.DATA))
+
+
+def _ports(text: str) -> range:
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdigit() and last.isdigit() and 1024 <= int(first) <= int(last) < 65536):
+        raise ImproperlyConfigured(
+            f"SLIPWAY_DYNO_PORTS is {text}; write the first and the last, like 20000-29999"
+        )
+    return range(int(first), int(last) + 1)
