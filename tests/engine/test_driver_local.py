@@ -504,45 +504,56 @@ def test_control_groups_of_version_2(tmp_path):
     assert not [parent for parent in groups.parents.values() if parent.exists()]
 
 
-def test_without_root_a_user_namespace_gives_each_dyno_its_own_view(tmp_path):
-    """The driver is standard library and core.errors alone, so any Python can run it as somebody else."""
-    if os.geteuid() != 0 or not shutil.which("setpriv"):
-        skip_without("root, and setpriv to become somebody else")
-    folder = Path(tempfile.mkdtemp())
+LESSER = {
+    "nobody": (
+        ["--reuid=65534", "--regid=65534", "--clear-groups"],
+        "overlay of its slug",
+        "65534",
+        "hidden",
+    ),
+    "in a container": (
+        ["--bounding-set=-sys_admin", "--inh-caps=-sys_admin"],
+        "a copy of its slug",
+        "30001",
+        "readable",
+    ),
+}
+
+
+@pytest.mark.parametrize("who", LESSER)
+def test_with_fewer_rights_there_is_less_isolation_but_dynos_run(who):
+    """Such a driver runs in a process of its own; any Python will do, since it needs the standard library only."""
+    if os.geteuid() != 0 or not shutil.which("setpriv") or not Path("/usr/bin/python3").exists():
+        skip_without("root, /usr/bin/python3, and setpriv to become somebody else")
+    rights, level, uid, secret = LESSER[who]
+    folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
     try:
         folder.chmod(0o777)
         (folder / "tree").mkdir()
         (folder / "secret").write_text("secret")
-        command = [
-            "setpriv",
-            "--reuid=65534",
-            "--regid=65534",
-            "--clear-groups",
-            "/usr/bin/python3",
-            "-c",
-            NOBODY,
-        ]
         done = subprocess.run(
-            [*command, folder],
+            ["setpriv", *rights, "/usr/bin/python3", "-c", LESSER_PLATFORM, folder],
+            env={"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin"},
+            cwd="/",
             capture_output=True,
             text=True,
-            cwd="/",
-            env={"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin"},
             timeout=20,
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        if "overlay" not in done.stdout:
+        isolation, *said = done.stdout.splitlines()
+        if who == "nobody" and "overlay" not in isolation:
             skip_without("user namespaces for everybody")
-        assert "overlay of its slug" in done.stdout.splitlines()[0]
-        assert done.stdout.splitlines()[1:] == ["65534", "secret hidden", "done"]
+        assert level in isolation
+        assert said == [uid, secret, "done"]
         assert list((folder / "tree").iterdir()) == []
+        assert list((folder / "driver" / "dynos").iterdir()) == []
     finally:
         shutil.rmtree(folder)
 
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-NOBODY = """
+LESSER_PLATFORM = """
 import sys, time
 from pathlib import Path
 from engine.drivers.local import LocalDriver
@@ -552,7 +563,7 @@ out = []
 driver = LocalDriver(folder / "driver", sink=lambda stream, lines: out.extend(lines), tree=lambda _: folder / "tree",
                      instance="test", hide=[folder], ports=range(21000, 21999))
 print(driver.isolation)
-command = f"id -u; test -e {folder}/secret || echo secret hidden; mkdir -p a/b && touch a/b/c $TMPDIR/d && echo done"
+command = f"id -u; test -e {folder}/secret && echo readable || echo hidden; mkdir -p a/b && touch a/b/c $TMPDIR/d && echo done"
 driver.run(ProcessSpec(id="x", app="a", dyno="run.1", command=command, slug="x", env={}, slot=1, one_off=True))
 while driver.observe("a")[0].state != "down":
     time.sleep(0.01)

@@ -68,10 +68,12 @@ class LocalDriver:
         self._loop = Loop("local-driver")
         self._outlet = Outlet(sink, "local-driver-lines")
         self._pool = ThreadPoolExecutor(4, "local-driver-work")
+        self._launches = ThreadPoolExecutor(2, "local-driver-launch")
         self._health = ThreadPoolExecutor(4, "local-driver-health")
         self._services = Services(
             loop=self._loop,
             pool=self._pool,
+            launches=self._launches,
             health=self._health,
             outlet=self._outlet,
             ports=Ports(ports),
@@ -140,6 +142,7 @@ class LocalDriver:
                 log.warning("Dynos that did not end: %s", list(self._dynos))
         self._loop.stop()
         self._pool.shutdown()
+        self._launches.shutdown()
         self._health.shutdown(wait=False, cancel_futures=True)
         self._outlet.close()
         if self._cgroups:

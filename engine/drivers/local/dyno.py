@@ -41,6 +41,7 @@ class Services:
 
     loop: Loop
     pool: Executor  # for what may take long: unpacking, copying, removing
+    launches: Executor  # for what starts must not wait for
     health: Executor  # for requests to health paths
     outlet: Outlet
     ports: ports.Ports
@@ -140,7 +141,7 @@ class Dyno:
         self._uid = part["uid"]
         self._say(f"Starting process with command `{self.spec.command}`")
         self._show(pid=self._child.pid)
-        self._services.pool.submit(self._hand_over, self._child, self._request(part))
+        self._services.launches.submit(self._hand_over, self._child, self._request(part))
         self._watch(self._child)
         self._changed()
 

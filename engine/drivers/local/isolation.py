@@ -45,6 +45,8 @@ class Isolation:
                 "All apps run as the platform's own user. Each sees an overlay of its slug and no data of the platform, "
                 "but could end another's processes: run only code you trust."
             )
+        if os.geteuid() == 0:
+            return "All apps run as root, on copies of their slugs, and can do anything: run only code that is your own."
         return "All apps run as the platform's own user and can read its files: run only code you trust."
 
     def prepare(self, folder: Path, tree: Path, uid: int | None) -> dict[str, Any]:
@@ -58,12 +60,12 @@ class Isolation:
         else:
             folder.mkdir(parents=True)
             tmp.mkdir()
-            home, tmpdir, owned = folder / "home", str(tmp), [tmp]
+            home, tmpdir, owned = folder / "home", str(tmp), [folder / "home", tmp]
             copy_tree(tree, home, owner)
         for path in owned:
             if owner is not None:
                 os.chown(path, owner, owner)
-            path.chmod(0o755 if path.name == "upper" else 0o1777)
+            path.chmod((0o1777 if path == tmp else 0o755) if self.mounts else 0o700)
         return {
             "mounts": bool(self.mounts),
             "user_namespace": self.mounts == "user",

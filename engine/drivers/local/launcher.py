@@ -170,7 +170,10 @@ def take_limits(request: dict[str, Any]) -> None:
             continue
         most = resource.getrlimit(kind)[1]
         number = number if most == resource.RLIM_INFINITY else min(number, most)
-        resource.setrlimit(kind, (number, number))
+        try:
+            resource.setrlimit(kind, (number, number))
+        except (OSError, ValueError):
+            continue  # macOS allows fewer files than its own limit says
     if os.path.exists("/proc/self/oom_score_adj"):
         write(
             "/proc/self/oom_score_adj", "500"
