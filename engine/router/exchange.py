@@ -382,7 +382,12 @@ class Exchange:
         if pool is not None and not self.tunnel:
             pool.busy -= 1
         if self.entry is not None:
-            if self.front.ended and not code and tcp_state(self.front.transport) == CLOSED:
+            if (
+                self.front.ended
+                and not code
+                and not self.tunnel
+                and tcp_state(self.front.transport) == CLOSED
+            ):
                 code, self.status = "H27", 499  # it had left, not just ended its side
             self.front.router.lines.add(self.entry.stream, self._line(code))
 

@@ -115,9 +115,8 @@ class LocalRouter:
             for family, _, _, _, address in dict.fromkeys(found):
                 self._listen(family, address)
         except OSError:
-            for listener in self._listeners:
-                listener.close()
-            self._listeners.clear()
+            while self._listeners:
+                self._listeners.pop().close()
             raise
         self._thread = threading.get_ident()
         self.lines.start()
@@ -139,8 +138,8 @@ class LocalRouter:
         """Take no more connections, let what is in flight end (`Limits.drain` at most), close everything."""
         self.draining = True
         self._accept_off()
-        for listener in self._listeners:
-            listener.close()
+        while self._listeners:
+            self._listeners.pop().close()
         for sock in list(self._peeking):
             self._unpeek(sock).close()
         for front in list(self.fronts):

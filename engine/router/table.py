@@ -1,7 +1,6 @@
 """Who answers for which host."""
 
-import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from engine.router.limits import Limits
 from engine.router.upstream import Pool
@@ -15,17 +14,17 @@ class Entry:
     route: Route
     pools: tuple[Pool, ...]
     stream: str
-    turns: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def pick(self, tried: set[Pool], now: float) -> Pool | None:
         """The backend with the least in flight; they take turns when equal. None when all were tried."""
         pools = self.pools
         if len(pools) == 1 and not tried:
             return pools[0]
-        turn = next(self.turns)
-        order = [pools[(turn + i) % len(pools)] for i in range(len(pools))]
-        free = [pool for pool in order if pool not in tried]
-        return min(free, key=lambda pool: (pool.avoid_until > now, pool.busy), default=None)
+        free = [pool for pool in pools if pool not in tried]
+        chosen = min(free, key=lambda pool: (pool.avoid_until > now, pool.busy, pool.turn), default=None)
+        if chosen is not None:
+            chosen.turn = now
+        return chosen
 
 
 class Table:

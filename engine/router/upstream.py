@@ -159,6 +159,7 @@ class Pool:
         self.unused: list[Upstream] = []  # the latest used last
         self.retired = False  # the route has gone on without it
         self.avoid_until = 0.0  # it just refused a connection
+        self.turn = 0.0  # when it was last chosen among several
         self._connecting: set[asyncio.Task[None]] = set()
 
     @property

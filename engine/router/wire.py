@@ -207,7 +207,7 @@ def parse_request(head: bytes) -> Request:
     elif version == b"HTTP/1.0":
         minor = 0
     else:
-        raise Malformed(505 if version[:5] == b"HTTP/" else 400, "only HTTP/1.1 is spoken here")
+        raise Malformed(505 if version[:5] == b"HTTP/" else 400, "only version 1.1 is spoken here")
     special: dict[bytes, bytes] = {}
     kept = _sort(lines, _request_names, special)
     authority = special.get(b"host")

@@ -1,0 +1,335 @@
+"""Figures of the embedded router, beside the same load without it.
+
+    python -m bench.router                    everything, a table and JSON
+    python -m bench.router --seconds 2 --json results.json
+
+Backend, router and load are processes of their own; the load generator is a bare epoll loop, so that on two cores
+most of the time is the router's. Run it on a quiet machine; the ratio to "direct" and the CPU time per request
+travel better than requests per second.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import resource
+import select
+import socket
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from engine.router import LocalRouter
+from engine.spec import Backend, Route
+
+HOST = "shop.localhost"
+PORT = int(os.environ.get("BENCH_PORT", "22900"))
+ROUTER, OLD, NEW, SINK = PORT, PORT + 1, PORT + 2, PORT + 3
+REQUEST = (
+    f"GET /orders/17?page=2 HTTP/1.1\r\nHost: {HOST}:{ROUTER}\r\nUser-Agent: bench\r\nAccept: text/html,*/*;q=0.8\r\n"
+    "Accept-Encoding: gzip\r\nCookie: session=0123456789abcdef\r\n\r\n"
+).encode()
+context = multiprocessing.get_context("fork")
+
+
+# --- the other ends -----------------------------------------------------------------------------------------------
+
+
+def serve(port: int, name: str) -> None:
+    """A backend that answers every read with one fixed response."""
+    body = name.encode().ljust(12)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 12\r\n\r\n" + body
+    listener = socket.create_server(("127.0.0.1", port), backlog=1024)
+    poll, socks = select.epoll(), {}
+    poll.register(listener, select.EPOLLIN)
+    while True:
+        for fd, _ in poll.poll():
+            if fd == listener.fileno():
+                sock, _ = listener.accept()
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                socks[sock.fileno()] = sock
+                poll.register(sock, select.EPOLLIN)
+            elif socks[fd].recv(65536):
+                socks[fd].sendall(answer)
+            else:
+                poll.unregister(fd)
+                socks.pop(fd).close()
+
+
+def swallow(port: int) -> None:
+    """A backend that reads a whole body, however long, and says how many bytes it was."""
+    listener = socket.create_server(("127.0.0.1", port))
+    while True:
+        sock, _ = listener.accept()
+        data = sock.recv(65536)
+        head, _, rest = data.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        got = len(rest)
+        while got < length:
+            got += len(sock.recv(262144))
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        sock.close()
+
+
+class Sink:
+    """Counts the router's lines."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+
+    def __call__(self, stream: str, lines: list) -> None:
+        self.lines += len(lines)
+
+
+def route(port: int, name: str) -> Route:
+    return Route("app", "shop", frozenset({HOST}), (Backend(name, "web.1", "127.0.0.1", port),))
+
+
+def run_router(pipe: Connection, loop_name: str) -> None:
+    """The router, told over `pipe` what to route and asked for its own figures."""
+
+    async def main() -> None:
+        sink = Sink()
+        router = LocalRouter(
+            sink=sink, control=Path("/nowhere"), control_hosts=frozenset({"localhost"}), apps_host="localhost"
+        )
+        router.put(route(OLD, "old"))
+        await router.start("127.0.0.1", ROUTER)
+        pipe.send("up")
+        while True:
+            order = await asyncio.to_thread(pipe.recv)
+            if order == "stop":
+                break
+            if order == "figures":
+                usage = resource.getrusage(resource.RUSAGE_SELF)
+                pipe.send((usage.ru_utime + usage.ru_stime, sink.lines, rss()))
+            else:
+                before = time.monotonic()
+                await asyncio.to_thread(router.put, order)  # as the conductor does, from a thread
+                pipe.send((before, time.monotonic()))
+        await router.stop()
+
+    if loop_name == "uvloop":
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    asyncio.run(main())
+
+
+def rss() -> int:
+    """Resident bytes of this process now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+# --- load ---------------------------------------------------------------------------------------------------------
+
+
+def load(port: int, connections: int, seconds: float, results: Connection) -> None:
+    """Keep `connections` busy; sends [latencies, errors, first time of each body]."""
+    poll, socks, sent = select.epoll(), {}, {}
+    for _ in range(connections):
+        sock = socket.create_connection(("127.0.0.1", port))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        socks[sock.fileno()] = sock
+        poll.register(sock, select.EPOLLIN)
+    latencies: list[float] = []
+    firsts: dict[bytes, float] = {}
+    errors = 0
+    clock = time.monotonic
+    for fd, sock in socks.items():
+        sent[fd] = clock()
+        sock.sendall(REQUEST)
+    end = clock() + seconds
+    while sent and (now := clock()) < end + 5:
+        for fd, _ in poll.poll(0.2):
+            data = socks[fd].recv(65536)
+            now = clock()
+            latencies.append(now - sent[fd])
+            if not data.startswith(b"HTTP/1.1 200") or data[-12:-9] not in (b"old", b"new"):
+                errors += 1
+            firsts.setdefault(data[-12:-9], now)
+            if not data or now > end:
+                poll.unregister(fd)
+                del sent[fd]
+                continue
+            sent[fd] = now
+            socks[fd].sendall(REQUEST)
+    results.send((latencies, errors + len(sent), firsts))
+
+
+@contextmanager
+def process(target: object, *arguments: object) -> Iterator[multiprocessing.Process]:
+    child = context.Process(target=target, args=arguments, daemon=True)
+    child.start()
+    try:
+        yield child
+    finally:
+        child.terminate()
+        child.join()
+
+
+def begin(port: int, connections: int, seconds: float, processes: int) -> list[Connection]:
+    pipes = []
+    for _ in range(processes):
+        ours, theirs = context.Pipe()
+        context.Process(
+            target=load, args=(port, connections // processes, seconds, theirs), daemon=True
+        ).start()
+        pipes.append(ours)
+    return pipes
+
+
+def gather(pipes: list[Connection]) -> tuple[list[float], int, dict[bytes, float]]:
+    latencies: list[float] = []
+    errors, firsts = 0, {}
+    for pipe in pipes:
+        some, wrong, seen = pipe.recv()
+        latencies += some
+        errors += wrong
+        for body, when in seen.items():
+            firsts[body] = min(when, firsts.get(body, when))
+    return latencies, errors, firsts
+
+
+def summary(latencies: list[float], errors: int, seconds: float) -> dict[str, float]:
+    cuts = statistics.quantiles(latencies, n=100)
+    return {
+        "requests_per_second": round(len(latencies) / seconds),
+        "p50_ms": round(cuts[49] * 1000, 3),
+        "p99_ms": round(cuts[98] * 1000, 3),
+        "errors": errors,
+    }
+
+
+# --- figures ------------------------------------------------------------------------------------------------------
+
+
+def throughput(pipe: Connection, connections: int, seconds: float, processes: int) -> dict[str, object]:
+    direct = summary(*gather(begin(OLD, connections, seconds, processes))[:2], seconds)
+    pipe.send("figures")
+    cpu, lines, _ = pipe.recv()
+    routed = summary(*gather(begin(ROUTER, connections, seconds, processes))[:2], seconds)
+    time.sleep(0.1)  # the last lines are gathered for 20 ms
+    pipe.send("figures")
+    cpu_after, lines_after, memory = pipe.recv()
+    requests = routed["requests_per_second"] * seconds
+    return {
+        "direct": direct,
+        "routed": routed,
+        "of_direct": round(routed["requests_per_second"] / direct["requests_per_second"], 3),
+        "cpu_us_per_request": round((cpu_after - cpu) / requests * 1e6, 1),
+        "router_lines": lines_after - lines,
+        "rss_mib": round(memory / 2**20, 1),
+    }
+
+
+def switching(pipe: Connection, requests: int, connections: int = 16) -> dict[str, object]:
+    """Switch between two backends every now and then until `requests` were made."""
+    made = lost = 0
+    calls, waits = [], []
+    while made < requests:
+        there = NEW if len(calls) % 2 == 0 else OLD
+        name = "new" if there == NEW else "old"
+        pipes = begin(ROUTER, connections, 1, 1)
+        time.sleep(0.5)
+        pipe.send(route(there, name))
+        before, after = pipe.recv()
+        latencies, errors, firsts = gather(pipes)
+        made += len(latencies)
+        lost += errors
+        calls.append(after - before)
+        waits.append(firsts[name.encode()] - before)
+    return {
+        "requests": made,
+        "lost": lost,
+        "switches": len(calls),
+        "call_ms": round(statistics.median(calls) * 1000, 2),
+        "call_to_first_new_ms": round(statistics.median(waits) * 1000, 2),
+        "worst_ms": round(max(waits) * 1000, 2),
+    }
+
+
+def upload(pipe: Connection, megabytes: int) -> dict[str, object]:
+    """Send a large body through; the router must not hold it."""
+    pipe.send(route(SINK, "sink"))
+    pipe.recv()
+    pipe.send("figures")
+    cpu, _, before = pipe.recv()
+    sock = socket.create_connection(("127.0.0.1", ROUTER))
+    sock.sendall(
+        f"POST /upload HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {megabytes * 2**20}\r\n\r\n".encode()
+    )
+    block, started, peak = b"x" * 2**20, time.monotonic(), before
+    for i in range(megabytes):
+        sock.sendall(block)
+        if i % 20 == 0:
+            pipe.send("figures")
+            peak = max(peak, pipe.recv()[2])
+    answer = sock.recv(65536)
+    seconds = time.monotonic() - started
+    pipe.send("figures")
+    cpu_after, _, last = pipe.recv()
+    return {
+        "ok": answer.startswith(b"HTTP/1.1 200"),
+        "mib": megabytes,
+        "mib_per_second": round(megabytes / seconds),
+        "rss_growth_mib": round((max(peak, last) - before) / 2**20, 1),
+        "cpu_seconds": round(cpu_after - cpu, 2),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--processes", type=int, default=1, help="load generators")
+    parser.add_argument("--runs", type=int, default=3, help="the median run is shown")
+    parser.add_argument("--switch-requests", type=int, default=100_000)
+    parser.add_argument("--upload-mib", type=int, default=300)
+    parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    options = parser.parse_args()
+    ours, theirs = context.Pipe()
+    with (
+        process(serve, OLD, "old"),
+        process(serve, NEW, "new"),
+        process(swallow, SINK),
+        process(run_router, theirs, options.loop),
+    ):
+        ours.recv()
+        runs = [
+            throughput(ours, options.connections, options.seconds, options.processes)
+            for _ in range(options.runs)
+        ]
+        runs.sort(key=lambda run: run["routed"]["requests_per_second"])
+        figures = {
+            "load": round(os.getloadavg()[0], 1),
+            "loop": options.loop,
+            "throughput": runs[len(runs) // 2],
+            "switch": switching(ours, options.switch_requests),
+            "upload": upload(ours, options.upload_mib),
+        }
+        ours.send("stop")
+    show(figures)
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def show(figures: dict) -> None:
+    print(json.dumps(figures))
+    print("\n| what | figure |\n|---|---:|")
+    for section in ("throughput", "switch", "upload"):
+        for key, value in figures[section].items():
+            for name, figure in value.items() if isinstance(value, dict) else [("", value)]:
+                print(f"| {section}: {key} {name} | {figure:,} |")
+
+
+if __name__ == "__main__":
+    main()
