@@ -9,7 +9,7 @@ from channels.layers import get_channel_layer
 from apps import logs
 from core import live
 
-PATIENCE = 4.0  # seconds: how long a nudge is waited for; a lost one costs no more
+PATIENCE = 2.0  # seconds: how long a nudge is waited for; a lost one costs no more
 
 
 @asynccontextmanager

@@ -14,4 +14,6 @@ def log_lines(
     stream: str, lines: int | str = LINES, source: str = "", dyno: str = "", text: str = "", level: str = ""
 ) -> dict[str, Any]:
     """`dashboard.log_lines.log_context` for templates; absent parameters come in as empty strings."""
-    return log_context(stream, int(lines or LINES), source=source or "", dyno=dyno or "", text=text or "", level=level or "")
+    return log_context(
+        stream, int(lines or LINES), source=source or "", dyno=dyno or "", text=text or "", level=level or ""
+    )
