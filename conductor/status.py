@@ -83,7 +83,7 @@ def alive(pid: int) -> bool:
 
 
 def processes() -> list[dict[str, Any]]:
-    """The platform's own processes: role, pid, state (up or down), lease, work. Threads of one process share its pid."""
+    """The platform's processes and its dynos: role, pid, state, lease, work. Threads of one process share its pid."""
     web = _listener(settings.CONTROL_SOCKET)
     rows = [_row(role, web) for role in ("web", "git")]
     now = read()
@@ -97,7 +97,21 @@ def processes() -> list[dict[str, Any]]:
         if role == "worker" and jobs:
             continue
         rows.append(_row(role, pid if now and role in now["roles"] else None))
-    return rows
+    return rows + _dynos(now)
+
+
+def _dynos(now: dict[str, Any] | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "role": "dyno",
+            "pid": dyno["pid"],
+            "state": dyno["state"],
+            "lease": None,
+            "work": f"{app} {dyno['dyno']}",
+        }
+        for app, dynos in (now["dynos"] if now else {}).items()
+        for dyno in dynos
+    ]
 
 
 def _row(role: str, pid: int | None, *, lease: str | None = None, work: str = "") -> dict[str, Any]:
@@ -110,7 +124,7 @@ def _listener(place: Path) -> int | None:
         try:
             probe.connect(str(place))
             credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        except OSError:
+        except (OSError, AttributeError):  # the latter where the system has no such option
             return None
     pid: int = struct.unpack("3i", credentials)[0]
     return pid
