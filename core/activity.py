@@ -41,7 +41,7 @@ def record(by: Any, verb: str, thing: Any, *, app: Any = None, pipeline: Any = N
     """Note that `by` (a user, or None for the platform) did `verb` to `thing`. `details` must hold no secrets."""
     here = origin()
     app_id = getattr(app, "pk", None) or getattr(thing, "app_id", None)
-    kind = type(thing)._meta.model_name
+    kind = thing._meta.model_name
     return Event.objects.create(
         by=by,
         actor=by.email if by else "slipway",
