@@ -1,0 +1,104 @@
+"""Name, buildpacks, domains, health check, maintenance, owner, end."""
+
+import pytest
+from pytest_django.asserts import assertRedirects
+
+from apps import actions
+from apps.models import App
+from tests.factories import make_app
+
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def app(shop, alice, client):
+    client.force_login(alice)
+    return App.objects.get(name="shop-staging")
+
+
+def now(app):
+    app.refresh_from_db()
+    return app
+
+
+def test_a_viewer_looks_and_gets_no_forms(app, vera, client):
+    client.force_login(vera)
+    page = client.get("/apps/shop-staging/settings/").text
+    assert "right to manage" in page
+    assert "Destroy" not in page
+
+
+def test_it_renames(app, client):
+    answer = client.post("/apps/shop-staging/name/", {"name": "shop-next"})
+    assertRedirects(answer, "/apps/shop-next/settings/", status_code=303)
+    assert now(app).name == "shop-next"
+
+
+@pytest.mark.parametrize("name", ["", "Shop", "shop-production", "admin"])
+def test_a_name_that_can_not_be_is_told(app, client, name):
+    assert client.post("/apps/shop-staging/name/", {"name": name}, headers=HTMX).status_code == 422
+    assert now(app).name == "shop-staging"
+
+
+def test_buildpacks_are_in_order(app, client):
+    client.post("/apps/shop-staging/buildpacks/", {"buildpacks": "node\r\nhttps://example.com/b.git\r\n\r\n"})
+    assert now(app).buildpacks == ["node", "https://example.com/b.git"]
+
+
+def test_a_health_path(app, client):
+    client.post("/apps/shop-staging/health/", {"health_path": "/healthz"})
+    assert now(app).health_path == "/healthz"
+    assert client.post("/apps/shop-staging/health/", {"health_path": "no"}, headers=HTMX).status_code == 422
+    assert now(app).health_path == "/healthz"
+
+
+def test_maintenance_on_and_off(app, bob, client):
+    client.force_login(bob)
+    client.post("/apps/shop-staging/maintenance/", {"on": "on"})
+    assert now(app).maintenance
+    assert "Maintenance" in client.get("/apps/shop-staging/").text
+    client.post("/apps/shop-staging/maintenance/", {})
+    assert not now(app).maintenance
+
+
+def test_domains_come_and_go(app, client):
+    client.post("/apps/shop-staging/domains/", {"hostname": "WWW.example.com"})
+    domain = app.domains.get()
+    assert domain.hostname == "www.example.com"
+    assert client.post("/apps/shop-staging/domains/", {"hostname": "x"}, headers=HTMX).status_code == 422
+    assert client.post(f"/apps/shop-production/domains/{domain.pk}/removal/").status_code == 404
+    client.post(f"/apps/shop-staging/domains/{domain.pk}/removal/")
+    assert not app.domains.exists()
+
+
+def test_a_transfer_takes_one_to_what_one_still_sees(app, charlie, client):
+    answer = client.post("/apps/shop-staging/owner/", {"owner": "charlie@example.com"})
+    assertRedirects(answer, "/apps/", status_code=303)
+    assert now(app).owner == charlie
+
+
+@pytest.mark.parametrize("owner", ["", "nobody@example.com", "no-team"])
+def test_no_such_owner(app, client, owner):
+    assert client.post("/apps/shop-staging/owner/", {"owner": owner}, headers=HTMX).status_code in (404, 422)
+    assert now(app).team is not None
+
+
+def test_destroying_takes_the_name(app, client):
+    assert "Destroy shop-staging?" in client.get("/apps/shop-staging/removal/").text
+    wrong = client.post("/apps/shop-staging/removal/", {"confirm": "shop"})
+    assert wrong.status_code == 422 and "Type shop-staging to confirm" in wrong.text
+    assert now(app).destroyed_at is None
+    assertRedirects(
+        client.post("/apps/shop-staging/removal/", {"confirm": "shop-staging"}), "/apps/", status_code=303
+    )
+    assert now(app).destroyed_at
+    assert client.get("/apps/shop-staging/").status_code == 404
+
+
+def test_settings_show_both_addresses(alice, client, settings):
+    app = make_app("mine", owner=alice)
+    actions.set_buildpacks(app, ["python"], by=alice)
+    client.force_login(alice)
+    page = client.get("/apps/mine/settings/").text
+    assert f"{settings.URL}/mine.git" in page and f"http://mine.localhost:{settings.PORT}" in page
+    assert "python" in page

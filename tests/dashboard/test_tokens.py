@@ -1,0 +1,58 @@
+"""API tokens: shown once, revoked at once."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django.asserts import assertRedirects
+
+from accounts import actions
+from accounts.models import ApiToken
+
+
+@pytest.mark.promise("I-32")
+def test_a_token_is_shown_once(alice, client):
+    client.force_login(alice)
+    answer = client.post("/account/tokens/new/", {"description": "My laptop", "days": "90"})
+    token = ApiToken.objects.get()
+    secret = answer.text.partition("<code>SLWY-")[2].partition("</code>")[0]
+    assert ApiToken.objects.presented(f"SLWY-{secret}") == token
+    assert answer.headers["Cache-Control"] == "private, no-store"
+    assert timedelta(days=89) < token.expires_at - timezone.now() < timedelta(days=91)
+    again = client.get("/account/tokens/").text
+    assert "My laptop" in again and token.hint in again and secret not in again
+
+
+def test_a_token_may_have_no_end_but_no_odd_one(alice, client):
+    client.force_login(alice)
+    client.post("/account/tokens/new/", {"days": ""})
+    assert ApiToken.objects.get().expires_at is None
+    for days in ("0", "-1", "x", "99999"):
+        refused = client.post("/account/tokens/new/", {"days": days}, headers={"HX-Request": "true"})
+        assert refused.status_code == 422
+    assert ApiToken.objects.count() == 1
+
+
+def test_it_is_revoked_at_once(alice, client):
+    token, secret = actions.create_token(alice, by=alice)
+    client.force_login(alice)
+    assertRedirects(client.post(f"/account/tokens/{token.pk}/removal/"), "/account/tokens/", status_code=303)
+    assert ApiToken.objects.presented(secret) is None
+    assert token.hint not in client.get("/account/tokens/").text
+
+
+@pytest.mark.promise("I-28")
+def test_tokens_of_others_are_absent(alice, charlie, client):
+    token, secret = actions.create_token(alice, by=alice)
+    client.force_login(charlie)
+    assert token.hint not in client.get("/account/tokens/").text
+    assert client.post(f"/account/tokens/{token.pk}/removal/").status_code == 404
+    assert ApiToken.objects.presented(secret) == token
+
+
+def test_get_makes_and_revokes_nothing(alice, client):
+    token, secret = actions.create_token(alice, by=alice)
+    client.force_login(alice)
+    assert client.get("/account/tokens/new/").status_code == 405
+    assert client.get(f"/account/tokens/{token.pk}/removal/").status_code == 405
+    assert ApiToken.objects.presented(secret)
