@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from random import getrandbits
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from engine.router import pages, wire
@@ -42,7 +43,7 @@ class Exchange:
         self.limit_idle = limits.idle if entry else limits.control
         given = request.special.get(b"x-request-id")
         self.id = given if given and REQUEST_ID.fullmatch(given) else new_id()
-        self.started = front.loop.time()
+        self.started = monotonic()
         self.deadline = self.started + self.limit_idle
         self.pool: Pool | None = None
         self.upstream: Upstream | None = None
@@ -102,7 +103,7 @@ class Exchange:
         self.request_done = self.request.body.done
         if not self.answered:
             limit = self.limit_first if self.request_done else self.limit_idle
-            self.deadline = self.front.loop.time() + limit
+            self.deadline = monotonic() + limit
         if self.upstream is None:
             self.payload += data
             self.front.pause()
@@ -131,10 +132,6 @@ class Exchange:
             b"X-Request-Start: %d\r\nVia: 1.%d slipway"
             % (self.id, chain, proto, port, int(time.time() * 1000), request.minor),
         ]
-        if b"content-length" in special:
-            parts.append(b"Content-Length: " + special[b"content-length"])
-        elif b"transfer-encoding" in special:
-            parts.append(b"Transfer-Encoding: chunked")
         if request.upgrade:
             parts.append(b"Connection: Upgrade\r\nUpgrade: " + request.upgrade)
         elif not request.minor:
@@ -157,16 +154,16 @@ class Exchange:
     def connected(self, pool: Pool, upstream: Upstream) -> None:
         """A new connection is there."""
         if self.over or pool is not self.pool:
-            pool.release(upstream, self.front.loop.time())
+            pool.release(upstream, monotonic())
             return
-        self.connect_ms = round((self.front.loop.time() - self.started) * 1000)
+        self.connect_ms = round((monotonic() - self.started) * 1000)
         self._attach(upstream)
 
     def unreachable(self, pool: Pool, code: str) -> None:
         """No connection, so not a byte was sent: another backend of the app may answer."""
         if self.over or pool is not self.pool:
             return
-        now = self.front.loop.time()
+        now = monotonic()
         pool.avoid_until = now + 1
         pool.busy -= 1
         self.pool = None
@@ -211,7 +208,7 @@ class Exchange:
         and trying once more is safe."""
         if not self.pooled or upstream.buffer or not self.request.repeatable:
             return False
-        return isinstance(exc, ConnectionError) or tcp_state(upstream.transport) == CLOSED
+        return isinstance(exc, ConnectionError) or upstream.state() == CLOSED
 
     # --- the answer -----------------------------------------------------------------------------------------------
 
@@ -225,13 +222,13 @@ class Exchange:
 
     def interim(self, response: wire.Response) -> None:
         """A 1xx before the answer: passed on, but not to clients that don't know of it."""
-        self.deadline = self.front.loop.time() + self.limit_first
+        self.deadline = monotonic() + self.limit_first
         if self.request.minor:
             self.front.transport.write(response.head + b"\r\n\r\n")
 
     def send(self, head: bytes, data: bytes) -> None:
         """Pass on a part of the answer."""
-        self.deadline = self.front.loop.time() + self.limit_idle
+        self.deadline = monotonic() + self.limit_idle
         self.count += len(data)
         if head or data:
             self.front.transport.write(head + data if head else data)
@@ -245,7 +242,7 @@ class Exchange:
             if self.request_done:
                 if self.front.full:
                     upstream.transport.resume_reading()
-                pool.release(upstream, self.front.loop.time())
+                pool.release(upstream, monotonic())
             else:
                 upstream.close()
         self.front.next(close=self.request.close or not self.request_done, linger=not self.request_done)
@@ -314,12 +311,12 @@ class Exchange:
     def tunnelled(self, data: bytes) -> None:
         """Bytes of the backend."""
         self.count += len(data)
-        self.deadline = self.front.loop.time() + self.limit_idle
+        self.deadline = monotonic() + self.limit_idle
         self.front.transport.write(data)
 
     def push(self, data: bytes) -> None:
         """Bytes of the client."""
-        self.deadline = self.front.loop.time() + self.limit_idle
+        self.deadline = monotonic() + self.limit_idle
         if self.upstream is not None:
             self.upstream.transport.write(data)
 
@@ -386,7 +383,7 @@ class Exchange:
                 self.front.ended
                 and not code
                 and not self.tunnel
-                and tcp_state(self.front.transport) == CLOSED
+                and tcp_state(self.front.transport.get_extra_info("socket")) == CLOSED
             ):
                 code, self.status = "H27", 499  # it had left, not just ended its side
             self.front.router.lines.add(self.entry.stream, self._line(code))
@@ -399,7 +396,7 @@ class Exchange:
         if code:
             what = pages.fault(code)
             start = b'at=%b code=%b desc="%b"' % (what.at.encode(), code.encode(), what.words.encode())
-        service = (self.front.loop.time() - self.started) * 1000 - self.connect_ms
+        service = (monotonic() - self.started) * 1000 - self.connect_ms
         return (
             b"%b method=%b path=%b host=%b request_id=%b fwd=%b dyno=%b connect=%dms service=%dms status=%d "
             b"bytes=%d protocol=%b"

@@ -1,6 +1,7 @@
 """Connections of clients: takes heads apart, decides who answers, keeps the connection."""
 
 import asyncio
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from engine.router import pages, wire
@@ -30,7 +31,7 @@ class Front(asyncio.Protocol):
         self.trusted = False
         self.buffer = b""  # the start of a head, or requests that wait
         self.exchange: Exchange | None = None
-        self.deadline = self.loop.time() + router.limits.header
+        self.deadline = monotonic() + router.limits.header
         self.paused = False  # we do not read
         self.full = False  # the client does not read
         self.ended = False  # the client will send no more
@@ -81,7 +82,7 @@ class Front(asyncio.Protocol):
 
     def _wait(self, data: bytes) -> None:
         if not self.buffer and data:
-            self.deadline = self.loop.time() + self.router.limits.header
+            self.deadline = monotonic() + self.router.limits.header
         self.buffer = data
         if wire.BARE_LF.search(data):
             self.refuse(wire.Malformed(400, "a line does not end with CR LF"))
@@ -134,7 +135,7 @@ class Front(asyncio.Protocol):
         """An answer is done: go on with the next request, or close. With `linger`, read on for a while, so that
         the answer is not lost to a client that is still sending."""
         self.exchange = None
-        self.deadline = self.loop.time() + self.router.limits.keep_alive
+        self.deadline = monotonic() + self.router.limits.keep_alive
         if close or self.router.draining or (self.ended and not self.buffer):
             self.close(linger=linger)
             return
@@ -158,7 +159,7 @@ class Front(asyncio.Protocol):
             self.transport.write_eof()
             if self.paused:
                 self.resume()
-            self.deadline = self.loop.time() + self.router.limits.linger
+            self.deadline = monotonic() + self.router.limits.linger
         else:
             self.transport.close()
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 
 from core.errors import EngineError
 from engine.router.front import Front
@@ -170,7 +171,7 @@ class LocalRouter:
             self._accept_on()
 
     def _tick(self) -> None:
-        now = self.loop.time()
+        now = monotonic()
         for front in list(self.fronts):
             front.tick(now)
         self.table.tidy(now)

@@ -5,6 +5,7 @@ dyno, nothing of the old one's connections is left (promise I-26).
 """
 
 import asyncio
+import asyncio.trsock
 import os
 import socket
 from contextlib import suppress
@@ -21,13 +22,10 @@ if TYPE_CHECKING:
 ESTABLISHED, CLOSED = 1, 7  # the kernel's words for the state of a TCP connection
 
 
-def tcp_state(transport: asyncio.BaseTransport) -> int:
-    """What the kernel knows of a connection by now; `ESTABLISHED` where it has no such word (unix sockets)."""
-    sock = transport.get_extra_info("socket")
-    if sock is None or sock.family == socket.AF_UNIX:
-        return ESTABLISHED
+def tcp_state(sock: asyncio.trsock.TransportSocket) -> int:
+    """What the kernel knows of a TCP connection by now."""
     try:
-        return int(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0])
+        return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
     except OSError:
         return CLOSED
 
@@ -35,8 +33,9 @@ def tcp_state(transport: asyncio.BaseTransport) -> int:
 class Upstream(asyncio.Protocol):
     """One connection to a backend. Carries one exchange at a time."""
 
-    __slots__ = ("body", "buffer", "clean", "exchange", "pool", "since", "transport", "tunnel")
+    __slots__ = ("body", "buffer", "clean", "exchange", "pool", "since", "sock", "transport", "tunnel")
     transport: asyncio.Transport
+    sock: asyncio.trsock.TransportSocket
 
     def __init__(self, pool: "Pool") -> None:
         self.pool = pool
@@ -51,6 +50,7 @@ class Upstream(asyncio.Protocol):
         """Part of asyncio.Protocol."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self.sock = transport.get_extra_info("socket")
         limit = self.pool.limits.buffer
         transport.set_write_buffer_limits(limit)
         transport.max_size = limit  # type: ignore[attr-defined]  # of one read
@@ -127,9 +127,8 @@ class Upstream(asyncio.Protocol):
     def _read_what_is_left(self) -> None:
         # A backend may answer early and close while we still send it the body; that our write failed must not
         # lose the answer, which waits in the kernel.
-        sock = self.transport.get_extra_info("socket")
         with suppress(OSError):
-            while self.exchange is not None and (data := os.read(sock.fileno(), 65536)):
+            while self.exchange is not None and (data := os.read(self.sock.fileno(), 65536)):
                 self.data_received(data)
 
     def pause_writing(self) -> None:
@@ -141,6 +140,12 @@ class Upstream(asyncio.Protocol):
         """Part of asyncio.Protocol."""
         if self.exchange is not None:
             self.exchange.front.resume()
+
+    def state(self) -> int:
+        """What the kernel knows of the connection by now."""
+        if self.pool.backend is None:  # a unix socket has no such word
+            return ESTABLISHED
+        return tcp_state(self.sock)
 
     def close(self) -> None:
         """Let go of the connection, at once."""
@@ -176,7 +181,7 @@ class Pool:
             if not repeatable and now - upstream.since > self.limits.pooled_fresh:
                 return None
             unused.pop()
-            if tcp_state(upstream.transport) == ESTABLISHED and not upstream.transport.is_closing():
+            if upstream.state() == ESTABLISHED and not upstream.transport.is_closing():
                 return upstream
             upstream.close()
         return None

@@ -24,6 +24,7 @@ _REQUEST = frozenset(
     b"http2-settings x-request-id x-forwarded-for x-forwarded-proto x-forwarded-port x-request-start".split()
 )
 _ONCE = frozenset([b"host", b"content-length", b"transfer-encoding"])
+_FRAMING = frozenset([b"content-length", b"transfer-encoding"])  # read, and passed on as they came
 _RESPONSE = frozenset(
     b"content-length transfer-encoding connection keep-alive proxy-connection proxy-authenticate upgrade".split()
 )
@@ -140,7 +141,6 @@ class Request:
     lines: list[bytes]
     special: dict[bytes, bytes]
     length: int  # of the head, bytes
-    longest: int  # its longest line, bytes
     close: bool  # the client wants its connection closed afterwards
     upgrade: bytes = b""
     tokens: frozenset[bytes] = field(default_factory=frozenset)
@@ -193,6 +193,7 @@ class _Names:
 
 _request_names = _Names(_REQUEST)
 _response_names = _Names(_RESPONSE)
+_hosts: dict[bytes, str] = {}  # Host headers as they were seen
 
 
 def parse_request(head: bytes) -> Request:
@@ -216,19 +217,8 @@ def parse_request(head: bytes) -> Request:
     host = host_of(authority)
     target = _target(method, target, authority, host)
     connection = special.get(b"connection", b"")
-    request = Request(
-        method=method,
-        target=target,
-        minor=minor,
-        host=host,
-        authority=authority,
-        body=_request_body(special, minor, host),
-        lines=kept,
-        special=special,
-        length=len(head),
-        longest=len(max(lines, key=len)),
-        close=not minor,
-    )
+    body = _request_body(special, minor, host)
+    request = Request(method, target, minor, host, authority, body, kept, special, len(head), not minor)
     if connection:
         _connection(request, connection)
     return request
@@ -247,12 +237,8 @@ def parse_response(head: bytes, method: bytes) -> Response:
     kept = _sort(lines, _response_names, special)
     bodiless = method == b"HEAD" or status == 304 or status == 204 or status < 200
     body = _response_body(special, bodiless)
-    if status >= 200 and status != 204:
-        kept += (
-            b"%b: %b" % (name.title(), special[name])
-            for name in (b"content-length", b"transfer-encoding")
-            if name in special
-        )
+    if (status < 200 or status == 204) and special:  # these have no length
+        kept = [line for line in kept if line.partition(b":")[0].lower() not in _FRAMING]
     kept.insert(0, b"HTTP/1.1" + first[8:])
     tokens = special.get(b"connection", b"").lower()
     close = type(body) is UntilClose or b"close" in tokens or (first[7] == 48 and b"keep-alive" not in tokens)
@@ -261,10 +247,15 @@ def parse_response(head: bytes, method: bytes) -> Response:
 
 def host_of(authority: bytes) -> str:
     """The host name in a Host header: lower case, without port and trailing dot."""
-    found = HOST.fullmatch(authority)
-    if not found or len(found[1]) > 254 or int(found[2] or 0) > 65535:
-        raise Malformed(400, "bad Host")
-    return found[1].decode().lower().rstrip(".")
+    host = _hosts.get(authority)
+    if host is None:
+        found = HOST.fullmatch(authority)
+        if not found or len(found[1]) > 254 or int(found[2] or 0) > 65535:
+            raise Malformed(400, "bad Host")
+        host = found[1].decode().lower().rstrip(".")
+        if len(_hosts) < 4096:
+            _hosts[authority] = host
+    return host
 
 
 def _lines(head: bytes) -> list[bytes]:
@@ -275,7 +266,7 @@ def _lines(head: bytes) -> list[bytes]:
 
 
 def _sort(lines: list[bytes], names: _Names, special: dict[bytes, bytes]) -> list[bytes]:
-    """The header lines that pass; the others go to `special` by name."""
+    """The header lines that pass; what the router must know goes to `special` by name."""
     kept = []
     seen = names.seen
     for line in lines[1:]:
@@ -287,12 +278,16 @@ def _sort(lines: list[bytes], names: _Names, special: dict[bytes, bytes]) -> lis
             raise Malformed(400, "a header without a colon")
         if not rule:
             kept.append(line)
-        elif rule not in special:
-            special[rule] = value.strip(b" \t")
+            continue
+        value = value.strip(b" \t")
+        if rule not in special:
+            special[rule] = value
+            if rule in _FRAMING:
+                kept.append(line)
         elif rule in _ONCE:
             raise Malformed(400, f"{rule.decode()} twice")
         else:
-            special[rule] += b", " + value.strip(b" \t")
+            special[rule] += b", " + value
     return kept
 
 
@@ -352,6 +347,6 @@ def _connection(request: Request, connection: bytes) -> None:
     upgrade = request.special.get(b"upgrade", b"")
     if b"upgrade" in tokens and request.minor and not upgrade.lower().startswith(b"h2"):
         request.upgrade = upgrade
-    named = tokens - {b"close", b"keep-alive", b"upgrade"}
+    named = tokens - _FRAMING - {b"close", b"keep-alive", b"upgrade"}
     if named:
         request.lines = [line for line in request.lines if line.partition(b":")[0].lower() not in named]
