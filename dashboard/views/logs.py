@@ -42,8 +42,15 @@ def logs(request: PageRequest, name: str) -> HttpResponse:
 def text(request: PageRequest, name: str) -> HttpResponse:
     """The last lines that match, as a text file."""
     app = access.app_for(request.user, name, to=access.OPERATE)
-    query = _query(_asked(request))
-    found = store.store().search(app.log_stream, **query, limit=SAVED)
+    wanted = _query(_asked(request))
+    found = store.store().search(
+        app.log_stream,
+        text=wanted["text"],
+        level=wanted["level"],
+        source=wanted["source"],
+        dyno=wanted["dyno"],
+        limit=SAVED,
+    )
     answer = HttpResponse(
         "".join(f"{log_line(entry)}\n" for entry in found), content_type="text/plain; charset=utf-8"
     )
