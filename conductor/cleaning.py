@@ -29,8 +29,16 @@ def tidy(parts: Parts) -> None:
     """At the start, with nobody at work: clear what an interruption left half done."""
     for folder in (parts.data / "work").iterdir() if (parts.data / "work").is_dir() else ():
         shutil.rmtree(folder, ignore_errors=True)
+    end_streams(parts, after=timedelta(days=1), before=timedelta())
+
+
+def end_streams(
+    parts: Parts, *, after: timedelta = timedelta(minutes=5), before: timedelta = timedelta(seconds=10)
+) -> None:
+    """End the output of builds and releases that ended so long ago, where whoever ended them did not get to it."""
+    now = timezone.now()
     for model in (Release, Build):
-        for row in model.objects.filter(finished_at__gte=timezone.now() - RECENT):
+        for row in model.objects.filter(finished_at__gte=now - after, finished_at__lte=now - before):
             if not parts.logs.ended(row.log_stream):
                 parts.logs.end(row.log_stream)
 

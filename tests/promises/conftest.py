@@ -14,7 +14,7 @@ from django.db import connection
 from apps import logs
 from conductor.audit import audit
 from releases import slugs
-from tests.conductor.conftest import Stage, data, source  # noqa: F401
+from tests.conductor.conftest import Stage, data, platform, source, stage  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 
