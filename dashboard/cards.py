@@ -13,7 +13,7 @@ from apps import access as app_access
 from apps.models import App
 from core.errors import NotFound
 from dashboard import fleet
-from dashboard.drift import Drift, drift_between
+from dashboard.drift import Drift, distinct, drift_between
 from dashboard.fleet import AppNow
 from dashboard.panels import web_url
 from dashboard.standing import Standing
@@ -23,6 +23,7 @@ from pipelines.models import Coupling, Pipeline, Stage
 from releases.models import Release, Slug
 
 RECENT = timedelta(minutes=2)
+MENU = 6  # targets in the menu of a card; more are chosen in the dialog
 CHIPS = {
     "crashed": "crashed",
     "degraded": "degraded",
@@ -83,8 +84,25 @@ class Card:
         return self.now.current.version if self.now.current else 0
 
     @property
+    def targets(self) -> list["Card"]:
+        """What the menu beside Promote offers: none when there is no choice, or too much of it for a menu."""
+        return self.next_cards if 1 < len(self.next_cards) <= MENU else []
+
+    @property
     def site(self) -> str:
         return web_url(self.app)
+
+    @property
+    def url(self) -> str:
+        return reverse("app", args=[self.app.name])
+
+    @property
+    def release_url(self) -> str:
+        return reverse("release", args=[self.app.name, self.release.version]) if self.release else self.url
+
+    @property
+    def promote_url(self) -> str:
+        return reverse("promotion-new", args=[self.coupling.pipeline.name]) + f"?from={self.app.name}"
 
     @property
     def words(self) -> str:
@@ -186,17 +204,20 @@ def compare(columns: Sequence[Column], *, may_promote: bool = False) -> None:
     for index, column in enumerate(columns):
         following = by_stage[column.next.pk] if column.next else None
         before = columns[index - 1] if index and following is None else None
+        ahead_of, behind = _slugs(following), _slugs(before)
         others = sum(len(other.cards) for other in columns) - 1
         for card in column.cards:
             card.last = column.last
             card.next_stage, card.next_cards = column.next, following.cards if following else []
-            card.drift = drift_between(card.slug, _slugs(following), _slugs(before), following, before)
+            card.drift = drift_between(card.slug, ahead_of, behind, following, before)
             card.why_not = _why_not(card, others, may_promote)
             card.may_promote = not card.why_not
 
 
 def _slugs(column: Column | None) -> list[Slug | None]:
-    return [card.slug for card in column.cards] if column else []
+    """One of each that the apps of a column run; None among them when one runs nothing."""
+    slugs = [card.slug for card in column.cards] if column else []
+    return [*distinct(slugs), *([None] if not all(slugs) else [])]
 
 
 def _why_not(card: Card, others: int, may_promote: bool) -> str:

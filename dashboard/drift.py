@@ -44,13 +44,13 @@ def drift_between(
 def _ahead(mine: Slug, others: Sequence[Slug | None], where: str) -> Drift | None:
     if not any(others):
         return Drift("apart", f"Nothing in {where} yet")
-    apart = [other for other in others if other is None or other.digest != mine.digest]
-    if not apart:
+    apart = [other for other in distinct(others) if other.digest != mine.digest]
+    if not apart and all(others):
         return Drift("level", f"Level with {where}")
-    counts = [commits_ahead(mine, other) for other in apart if other]
+    counts = [commits_ahead(mine, other) for other in apart]
     known = [count for count in counts if count is not None]
     if not known:
-        return Drift("apart", f"Differs from {where}")
+        return Drift("apart", f"Differs from {where}" if apart else f"Not everywhere in {where}")
     most = max(known)
     if most == 0:
         return Drift("apart", f"Older than {where}" if _older(mine, apart) else f"Rebuilt since {where}")
@@ -58,7 +58,7 @@ def _ahead(mine: Slug, others: Sequence[Slug | None], where: str) -> Drift | Non
 
 
 def _behind(mine: Slug, others: Sequence[Slug | None], where: str) -> Drift | None:
-    found = [other for other in others if other]
+    found = distinct(others)
     if not found:
         return None
     if all(other.digest == mine.digest for other in found):
@@ -79,8 +79,13 @@ def commits_ahead(slug: Slug, other: Slug) -> int | None:
     return repositories.ahead(slug.app, other.commit, slug.commit)
 
 
-def _older(mine: Slug, others: Sequence[Slug | None]) -> bool:
-    return any(other and commits_ahead(other, mine) for other in others)
+def distinct(slugs: Sequence[Slug | None]) -> list[Slug]:
+    """One of each: many apps of a stage run the same."""
+    return list({(slug.digest, slug.commit): slug for slug in slugs if slug}.values())
+
+
+def _older(mine: Slug, others: Sequence[Slug]) -> bool:
+    return any(commits_ahead(other, mine) for other in others)
 
 
 def _commits(number: int) -> str:

@@ -81,6 +81,7 @@ urlpatterns = [
     path("apps/new/", page("apps", "new"), name="app-new"),
     path("apps/<slug:name>/", page("app", "overview"), name="app"),
     path("apps/<slug:name>/card/", page("board", "card"), name="card"),
+    path("apps/<slug:name>/card/menu/", page("board", "card_menu"), name="card-menu"),
     # what runs
     path("apps/<slug:name>/resources/", page("resources", "resources"), name="app-resources"),
     path("apps/<slug:name>/formation/", page("resources", "scale"), name="app-formation"),

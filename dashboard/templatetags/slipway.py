@@ -1,6 +1,7 @@
 """What templates need over and over: glyphs, avatars, ticks, states, ages."""
 
 from datetime import datetime
+from functools import lru_cache
 
 from django import template
 from django.templatetags.static import static
@@ -11,6 +12,8 @@ from django.utils.safestring import SafeString, mark_safe
 from accounts.models import User
 
 register = template.Library()
+# A board draws the same few glyphs and states hundreds of times: what depends on the arguments alone is drawn once.
+once = lru_cache(maxsize=4096)
 
 # state → (hue, glyph, how the glyph moves): every state has a silhouette of its own and never stands without a word.
 STATES = {
@@ -31,6 +34,7 @@ MAX_TICKS = 12
 
 
 @register.simple_tag
+@once
 def icon(name: str, classes: str = "") -> SafeString:
     """The glyph `name` of static/img/icons.svg, hidden from screen readers: words stand beside it."""
     return format_html(
@@ -42,12 +46,14 @@ def icon(name: str, classes: str = "") -> SafeString:
 
 
 @register.simple_tag
+@once
 def status(kind: str, label: str = "") -> SafeString:
     """A state as glyph and word."""
     return _state(kind, label, "status", "status--")
 
 
 @register.simple_tag
+@once
 def badge(kind: str, label: str) -> SafeString:
     """A state on a tint, for table cells and heads; cards use `status`."""
     return _state(kind, label, "badge", "badge--")
@@ -66,6 +72,7 @@ def _state(kind: str, label: str, block: str, modifier: str) -> SafeString:
 
 
 @register.simple_tag
+@once
 def glyph(kind: str) -> SafeString:
     """The glyph of a state alone, where words follow."""
     hue, name, motion = STATES[kind]
@@ -79,6 +86,7 @@ def hue(kind: str) -> str:
 
 
 @register.simple_tag
+@once
 def ticks(
     on: int, of: int, classes: str = "", *, now: int = 0, bad: int = 0, off: int = 0, cap: int = 12
 ) -> SafeString:
@@ -106,6 +114,7 @@ def avatar(user: User | None, classes: str = "") -> SafeString:
 
 
 @register.simple_tag
+@once
 def author_avatar(name: str, classes: str = "") -> SafeString:
     """The initials of a commit's author, who need not have an account."""
     if not name:

@@ -42,6 +42,21 @@ def card(request: PageRequest, name: str) -> HttpResponse:
 
 @require_safe
 @login_required
+def card_menu(request: PageRequest, name: str) -> HttpResponse:
+    """What else can be done with the app of a card; asked for when its menu opens."""
+    found = access.coupling_for(request.user, name)
+    may_add = access.DEPLOY in access.rights_in(request.user, found.pipeline)
+    context = {
+        "app": found.app,
+        "pipeline": found.pipeline,
+        "rights": app_access.rights_in(request.user, found.app),
+        "may_add": may_add,
+    }
+    return render(request, "board/_menu.html", context)
+
+
+@require_safe
+@login_required
 def new_coupling(request: PageRequest, name: str) -> HttpResponse:
     """The form that adds an app to a stage: a new one, or one that is there already."""
     pipeline = access.pipeline_for(request.user, name, to=access.DEPLOY)

@@ -5,6 +5,7 @@ const due = new Set();
 let socket, timer, tries = 0, before = false;
 
 const elements = () => [...document.querySelectorAll("[data-live]")];
+const outermost = () => elements().filter(element => !element.parentElement.closest("[data-live]"));
 const topics = () => [...new Set(elements().flatMap(element => element.dataset.live.split(/\s+/)))].filter(Boolean);
 const say = message => socket?.readyState === WebSocket.OPEN && socket.send(JSON.stringify(message));
 const state = word => { document.documentElement.dataset.live = word; };
@@ -19,7 +20,7 @@ function connect() {
     setTimeout(() => mine === socket && (tries = 0), 5000);
     tell();
     logs.forEach((log, stream) => say({ log: stream, ...log.wish() }));
-    if (before) elements().forEach(nudge); // what happened meanwhile nobody told us: the page is the truth
+    if (before) outermost().forEach(nudge); // what happened meanwhile nobody told us: the page is the truth
     before = true;
   };
   socket.onmessage = ({ data }) => {

@@ -45,6 +45,7 @@ def test_strangers_get_404_and_visitors_sign_in(shop, charlie, client):
     foreign, absent = client.get("/pipelines/shop/"), client.get("/pipelines/shap/")
     assert foreign.status_code == absent.status_code == 404
     assert client.get("/apps/shop-staging/card/").status_code == 404
+    assert client.get("/apps/shop-staging/card/menu/").status_code == 404
     assert isinstance(AnonymousUser().is_authenticated, bool)
 
 
@@ -64,8 +65,13 @@ def test_buttons_follow_rights(shop, alice, vera, client):
     page = client.get("/pipelines/shop/")
     assertNotContains(page, "data-promote")
     assertContains(page, 'aria-disabled="true" title="You do not have the right to promote in shop"')
-    assertNotContains(page, "Restart all dynos")
-    assertNotContains(page, "Remove from pipeline")
+    menu = client.get("/apps/shop-staging/card/menu/")
+    assertNotContains(menu, "Restart all dynos")
+    assertNotContains(menu, "Remove from pipeline")
+    client.force_login(alice)
+    menu = client.get("/apps/shop-staging/card/menu/")
+    for words in ("Restart all dynos", "Roll back", "Promote to", "Remove from pipeline"):
+        assertContains(menu, words)
 
 
 def test_promote_says_why_not(team, shop, alice):
@@ -170,12 +176,12 @@ def test_it_costs_ten_queries_however_many_the_cards(
     assert len(spent.captured_queries) == 10
 
 
-def fill(pipeline, team, by, number):
+def fill(pipeline, team, by, number, prefix="bulk"):
     """`number` more apps in the pipeline, each with a release and a dyno, made in bulk."""
     slot = App.objects.order_by("-slot").first().slot
     stages = [stage(pipeline, name) for name in ("development", "staging", "production")]
     apps = App.objects.bulk_create(
-        App(name=f"bulk-{n}", team=team, slot=slot + 1 + n, last_version=1) for n in range(number)
+        App(name=f"{prefix}-{n}", team=team, slot=slot + 1 + n, last_version=1) for n in range(number)
     )
     slug = make_slug(apps[0])
     Coupling.objects.bulk_create(
