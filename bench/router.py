@@ -89,7 +89,7 @@ def route(port: int, name: str) -> Route:
     return Route("app", "shop", frozenset({HOST}), (Backend(name, "web.1", "127.0.0.1", port),))
 
 
-def run_router(pipe: Connection, loop_name: str) -> None:
+def run_router(pipe: Connection) -> None:
     """The router, told over `pipe` what to route and asked for its own figures."""
 
     async def main() -> None:
@@ -113,10 +113,6 @@ def run_router(pipe: Connection, loop_name: str) -> None:
                 pipe.send((before, time.monotonic()))
         await router.stop()
 
-    if loop_name == "uvloop":
-        import uvloop
-
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.run(main())
 
 
@@ -293,7 +289,6 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="the median run is shown")
     parser.add_argument("--switch-requests", type=int, default=100_000)
     parser.add_argument("--upload-mib", type=int, default=300)
-    parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     options = parser.parse_args()
     ours, theirs = context.Pipe()
@@ -301,7 +296,7 @@ def main() -> None:
         process(serve, OLD, "old"),
         process(serve, NEW, "new"),
         process(swallow, SINK),
-        process(run_router, theirs, options.loop),
+        process(run_router, theirs),
     ):
         ours.recv()
         runs = [
@@ -311,7 +306,6 @@ def main() -> None:
         runs.sort(key=lambda run: run["routed"]["requests_per_second"])
         figures = {
             "load": round(os.getloadavg()[0], 1),
-            "loop": options.loop,
             "throughput": runs[len(runs) // 2],
             "switch": switching(ours, options.switch_requests),
             "upload": upload(ours, options.upload_mib),

@@ -156,6 +156,9 @@ class Exchange:
         if self.over or pool is not self.pool:
             pool.release(upstream, monotonic())
             return
+        if upstream.transport.is_closing():  # accepted and closed at once
+            self.unreachable(pool, "H13")
+            return
         self.connect_ms = round((monotonic() - self.started) * 1000)
         self._attach(upstream)
 
@@ -391,7 +394,6 @@ class Exchange:
     def _line(self, code: str) -> bytes:
         request = self.request
         pool = self.pool
-        what = pages.FAULTS.get(code)
         start = b"at=info"
         if code:
             what = pages.fault(code)

@@ -5,7 +5,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from engine.router import pages, wire
-from engine.router.exchange import Exchange
+from engine.router.exchange import Exchange, new_id
+from engine.router.lines import quoted
 
 if TYPE_CHECKING:
     from engine.router.server import LocalRouter
@@ -76,9 +77,21 @@ class Front(asyncio.Protocol):
         try:
             request = wire.parse_request(data[:end])
         except wire.Malformed as fault:
+            self._note(fault)
             self.refuse(fault, data[:5])
             return
         self._route(request, data[end + 4 :])
+
+    def _note(self, fault: wire.Malformed) -> None:
+        """Tell the app whose host it was, if that much could be read. The rest of the head is not to be quoted."""
+        entry = self.router.table.find(fault.host) if fault.host else None
+        if entry is not None:
+            line = (
+                b'at=error code=H26 desc="Request error" method= path="" host=%b request_id=%b fwd=%b dyno= '
+                b"connect=0ms service=0ms status=%d bytes=0 protocol=%b"
+            )
+            values = (fault.host.encode(), new_id(), quoted(self.peer), fault.status, self.proto)
+            self.router.lines.add(entry.stream, line % values)
 
     def _wait(self, data: bytes) -> None:
         if not self.buffer and data:

@@ -69,29 +69,33 @@ class Upstream(asyncio.Protocol):
             self._body(data, exchange, b"")
 
     def _head(self, data: bytes, exchange: "Exchange") -> None:
-        end = data.find(wire.BLANK)
-        if end < 0 or end > self.pool.limits.response_head:
-            self.buffer = data
-            if len(data) > self.pool.limits.response_head or not data.startswith(b"HTTP/1."[: len(data)]):
+        """Read heads: any number of interim ones, then the answer's."""
+        while data:
+            end = data.find(wire.BLANK)
+            if end < 0 or end > self.pool.limits.response_head:
+                self._wait(data, exchange)
+                return
+            self.buffer = b""
+            try:
+                response = wire.parse_response(data[:end], exchange.request.method)
+            except wire.Malformed:
                 exchange.fail("H17")
-            return
-        self.buffer = b""
-        try:
-            response = wire.parse_response(data[:end], exchange.request.method)
-        except wire.Malformed:
-            exchange.fail("H17")
-            return
-        rest = data[end + 4 :]
-        if response.status >= 200:
-            self.clean = not response.close
-            self.body = response.body
-            self._body(rest, exchange, exchange.answer(response))
-        elif response.status == 101:
-            exchange.switch(response, rest)
-        else:
+                return
+            data = data[end + 4 :]
+            if response.status >= 200:
+                self.clean = not response.close
+                self.body = response.body
+                self._body(data, exchange, exchange.answer(response))
+                return
+            if response.status == 101:
+                exchange.switch(response, data)
+                return
             exchange.interim(response)
-            if rest:
-                self._head(rest, exchange)
+
+    def _wait(self, data: bytes, exchange: "Exchange") -> None:
+        self.buffer = data
+        if len(data) > self.pool.limits.response_head or not data.startswith(b"HTTP/1."[: len(data)]):
+            exchange.fail("H17")
 
     def _body(self, data: bytes, exchange: "Exchange", head: bytes) -> None:
         body = self.body
@@ -203,6 +207,8 @@ class Pool:
 
     def tidy(self, now: float) -> None:
         """Close connections that were unused for long."""
+        if not self.unused or now - self.unused[0].since < self.limits.pooled_idle:
+            return
         keep = [u for u in self.unused if now - u.since < self.limits.pooled_idle]
         old, self.unused = set(self.unused) - set(keep), keep
         for upstream in old:

@@ -344,3 +344,11 @@ async def test_stop_lets_what_is_in_flight_end():
         writer.close()
         idle_writer.close()
     assert header(head, "connection") == ["close"]
+
+
+async def test_a_flood_of_interim_answers_is_passed_on():
+    flood = b"HTTP/1.1 102 Processing\r\n\r\n" * 3000
+    async with Rig() as rig:
+        await rig.app(says(flood + OK))
+        answer = await rig.get()
+    assert answer.startswith(flood) and answer.endswith(b"\r\n\r\nok")

@@ -167,3 +167,11 @@ async def test_an_empty_line_before_a_request_is_forgiven():
             b"\r\nGET / HTTP/1.1\r\nHost: SHOP.localhost.:8000\r\nConnection: close\r\n\r\n"
         )
     assert answer.endswith(b"ok")
+
+
+async def test_the_app_is_told_of_a_refused_request_when_the_host_could_be_read():
+    async with Rig() as rig:
+        await rig.app(says(OK))
+        await rig.get(more=b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n")
+        line = await rig.line("code=H26")
+    assert line.startswith('at=error code=H26 desc="Request error"') and "status=400" in line
