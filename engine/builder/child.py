@@ -157,7 +157,7 @@ class Child:
         if "failed" in answer:
             raise BuildFailed(str(answer["failed"])[:500])
         if "world" in answer:
-            raise EngineError(f"The build could not go on: {str(answer['world'])[:300]}")
+            raise EngineError(str(answer["world"])[:300])
         if "walls" in answer:
             raise EngineError(f"The build could not be shut in: {str(answer['walls'])[:300]}")
         raise EngineError(f"The build's process ended without a result (status {answer.get('died')}).")

@@ -4,11 +4,15 @@ It shuts itself in, then runs the worker. What it may not have (the platform's e
 gets: it is a fresh program, and the job is all it is told.
 """
 
+import errno
 import json
 import os
 import sys
 from collections.abc import Mapping
 from typing import Any
+
+# What goes wrong through no fault of the app's: no space, quota, broken or read-only disk.
+WORLD = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENFILE])
 
 
 def main() -> int:
@@ -39,7 +43,9 @@ def _work(job: dict[str, Any], source: int, report: int) -> int:
     except BuildFailed as fault:
         _write(report, {"failed": str(fault)})
     except OSError as fault:
-        _write(report, {"world": f"{fault.strerror or fault}: {fault.filename or ''}"})
+        kind = "world" if fault.errno in WORLD else "failed"
+        where = f": {fault.filename}" if fault.filename else ""
+        _write(report, {kind: f"The build could not go on: {fault.strerror or fault}{where}"})
     except MemoryError:
         _write(report, {"failed": "The build ran out of memory."})
     return 0

@@ -93,7 +93,7 @@ def _job(
         "stack": spec.stack,
         "buildpacks": list(packs),
         "config": dict(spec.env),
-        "env": essentials(os.environ, [str(Path(uv).parent), *PATH]),
+        "env": essentials(os.environ, PATH),
         "work": work,
         "cache": cache,
         "slug": f"{work}/slug.tar.zst",

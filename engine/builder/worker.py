@@ -43,7 +43,9 @@ def run(job: Mapping[str, Any], source: BinaryIO, report: Callable[[Mapping[str,
     defaults = chosen[-1][0].release(build)
     types = _process_types(procfile, defaults, chosen[-1][1])
     report({"step": "slug"})
-    unpacked = pack(build.root, Path(job["slug"]), max_bytes=limits["unpacked_bytes"], layers=build.layers)
+    slug = Path(job["slug"])
+    slug.unlink(missing_ok=True)
+    unpacked = pack(build.root, slug, max_bytes=limits["unpacked_bytes"], layers=build.layers)
     report(
         {"done": {"process_types": types, "unpacked_bytes": unpacked, "buildpacks": [n for _, n in chosen]}}
     )

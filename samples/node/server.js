@@ -6,8 +6,8 @@ const path = require("node:path");
 const page = fs.readFileSync(path.join(__dirname, "public/index.html"));
 const style = fs.readFileSync(path.join(__dirname, "public/style.css"));
 const about = () => ({
-  app: process.env.HEROKU_APP_NAME || "this app",
-  release: process.env.HEROKU_RELEASE_VERSION || "v?",
+  app: process.env.SLIPWAY_APP_NAME || "this app",
+  release: process.env.SLIPWAY_RELEASE_VERSION || "v?",
   dyno: process.env.DYNO || "web.?",
   greeting: process.env.GREETING || "Hello from Node.js",
   node: process.version,

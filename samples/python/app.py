@@ -10,10 +10,10 @@ app = Flask(__name__)
 def about() -> dict[str, str]:
     return {
         "greeting": os.environ.get("GREETING", "Hello from Slipway"),
-        "app": os.environ.get("HEROKU_APP_NAME", "this app"),
-        "release": os.environ.get("HEROKU_RELEASE_VERSION", "v?"),
+        "app": os.environ.get("SLIPWAY_APP_NAME", "this app"),
+        "release": os.environ.get("SLIPWAY_RELEASE_VERSION", "v?"),
         "dyno": os.environ.get("DYNO", "web.?"),
-        "commit": os.environ.get("HEROKU_SLUG_COMMIT", "")[:7],
+        "commit": os.environ.get("SLIPWAY_SLUG_COMMIT", "")[:7],
     }
 
 

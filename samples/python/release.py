@@ -3,7 +3,7 @@
 import os
 import time
 
-print(f"Preparing {os.environ.get('HEROKU_RELEASE_VERSION', 'the release')}", flush=True)
+print(f"Preparing {os.environ.get('SLIPWAY_RELEASE_VERSION', 'the release')}", flush=True)
 for step in ("Checking the configuration", "Migrating the (imaginary) database"):
     print(f"  {step} ...", flush=True)
     time.sleep(0.2)
