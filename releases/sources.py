@@ -6,13 +6,14 @@ address itself is the secret) and passes the other one to a build.
 
 import hashlib
 import os
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -26,12 +27,14 @@ from django.views.decorators.http import require_http_methods
 from accounts.models import User
 from apps.models import App
 from core import bodies, secrets
-from core.errors import NotFound, Refusal
+from core.errors import EngineError, NotFound, Refusal
+from engine.outbound import Outbound
 from releases.models import Source
 from releases.repositories import sync
 
 PIECE = 256 * 1024
 UPLOAD_HOURS = 1
+FETCH_SECONDS = 20  # the client waits for it
 PREFIX = "src"
 
 
@@ -66,8 +69,7 @@ def create_source(user: User, *, at: str = "") -> tuple[Source, str, str]:
 def store_archive(stream: IO[bytes], limit: int) -> Stored:
     """Write everything that `stream` has to a file of its own, on the disk when this returns. `TooLarge` past `limit`
     bytes; `Refusal` when there is nothing."""
-    folder = settings.DATA / "sources"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = _folder("sources")
     place = folder / str(uuid.uuid4())
     part = place.with_suffix(".part")
     try:
@@ -103,6 +105,24 @@ def of_address(url: str, *, user: User) -> Source | None:
     if not source.path:
         raise Refusal("Nothing has been uploaded to this source yet. PUT the archive to its put_url first.")
     return source
+
+
+def fetch(url: str, *, user: User) -> Source:
+    """The source at `url`: one of ours, or an archive on another server, which is fetched at once through the one
+    door for requests that users cause (I-41). `Refusal` when there is none to be had within `FETCH_SECONDS`."""
+    source = of_address(url, user=user)
+    if source is not None:
+        return source
+    with tempfile.TemporaryFile(dir=_folder("tmp")) as file:
+        try:
+            Outbound(settings.OUTBOUND_ALLOW).download(
+                url, cast(BinaryIO, file), max_bytes=settings.SOURCE_BYTES, seconds=FETCH_SECONDS
+            )
+        except EngineError as fault:
+            raise Refusal(f"The source can't be fetched: {fault}") from fault
+        file.seek(0)
+        stored = store_archive(file, settings.SOURCE_BYTES)
+    return Source.objects.create(user=user, path=stored.path, checksum=stored.checksum, bytes=stored.bytes)
 
 
 @transaction.atomic
@@ -186,6 +206,12 @@ def _token_in(url: str) -> str | None:
     head, _, token = given.path.rpartition("/")
     ours = given.scheme in ("http", "https") and given.hostname in settings.ALLOWED_HOSTS
     return token if ours and head == "/_sources" and token.startswith(PREFIX + "-") else None
+
+
+def _folder(name: str) -> Path:
+    folder: Path = settings.DATA / name
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
 
 
 def _files() -> Iterator[Path]:

@@ -12,7 +12,7 @@ from api.shapes import BuildOut, SourceOut, SourceUrls
 from apps import access
 from apps import actions as app_actions
 from apps.models import App
-from core.errors import NotFound, Refusal
+from core.errors import NotFound
 from releases import actions, sources
 from releases.models import Build, Source
 
@@ -63,11 +63,7 @@ def create(request: HttpRequest, app: str, body: BuildIn) -> Status[BuildOut]:
     by = asker(request)
     found = access.app_for(by, app, to=access.DEPLOY)
     blob = body.source_blob
-    source = sources.of_address(blob.url, user=by)
-    if source is None:
-        raise Refusal(
-            "This source is elsewhere. Upload the archive to the put_url of POST /sources, and give its get_url."
-        )
+    source = sources.fetch(blob.url, user=by)
     with transaction.atomic():
         source = sources.adopt(source, found, version=blob.version or "", checksum=blob.checksum or "")
         Source.objects.filter(pk=source.pk).update(message=(blob.version_description or "")[:500])
