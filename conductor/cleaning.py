@@ -45,8 +45,6 @@ def end_streams(
 
 def clean(parts: Parts) -> None:
     """One round through everything that grows."""
-    for app in App.objects.filter(destroyed_at__isnull=False):
-        clear_app(parts, app)
     ended = timezone.now() - timedelta(days=ONE_OFF_DAYS)
     Dyno.objects.filter(one_off=True, state=Dyno.State.DOWN, state_at__lt=ended).delete()
     for app in App.objects.alive():
@@ -58,6 +56,12 @@ def clean(parts: Parts) -> None:
     sources.sweep()
     drop_slugs(parts)
     call_command("clearsessions", verbosity=0)
+
+
+def clear_destroyed(parts: Parts) -> None:
+    """Take away the destroyed apps of which nothing runs any more."""
+    for app in App.objects.filter(destroyed_at__isnull=False):
+        clear_app(parts, app)
 
 
 def clear_app(parts: Parts, app: App) -> bool:

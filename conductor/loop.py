@@ -155,6 +155,7 @@ class Conductor:
     def _sweep(self) -> None:
         """Make up for nudges that were lost."""
         self.keeper.poke_all()
+        cleaning.clear_destroyed(self.parts)
         cleaning.end_streams(self.parts)
         self._woken.set()
 
