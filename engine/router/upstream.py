@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.router import wire
+from engine.router.identity import listener_uid
 from engine.router.limits import Limits
 from engine.spec import Backend
 
@@ -169,6 +170,8 @@ class Pool:
         self.retired = False  # the route has gone on without it
         self.avoid_until = 0.0  # it just refused a connection
         self.turn = 0.0  # when it was last chosen among several
+        # The engine has just made sure that the dyno itself listens; whoever does later must be the same user.
+        self.owner = listener_uid(backend.host, backend.port) if backend else None
         self._connecting: set[asyncio.Task[None]] = set()
 
     @property
@@ -236,7 +239,18 @@ class Pool:
         except OSError:
             exchange.unreachable(self, "H21")
         else:
-            exchange.connected(self, upstream)
+            if self._is_foreign():
+                upstream.close()
+                exchange.unreachable(self, "H21")
+            else:
+                exchange.connected(self, upstream)
+
+    def _is_foreign(self) -> bool:
+        """Whether the dyno has died and somebody else listens on its port, whom nothing was sent to yet."""
+        if self.backend is None or self.owner is None:
+            return False
+        owner = listener_uid(self.backend.host, self.backend.port)
+        return owner is not None and owner != self.owner
 
     async def _open(self) -> Upstream:
         loop = asyncio.get_running_loop()

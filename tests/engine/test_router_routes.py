@@ -1,6 +1,10 @@
 """Who answers for a host, and switching from one release's dynos to the next."""
 
 import asyncio
+import os
+import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -8,6 +12,7 @@ import pytest
 
 from engine.router import wire
 from engine.router.exchange import new_id
+from engine.router.identity import listener_uid
 from engine.spec import Backend, Route
 from tests.engine.router_rig import OK, Rig, read_answer, request, says, until
 
@@ -236,3 +241,48 @@ def test_ids_are_well_formed_and_differ():
 )
 def test_hosts_are_compared_without_port_and_case(authority, host):
     assert wire.host_of(authority) == host
+
+
+def listening_as(uid, port):
+    """A process of another user that answers on `port`; returns its Popen once it listens."""
+    code = (
+        "import os, socket, sys\n"
+        f"os.setuid({uid}); listener = socket.create_server(('127.0.0.1', {port})); print('up', flush=True)\n"
+        "while True:\n"
+        "    sock, _ = listener.accept(); sock.recv(9999)\n"
+        "    sock.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nothers'); sock.close()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"up\n"
+    return process
+
+
+@pytest.mark.promise("I-26")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be two users")
+async def test_a_port_taken_over_by_another_user_is_not_spoken_to():
+    async with Rig() as rig:
+        dyno = await rig.app(named(b"mine"))
+        assert (await rig.get()).endswith(b"mine")
+        dyno.server.close()
+        for writer in list(dyno.open):
+            writer.close()
+        await until(lambda: not dyno.open)
+        process = listening_as(12345, dyno.port)
+        try:
+            answer = await rig.get()
+            await rig.line("code=H21")
+            rig.put(dyno.port, ids=["its-own-start"])
+            assert (await rig.get()).endswith(b"others")
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+
+
+def test_the_kernel_tells_who_listens():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert listener_uid("127.0.0.1", port) == os.geteuid()
+    assert listener_uid("127.0.0.1", port) is None
+    assert listener_uid("not an address", port) is None
