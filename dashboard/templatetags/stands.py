@@ -1,11 +1,14 @@
 """How a thing stands, as templates draw it: `{% stands release %}`, `{% stands build "badge" %}`."""
 
+from datetime import datetime
+
 from django import template
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.models import Dyno
 from dashboard import standing
-from dashboard.templatetags.slipway import badge, span, status
+from dashboard.templatetags.slipway import badge, short_age, span, status
 from releases.models import Build, Release
 
 register = template.Library()
@@ -21,6 +24,22 @@ def stands(thing: Build | Release | Dyno, shape: str = "status") -> SafeString:
     else:
         state = standing.of_dyno(thing)
     return (badge if shape == "badge" else status)(state.kind, state.label)
+
+
+@register.simple_tag
+def ago(at: datetime | None) -> SafeString:
+    """How long ago, as a sentence goes on: “38 min ago”, “just now”, “2 Nov”; the full time on hover."""
+    if at is None:
+        return SafeString()
+    text = short_age(at)
+    past = text.endswith((" min", " h", " day", " days"))
+    title = f"{at:%-d %B %Y, %H:%M} UTC"
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        at.isoformat(timespec="seconds"),
+        title,
+        text + " ago" * past,
+    )
 
 
 @register.simple_tag
