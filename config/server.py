@@ -241,6 +241,13 @@ class Socket(Room, WebSocketProtocol):
         self.transport.unregisterProducer()  # a paused producer would keep the transport from closing
         super()._closeConnection(abort)
 
+    def sendMessage(self, payload: bytes, *args: Any, **kwargs: Any) -> None:
+        bound, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0  # it is meant for what comes in alone
+        try:
+            super().sendMessage(payload, *args, **kwargs)
+        finally:
+            self.maxMessagePayloadSize = bound
+
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         if self.application_queue.qsize() > SOCKET_BACKLOG:
             return self.serverClose(code=1008)
