@@ -202,7 +202,7 @@ def open_account(secret: str, *, email: str, password: str, name: str = "") -> U
     link = use_sign_in_link(secret)
     if link.user is not None:
         return link.user
-    return create_user(email, password, by=None, operator=True, name=name)
+    return create_first_user(email, password, name=name)
 
 
 def use_sign_in_link(secret: str) -> SignInLink:
