@@ -119,6 +119,10 @@ class Channel(http.HTTPChannel):
             self._deadline = self.callLater(HEADER_SECONDS, self._too_slow)
         super().dataReceived(data)
 
+    def lineReceived(self, line: bytes) -> None:
+        if not self.refused:
+            super().lineReceived(line)
+
     def allHeadersReceived(self) -> None:
         self._stop_deadline()
         request = self.requests[-1]
@@ -184,7 +188,10 @@ class Request(Room, WebRequest):
 
     def gotLength(self, length: int | None) -> None:
         small = length is not None and length <= IN_MEMORY and not self.channel.allowed.as_file
-        self.content = io.BytesIO() if small else tempfile.TemporaryFile(dir=self.server.spool)  # noqa: SIM115
+        try:
+            self.content = io.BytesIO() if small else tempfile.TemporaryFile(dir=self.server.spool)  # noqa: SIM115
+        except OSError:
+            self._no_room()
 
     def handleContentChunk(self, data: bytes) -> None:
         if self.channel.refused:
@@ -195,8 +202,11 @@ class Request(Room, WebRequest):
         try:
             super().handleContentChunk(data)
         except OSError:
-            log.exception("Can't store the body of a request")
-            self.channel.refuse(507, "There is no room to store the request.")
+            self._no_room()
+
+    def _no_room(self) -> None:
+        log.exception("Can't store the body of a request")
+        self.channel.refuse(507, "There is no room to store the request.")
 
     def process(self) -> None:
         # Daphne would queue the whole body at once; the inbox reads it piece by piece instead.
@@ -250,10 +260,16 @@ class Socket(Room, WebSocketProtocol):
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         if self.application_queue.qsize() > SOCKET_BACKLOG:
-            return self.serverClose(code=1008)
+            return self.leave(1008)
         super().onMessage(payload, isBinary)
 
+    def leave(self, code: int) -> None:
+        """Close from our side, with one of the codes that autobahn keeps applications from using."""
+        if self.state == self.STATE_OPEN:
+            self.sendCloseFrame(code=code, isReply=False)
+
     def abort(self) -> None:
+        """Cut the connection."""
         self.transport.abortConnection()
 
 
@@ -412,7 +428,7 @@ class Running:
             await port.stopListening().asFuture(self.server.loop)
         for protocol in list(self.server.connections):
             if isinstance(protocol, Socket):
-                protocol.serverClose(code=1001)
+                protocol.leave(1001)
         for channel in list(self.server.http_factory.channels):
             if not channel.requests:
                 channel.loseConnection()
