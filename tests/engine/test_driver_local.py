@@ -419,8 +419,8 @@ def test_a_flood_does_not_keep_other_lines_waiting(start, spec, lines):
     driver.stop("loud", flood.id)
     said = lines.lines(source="app", dyno="run.2")
     assert len(said) == 8
-    assert max(line.at - float(line.text) for line in said) < 1
-    assert max(at - line.at for at, line in late.lines if line.dyno == "run.2") < 1
+    assert max(line.at - float(line.text) for line in said) < 2
+    assert max(at - line.at for at, line in late.lines if line.dyno == "run.2") < 2
 
 
 @pytest.mark.promise("I-23")

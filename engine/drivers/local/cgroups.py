@@ -100,11 +100,23 @@ class Cgroups:
     def __init__(self, parents: Mapping[str, Path], *, unified: bool) -> None:
         self.parents = dict(parents)
         self.unified = unified
+        self._weigh()
 
     @property
     def controllers(self) -> frozenset[str]:
         """What is limited: of memory, pids and cpu."""
         return frozenset(self.parents) & frozenset(V1)
+
+    def _weigh(self) -> None:
+        """All dynos together weigh as much as one busy process of the platform's kind per core: enough beside builds,
+        and too little to starve the router."""
+        cores = os.cpu_count() or 1
+        file, value = (
+            ("cpu.weight", min(100 * cores, 10_000)) if self.unified else ("cpu.shares", 1024 * cores)
+        )
+        if "cpu" in self.parents:
+            with contextlib.suppress(OSError):
+                (self.parents["cpu"] / file).write_text(str(value))
 
     def make(self, name: str, size: Size) -> Group:
         """A new control group with the limits of `size`."""
