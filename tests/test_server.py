@@ -216,7 +216,7 @@ async def test_the_application_hears_of_a_client_that_leaves(server):
 
 
 async def test_a_slow_head_is_ended(server, monkeypatch):
-    monkeypatch.setattr("config.server.HEADER_SECONDS", 0.1)
+    monkeypatch.setattr("config.connections.HEADER_SECONDS", 0.1)
     status, _ = await talk(server, "GET / HTTP/1.1\r\nHost: x\r\n")
     assert status == 408
 
