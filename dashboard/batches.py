@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from apps import logs
 from engine.logstore import Query, harmless
-from engine.logstore.records import decode
+from engine.logstore.records import fields
 
 LINES = 1000  # of one message
 BYTES = 256 * 1024
@@ -51,12 +51,13 @@ class Batches:
 def _read(stream: str, after: int, query: Query) -> Batch:
     ended = logs.store().ended(stream)  # asked first: its last lines were there by then
     lines, read, size = [], 0, 0
+    matches = None if query == Query() else query.matches
     for first, records in logs.store().blocks(stream, after=after):
         for offset, record in enumerate(records, first):
             read, size, after = read + 1, size + len(record), offset
-            if query.matches(record):
-                line = decode(record)
-                lines.append((offset, line.at, line.source, line.dyno, harmless(line.text)))
+            if matches is None or matches(record):
+                at, source, dyno, text = fields(record)
+                lines.append((offset, at, source, dyno, harmless(text)))
             if read >= LINES or size >= BYTES:
                 return _batch(stream, lines, after, ended=False)
     return _batch(stream, lines, after, ended=ended)

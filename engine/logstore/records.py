@@ -38,10 +38,16 @@ def encode(lines: Sequence[Line]) -> list[bytes]:
 
 def decode(record: bytes) -> Line:
     """The line that a record, without its newline, was made of."""
-    _, at, source, dyno, text = record.split(b" ", 4)
+    at, source, dyno, text = fields(record)
     line = _new(Line)  # the constructor of a frozen dataclass takes three times as long
-    line.__dict__.update(source=_word(source), dyno=_word(dyno), text=text, at=int(at) / 1e6)
+    line.__dict__.update(source=source, dyno=dyno, text=text, at=at)
     return line
+
+
+def fields(record: bytes) -> tuple[float, str, str, bytes]:
+    """Time, source, dyno and text of a record."""
+    _, at, source, dyno, text = record.split(b" ", 4)
+    return int(at) / 1e6, _word(source), _word(dyno), text
 
 
 def entries(first: int, records: Sequence[bytes]) -> list[Entry]:
