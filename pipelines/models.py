@@ -107,6 +107,16 @@ class Coupling(models.Model):
             return []
         return list(following.couplings.filter(app__destroyed_at__isnull=True).select_related("app", "stage"))
 
+    def likely_targets(self) -> "list[Coupling]":
+        """Those of `downstream` that a person means, where apps of several codebases share the stages: the ones that
+        run code which was built where ours was; without any, those that run nothing yet; without any, all."""
+        rows = self.downstream()
+        current = Release.objects.filter(current=True, app__in=[self.app_id, *(row.app_id for row in rows)])
+        built = dict(current.exclude(slug=None).values_list("app", "slug__app"))
+        own = built.get(self.app_id)
+        kin = [row for row in rows if own is not None and built.get(row.app_id) == own]
+        return kin or [row for row in rows if row.app_id not in built] or rows
+
 
 class Promotion(models.Model):
     """One release on its way from an app to others. Its status follows from its targets."""

@@ -139,14 +139,14 @@ def _context(
 def _candidates(
     request: PageRequest, pipeline: Pipeline, source: Coupling, wanted: Sequence[str] | None
 ) -> list[Candidate]:
-    """Every other app of the pipeline that the viewer sees, next stage first; that one is chosen when nobody says
-    what is wanted."""
+    """Every other app of the pipeline that the viewer sees, next stage first; its apps of the same code are chosen
+    when nobody says what is wanted."""
     seen = access.visible_couplings(request.user, pipeline).exclude(pk=source.pk)
     rows = list(app_access.with_rights(seen, request.user, app="app__"))
     following = {coupling.pk for coupling in source.downstream()}
     rows.sort(key=lambda row: (row.pk not in following, row.stage.position, row.app.name))
     if wanted is None:
-        wanted = [row.app.name for row in rows if row.pk in following]
+        wanted = [row.app.name for row in source.likely_targets()]
     elif set(wanted) - {row.app.name for row in rows}:
         raise NotFound("Couldn't find that app in this pipeline.", resource="app")
     states = fleet.look([row.app for row in rows])
