@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
@@ -15,6 +14,7 @@ from core.errors import NotFound
 from dashboard import fleet
 from dashboard.drift import Drift, distinct, drift_between
 from dashboard.fleet import AppNow
+from dashboard.links import link
 from dashboard.panels import web_url
 from dashboard.standing import Standing
 from dashboard.story import BUILD_STEPS, RELEASE_STEPS
@@ -94,15 +94,15 @@ class Card:
 
     @property
     def url(self) -> str:
-        return reverse("app", args=[self.app.name])
+        return link("app", self.app.name)
 
     @property
     def release_url(self) -> str:
-        return reverse("release", args=[self.app.name, self.release.version]) if self.release else self.url
+        return link("release", self.app.name, self.release.version) if self.release else self.url
 
     @property
     def promote_url(self) -> str:
-        return reverse("promotion-new", args=[self.coupling.pipeline.name]) + f"?from={self.app.name}"
+        return link("promotion-new", self.coupling.pipeline.name) + f"?from={self.app.name}"
 
     @property
     def words(self) -> str:
@@ -245,19 +245,17 @@ def strip_of(now: AppNow) -> Strip | None:
     """The band that the card of an app shows now, if any: the most urgent thing."""
     name = now.app.name
     if now.building:
-        return _build_strip(now, reverse("build", args=[name, now.building.pk]))
+        return _build_strip(now, link("build", name, now.building.pk))
     if now.releasing:
-        return _release_strip(now.releasing, reverse("release", args=[name, now.releasing.version]))
+        return _release_strip(now.releasing, link("release", name, now.releasing.version))
     if now.crashed:
-        return _crash_strip(now, reverse("app-logs", args=[name]))
+        return _crash_strip(now, link("app-logs", name))
     if now.failed_build:
-        url = reverse("build", args=[name, now.failed_build.pk])
+        url = link("build", name, now.failed_build.pk)
         title, sub = "Build failed", now.failed_build.reason
         return Strip("bad", title, str(now.failed_build.source), url, sub, now.failed_build.finished_at)
     if now.failed_release:
-        return _failure_strip(
-            now, now.failed_release, reverse("release", args=[name, now.failed_release.version])
-        )
+        return _failure_strip(now, now.failed_release, link("release", name, now.failed_release.version))
     return _arrival_strip(now.current)
 
 
