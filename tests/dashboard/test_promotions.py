@@ -197,7 +197,7 @@ def test_strangers_viewers_and_anonymous_may_not(shop, vera, charlie, client):
 
 def test_targets_need_a_right_of_their_own(shop, alice, bob, charlie, client):
     """Bob may promote in the pipeline, but not to Charlie's app in it."""
-    app = make_app("shop-guest", owner=charlie, stage=stage(shop, "production"))
+    app = make_app("shop-guest", owner=charlie, stage=stage(shop, "production"), released=True)
     app_actions.share(app, bob, ["view"], by=charlie)
     client.force_login(bob)
     page = client.get(NEW)
