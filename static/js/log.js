@@ -12,7 +12,11 @@ function scan() {
 }
 
 const main = () => [...views.values()].find(view => view.element.isConnected);
-const toggle = () => main()?.setFollowing(!main().following);
+
+function toggle() {
+  const on = !main()?.following;
+  views.forEach(view => view.setFollowing(on));
+}
 
 addEventListener("click", event => {
   if (event.target.closest("[data-log-follow]")) toggle();
