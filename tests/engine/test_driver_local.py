@@ -305,11 +305,14 @@ def test_nothing_is_left_of_a_platform_that_was_killed(start, slugs, tmp_path, b
 
 
 @pytest.mark.promise("I-19")
-def test_platforms_side_by_side_leave_each_other_alone(start, spec, tmp_path):
-    first = start("first")
-    first.run(spec("exec sleep 100"))
+def test_platforms_side_by_side_leave_each_other_alone(start, spec, bare):
+    """Not even when both have a dyno of the same id."""
+    first, same = start("first", bare=bare), spec("exec sleep 100")
+    first.run(same)
     pid = until(first, "up").pid
-    second = start("second")
+    second = start("second", bare=bare)
+    second.run(same)
+    until(second, "up")
     second.close()
     assert alive(pid)
     assert [state.state for state in first.observe("one")] == ["up"]

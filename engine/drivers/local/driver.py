@@ -213,7 +213,7 @@ class LocalDriver:
             self._cgroups.sweep()
         for record in self._root.glob("dynos/*/process.json"):
             _end_recorded(record)
-        if not process.end_all(lambda: process.members(f"SLIPWAY_INSTANCE={tag}")):
+        if not process.end_all(lambda: process.members({"SLIPWAY_INSTANCE": tag})):
             log.warning("Processes of a former life can't be ended")
         isolation.remove(self._root / "dynos")
         for folder in self._root.glob("probe-*"):

@@ -41,6 +41,7 @@ class Dyno:
         self._services = services
         self._folder = services.folder / spec.id.replace("/", "_")
         stream = spec.stream or f"app/{spec.app}"
+        self._markers = markers(spec.id, services.tag)
         self._voice = Voice(stream, spec.dyno, services.loop, services.outlet)
         self._boot: Boot | None = None
         self._child: process.Child | None = None
@@ -85,7 +86,7 @@ class Dyno:
         try:
             if self.spec.web:
                 self._show(port=self._services.ports.take())
-            self._child = process.spawn(markers(self.spec.id, self._services.tag))
+            self._child = process.spawn(self._markers)
         except Exception as error:
             return self._never(_reason(error))
         self._uid = part["uid"]
@@ -227,7 +228,7 @@ class Dyno:
         if child is not None and child.poll() is None:
             pids.add(child.pid)
         if not self._group:
-            pids |= process.members(f"SLIPWAY_DYNO={self.spec.id}", child.pid if child else None)
+            pids |= process.members(self._markers, child.pid if child else None)
         return pids
 
     def _poll_end(self) -> None:
@@ -291,9 +292,8 @@ class Dyno:
 
     def _clean(self) -> None:  # in the pool
         group = self._group
-        marker = f"SLIPWAY_DYNO={self.spec.id}"
         try:
-            gone = process.end_all(group.pids if group else lambda: process.members(marker))
+            gone = process.end_all(group.pids if group else lambda: process.members(self._markers))
             if group and not (gone and group.remove()):
                 log.warning("The control group of %s can't be removed", self.spec.id)
             isolation.remove(self._folder)

@@ -119,12 +119,15 @@ def send(pids: set[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def members(marker: str, session: int | None = None) -> set[int]:
-    """Processes with `marker` ("NAME=value") in their environment, or of `session`. Zombies apart."""
-    return _members_proc(marker.encode(), session) if LINUX else _members_ps(marker, session)
+def members(markers: Mapping[str, str], session: int | None = None) -> set[int]:
+    """Processes with all of `markers` in their environment, or of `session`. Zombies apart."""
+    texts = {f"{name}={value}" for name, value in markers.items()}
+    if not LINUX:
+        return _members_ps(texts, session)
+    return _members_proc({os.fsencode(text) for text in texts}, session)
 
 
-def _members_proc(marker: bytes, session: int | None) -> set[int]:
+def _members_proc(markers: set[bytes], session: int | None) -> set[int]:
     found = set()
     for pid in (int(name) for name in os.listdir(PROC) if name.isdigit()):  # noqa: PTH208 - a third of the time
         if pid == os.getpid():
@@ -133,7 +136,9 @@ def _members_proc(marker: bytes, session: int | None) -> set[int]:
             state, of_session = _stat(pid)
             if state in "ZX":
                 continue
-            if of_session == session or marker in (PROC / str(pid) / "environ").read_bytes().split(b"\0"):
+            if of_session == session or markers.issubset(
+                (PROC / str(pid) / "environ").read_bytes().split(b"\0")
+            ):
                 found.add(pid)
         except (OSError, ValueError, IndexError):
             continue  # ended meanwhile, or another user's
@@ -145,14 +150,14 @@ def _stat(pid: int) -> tuple[str, int]:
     return fields[0], int(fields[3])
 
 
-def _members_ps(marker: str, session: int | None) -> set[int]:
+def _members_ps(markers: set[str], session: int | None) -> set[int]:
     listing = subprocess.run(
         ["ps", "-axEww", "-o", "pid=,pgid=,stat=,command="], capture_output=True, text=True, check=False
     )
     found = set()
     for line in listing.stdout.splitlines():
         pid, group, state, *words = line.split()
-        if not state.startswith("Z") and (int(group) == session or marker in words):
+        if not state.startswith("Z") and (int(group) == session or markers.issubset(words)):
             found.add(int(pid))
     return found - {os.getpid()}
 
