@@ -24,6 +24,11 @@ addEventListener("click", event => {
   }
 });
 
+// A search field keeps Escape to itself, to clear its text: in a dialog it closes that.
+addEventListener("keydown", event => {
+  if (event.key === "Escape" && event.target.matches?.("dialog input[type=search]")) event.target.closest("dialog").close();
+});
+
 document.addEventListener("htmx:afterSwap", event => {
   if (event.detail.target === loaded && loaded.innerHTML.trim()) open(loaded);
 });
