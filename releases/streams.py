@@ -5,7 +5,6 @@
 
 import uuid
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 from django.core import signing
@@ -14,6 +13,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from apps import access
+from apps.models import App
 from core.errors import NotFound, Refusal
 from releases.models import OPEN, Build, Release
 
@@ -62,7 +62,7 @@ class Grant:
     """What an address lets its bearer read. `by` is who it was made for: it ends with their right."""
 
     stream: str
-    by: str = ""
+    by: str
     lines: int = 100
     tail: bool = False
     source: str = ""
@@ -71,33 +71,31 @@ class Grant:
 
     def holds(self) -> bool:
         """Whether the one it was made for may still read the stream."""
-        if not self.by:
-            return True
         user = User.objects.filter(pk=self.by, is_active=True).first()
         return user is not None and may_read(user, self.stream)
 
 
-def output_url(thing: Build | Release, *, by: User | None = None) -> str:
+def output_url(thing: Build | Release, *, by: User) -> str:
     """The address of the output of a build or release, as text until its end. It ends with `by`'s right to it."""
     kind, _, ref = thing.log_stream.partition("/")
-    token = _sign(Grant(thing.log_stream, by=str(by.pk) if by else ""))
+    token = _sign(Grant(thing.log_stream, by=str(by.pk)))
     return settings.URL + reverse("output-stream", args=[kind, ref, token])
 
 
 def log_session_url(
-    app: Any,
+    app: App,
     *,
+    by: User,
     lines: int = 100,
     tail: bool = False,
     source: str | None = None,
     dyno: str | None = None,
-    by: User | None = None,
 ) -> str:
     """The address of the last `lines` lines of `app`'s log, and with `tail` of those that follow; opened once only,
     apart from resuming. `source` is `app` or `heroku`, `dyno` a dyno's name or a process type."""
     grant = Grant(
         app.log_stream,
-        by=str(by.pk) if by else "",
+        by=str(by.pk),
         lines=lines,
         tail=tail,
         source=source or "",

@@ -33,7 +33,7 @@ def create(request: HttpRequest, app: str, body: LogSessionIn | None = None) -> 
     body = body or LogSessionIn()
     dyno = body.dyno or body.dyno_name or body.type
     url = log_session_url(
-        found, lines=min(max(body.lines, 0), 1500), tail=body.tail, source=body.source, dyno=dyno
+        found, by=by, lines=min(max(body.lines, 0), 1500), tail=body.tail, source=body.source, dyno=dyno
     )
     now = datetime.now(UTC)
     return Status(201, LogSessionOut(id=uuid4(), logplex_url=url, created_at=now, updated_at=now))
