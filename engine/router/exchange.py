@@ -182,7 +182,7 @@ class Exchange:
         upstream.exchange = self
         self.upstream = upstream
         upstream.transport.write(self.payload)
-        if not (self.pooled and self.request.repeatable):
+        if not self.pooled:  # only then it may be needed once more
             self.payload = b""
         if self.front.paused:
             self.front.resume()

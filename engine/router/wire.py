@@ -6,13 +6,14 @@ Heads are split and checked as bytes; the lines that need no change are passed o
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 BLANK = b"\r\n\r\n"
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # What a head may hold besides CR LF: no control characters but the tab.
 SAFE = bytes([9, *range(0x20, 0x7F), *range(0x80, 0x100)])
 HOST = re.compile(rb"([0-9A-Za-z](?:[0-9A-Za-z._-]*[0-9A-Za-z])?\.?|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?")
+STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?")
 CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 BARE_LF = re.compile(rb"(?:^|[^\r])\n")
 MAX_CHUNK_LINE = 4096
@@ -143,7 +144,6 @@ class Request:
     length: int  # of the head, bytes
     close: bool  # the client wants its connection closed afterwards
     upgrade: bytes = b""
-    tokens: frozenset[bytes] = field(default_factory=frozenset)
 
     @property
     def repeatable(self) -> bool:
@@ -193,6 +193,7 @@ class _Names:
 
 _request_names = _Names(_REQUEST)
 _response_names = _Names(_RESPONSE)
+_statuses: dict[bytes, tuple[int, bytes, bool]] = {}  # status lines as they were seen
 _hosts: dict[bytes, str] = {}  # Host headers as they were seen
 
 
@@ -227,22 +228,30 @@ def parse_request(head: bytes) -> Request:
 def parse_response(head: bytes, method: bytes) -> Response:
     """Read a response's head, given without its blank line, to a request of `method`."""
     lines = _lines(head)
-    first = lines[0]
-    if not (first[:7] == b"HTTP/1." and first[7:9] in (b"1 ", b"0 ") and first[9:12].isdigit()):
-        raise Malformed(503, "bad status line")
-    if len(first) > 12 and first[12] != 32:
-        raise Malformed(503, "bad status line")
-    status = int(first[9:12])
+    status, first, old = _statuses.get(lines[0]) or _status(lines[0])
     special: dict[bytes, bytes] = {}
     kept = _sort(lines, _response_names, special)
     bodiless = method == b"HEAD" or status == 304 or status == 204 or status < 200
     body = _response_body(special, bodiless)
     if (status < 200 or status == 204) and special:  # these have no length
         kept = [line for line in kept if line.partition(b":")[0].lower() not in _FRAMING]
-    kept.insert(0, b"HTTP/1.1" + first[8:])
-    tokens = special.get(b"connection", b"").lower()
-    close = type(body) is UntilClose or b"close" in tokens or (first[7] == 48 and b"keep-alive" not in tokens)
+    kept.insert(0, first)
+    close = type(body) is UntilClose or old
+    if b"connection" in special:
+        tokens = special[b"connection"].lower()
+        close = type(body) is UntilClose or b"close" in tokens or (old and b"keep-alive" not in tokens)
     return Response(status, b"\r\n".join(kept), body, close, special.get(b"upgrade", b""))
+
+
+def _status(line: bytes) -> tuple[int, bytes, bool]:
+    """The status of a status line, the line as we say it, and whether it was HTTP/1.0."""
+    found = STATUS.fullmatch(line)
+    if not found:
+        raise Malformed(503, "bad status line")
+    read = int(found[2]), b"HTTP/1.1" + line[8:], found[1] == b"0"
+    if len(_statuses) < 256 and len(line) < 64:
+        _statuses[line] = read
+    return read
 
 
 def host_of(authority: bytes) -> str:
@@ -342,7 +351,6 @@ def _response_body(special: dict[bytes, bytes], bodiless: bool) -> Body:
 def _connection(request: Request, connection: bytes) -> None:
     """Heed the Connection header: keep alive or not, upgrade, and drop the headers that it names."""
     tokens = frozenset(token.strip(b" \t") for token in connection.lower().split(b","))
-    request.tokens = tokens
     request.close = b"close" in tokens or not request.minor
     upgrade = request.special.get(b"upgrade", b"")
     if b"upgrade" in tokens and request.minor and not upgrade.lower().startswith(b"h2"):
