@@ -38,19 +38,27 @@ class Stream:
 
     def append(self, lines: Sequence[Line]) -> tuple[int, int]:
         """Write `lines`; returns the number of the last one and how many had to be dropped."""
-        with self.mutex, self._alone():
-            segment = self._ready()
-            kept, notice = self._meter.admit(lines, time.monotonic())
-            records = encode([self._overflow(segment.last, notice), *kept] if notice else kept)
-            start = segment.last
+        with self.mutex:
             try:
-                for part in in_parts(records, CHUNK):
-                    segment = self._write(segment, part)
+                with self._alone():
+                    return self._append(lines)
             except OSError as error:
-                lost = len(records) - (segment.last - start)
-                self._failed(error, lost + (notice if lost == len(records) else 0))
-                return segment.last, len(lines) - len(kept) + lost
-            return segment.last, len(lines) - len(kept)
+                self._failed(error, len(lines))
+                return self._segments[-1].last if self._segments else 0, len(lines)
+
+    def _append(self, lines: Sequence[Line]) -> tuple[int, int]:
+        segment = self._ready()
+        kept, notice = self._meter.admit(lines, time.monotonic())
+        records = encode([self._overflow(segment.last, notice), *kept] if notice else kept)
+        start = segment.last
+        try:
+            for part in in_parts(records, CHUNK):
+                segment = self._write(segment, part)
+        except OSError as error:
+            lost = len(records) - (segment.last - start)
+            self._failed(error, lost + (notice if lost == len(records) else 0))
+            return segment.last, len(lines) - len(kept) + lost
+        return segment.last, len(lines) - len(kept)
 
     def _write(self, segment: Segment, records: list[bytes]) -> Segment:
         data = b"".join(records)

@@ -256,6 +256,20 @@ def test_a_full_disk_loses_lines_but_never_silently(tmp_path):
     assert texts[1] == b"Error L10 (output buffer overflow): 2 messages dropped after line 1."
 
 
+@pytest.mark.promise("I-23")
+def test_a_stream_that_can_not_be_made_stops_no_dyno(tmp_path):
+    store = LogStore(tmp_path / "logs")
+    (tmp_path / "logs").write_text("not a folder")
+    assert store.append(STREAM, lines("lost")) == 0
+    (tmp_path / "logs").unlink()
+    assert store.append(STREAM, lines("kept")) == 2
+    assert [e.line.text for e in store.read(STREAM)] == [
+        b"Error L10 (output buffer overflow): 1 messages dropped after line 0.",
+        b"kept",
+    ]
+    assert store.dropped == 1
+
+
 def test_a_stream_can_be_complete(store):
     told = []
     store.on_append(lambda stream, last: told.append((stream, last)))
