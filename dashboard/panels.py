@@ -1,5 +1,6 @@
 """What the pages of an app show: one function a page or partial, with a constant number of queries each."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -13,8 +14,9 @@ from apps import access
 from apps.models import App, Collaborator, Dyno
 from core.models import Event
 from dashboard import dotenv, feed, fleet
+from dashboard.drift import commits_ahead
 from engine.spec import MB, SIZES
-from pipelines.models import Coupling, Pipeline
+from pipelines.models import Coupling, Pipeline, Stage
 from releases import comparison
 from releases.models import Build, Release, Source
 
@@ -64,11 +66,12 @@ def stand(app: App) -> dict[str, Any]:
 
 def overview(app: App, user: User) -> dict[str, Any]:
     """The overview: how it stands, and the latest of everything."""
-    shown = stand(app)
+    framed, shown = frame(app, user, "overview"), stand(app)
     now = shown["now"]
     return {
-        **frame(app, user, "overview"),
+        **framed,
         **shown,
+        "upstream": _upstream(app, framed["coupling"], now.current, user),
         "web_url": web_url(app),
         "git_url": git_url(app),
         "first_steps": now.newest is None and now.build is None,
@@ -82,6 +85,49 @@ def overview(app: App, user: User) -> dict[str, Any]:
         "attachments": list(attachments(app)),
         "domains": app.domains.all(),
     }
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """An app of the stage before that runs other code. `commits` is how many are new in it; 0: unknown."""
+
+    app: App
+    commits: int
+    words: str
+
+
+def _upstream(app: App, coupling: Coupling | None, current: Release | None, user: User) -> Upstream | None:
+    """What waits to be promoted here: of the apps of the stage before, the one that is furthest ahead."""
+    before = _stage_before(coupling) if coupling else None
+    if before is None:
+        return None
+    found = []
+    for release in _running_in(before, user):
+        if current and current.slug and current.slug.digest == release.slug.digest:
+            continue
+        commits = commits_ahead(release.slug, current.slug) if current and current.slug else None
+        if commits != 0:
+            waiting = f"{commits} commit{'s are' if commits and commits > 1 else ' is'} waiting in"
+            words = (
+                f"{waiting} {release.app.name}"
+                if commits
+                else f"{release.app.name} runs other code than this"
+            )
+            found.append(Upstream(release.app, commits or 0, words))
+    return max(found, key=lambda one: one.commits, default=None)
+
+
+def _stage_before(coupling: Coupling) -> Stage | None:
+    """The stage whose promotions come here by default."""
+    stages = Stage.objects.filter(pipeline=coupling.pipeline_id, position__lt=coupling.stage.position)
+    before = stages.order_by("-position").first()
+    return None if before is None or before.word in (Stage.Word.REVIEW, Stage.Word.PRODUCTION) else before
+
+
+def _running_in(stage: Stage, user: User) -> Any:
+    apps = access.apps_for(user).filter(coupling__stage=stage)
+    rows = Release.objects.filter(app__in=apps, current=True, slug__isnull=False)
+    return rows.select_related("app", "slug__app").defer("sealed_config")
 
 
 def _last_build(build: Build | None) -> dict[str, Any]:

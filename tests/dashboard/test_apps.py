@@ -125,3 +125,13 @@ def _history(app, by):
     Dyno.objects.create(
         app=app, type="web", number=release.version, command="x", release_version=release.version
     )
+
+
+def test_the_overview_says_what_waits_in_the_stage_before(shop, alice, client):
+    client.force_login(alice)
+    page = client.get("/apps/shop-production/").text
+    assert "shop-staging runs other code than this" in page
+    assert "/pipelines/shop/promotions/new/?from=shop-staging&amp;to=shop-production" in page
+    staging = App.objects.get(name="shop-staging").releases.get()
+    make_release(App.objects.get(name="shop-production"), by=alice, slug=staging.slug, kind="promote")
+    assert "other code" not in client.get("/apps/shop-production/").text
