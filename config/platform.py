@@ -92,6 +92,7 @@ async def _live(loop: asyncio.AbstractEventLoop, ready: Callable[[], None]) -> N
     from config import server
     from config.asgi import application
     from engine.router import LocalRouter
+    from releases.pushes import end_abandoned, in_thread
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -106,6 +107,7 @@ async def _live(loop: asyncio.AbstractEventLoop, ready: Callable[[], None]) -> N
         ca=local_ca(),
         trusted_proxies=settings.TRUSTED_PROXIES,
     )
+    await in_thread(end_abandoned)
     web = await server.serve(application, unix=settings.CONTROL_SOCKET)
     conductor = compose(router)
     await loop.run_in_executor(None, conductor.start)

@@ -20,13 +20,14 @@ from typing import Any, TypeVar
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import transaction
+from django.db.models import OuterRef, Subquery
 
 from accounts.models import ApiToken
 from apps import access
 from apps.logs import store
 from apps.models import App
 from core import activity, failpoints, live
-from core.errors import Refusal, Unauthorized
+from core.errors import Conflict, Refusal, Unauthorized
 from engine.logstore import harmless
 from releases import actions, sources
 from releases import repositories as repos
@@ -137,10 +138,7 @@ async def attend(push: Push, channel: socket.socket) -> None:
         writer.close()
 
 
-_STOPPING = (
-    " !     The platform is stopping, so this push is rejected.\n"
-    " !     Once it is back, look at the app's activity, then push again.\n"
-)
+_STOPPING = " !     The platform is stopping, so this push is rejected.\n !     Push again once it is back.\n"
 
 
 async def _decide(push: Push, hook: Hook, announced: bytes) -> None:
@@ -266,6 +264,26 @@ def _archive(app: App, sha: str, objects: Mapping[str, str]) -> sources.Stored:
         stored.remove()
         raise Rejected(f"git can't read the files of the commit: {complaint}")
     return stored
+
+
+def end_abandoned() -> int:
+    """Cancel the builds of pushes that died with their process; returns how many. Their pushers were told, or had to
+    conclude, that the push came to nothing, and their commits never reached the repository: going on would deploy code
+    that no ref names. A push that is alive holds its repository."""
+    first = Build.objects.filter(source=OuterRef("source")).order_by("created_at").values("pk")[:1]
+    suspects = Build.objects.open().exclude(source__branch="").filter(pk=Subquery(first), cancel_asked=False)
+    ended = 0
+    for build in suspects.select_related("app"):
+        with suppress(repos.Busy, Conflict), repos.pushing(build.app):
+            if repos.head(build.app, f"refs/heads/{build.source.branch}") != build.source.commit:
+                actions.cancel_build(build, by=None)
+                ended += 1
+    return ended
+
+
+def _give_up(build_id: uuid.UUID) -> None:
+    with suppress(Conflict):
+        actions.cancel_build(Build.objects.select_related("app").get(pk=build_id), by=None)
 
 
 # --- following a build -------------------------------------------------------------------------------------------

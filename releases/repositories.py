@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ __all__ = ["Commit", "ahead", "commits_between", "ensure", "path", "remove", "un
 
 DEPLOYING = ("refs/heads/main", "refs/heads/master")
 SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+STALE_SECONDS = 24 * 3600
 SECONDS = 30  # for a question; reading and writing packs is not one
 
 # The tree is built as it was committed: attributes that would leave files out of an archive do not count.
@@ -144,6 +146,10 @@ def tidy(app: App) -> None:
     options = ["-c", "gc.autoDetach=false", "-c", "gc.packRefs=false"]
     with suppress(GitFailed):
         git(path(app), *options, "gc", "--auto", "--quiet", seconds=3600)
+    for left in (path(app) / "objects").glob("tmp_objdir-incoming-*"):  # of pushes that were killed
+        with suppress(FileNotFoundError):
+            if left.stat().st_mtime < time.time() - STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def git(

@@ -10,9 +10,12 @@ from accounts import actions as account_actions
 from apps import actions as app_actions
 from apps.models import App
 from core.models import Event
+from releases import actions
 from releases import repositories as repos
 from releases.git import HOOKS
 from releases.models import Build, Source
+from releases.pushes import end_abandoned
+from tests.factories import make_source
 from tests.releases.conftest import Conductor, Repo, archive, eventually, say, with_token
 
 MAIN = "refs/heads/main"
@@ -253,7 +256,20 @@ def test_the_platform_stopping_rejects_the_push_and_says_what_to_do(repo, app, s
     assert process.returncode == 1
     assert "The platform is stopping, so this push is rejected." in output
     assert repos.head(app, MAIN) is None
+    assert Build.objects.get().cancel_asked
     assert not list(repos.path(app).glob("objects/tmp_objdir*")), output
+
+
+@pytest.mark.promise("I-11")
+def test_the_build_of_a_push_that_died_is_not_deployed(app, alice):
+    source = make_source(app)
+    dead, again = actions.create_build(app, source, by=alice), actions.build_again(app, source, by=alice)
+    uploaded = actions.create_build(app, Source.objects.create(app=app, version="v1"), by=alice)
+    with repos.pushing(app):
+        assert end_abandoned() == 0
+    assert end_abandoned() == 1
+    asked = {build.pk: build.cancel_asked for build in Build.objects.all()}
+    assert asked == {dead.pk: True, again.pk: False, uploaded.pk: False}
 
 
 @pytest.mark.parametrize("told", ["", "closed"])
