@@ -5,9 +5,12 @@ from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import actions
+from accounts.sign_in import sign_in
+from core.middleware import client_address
 from dashboard.answers import see
 from dashboard.app_forms import PasswordForm, ProfileForm, read
 from dashboard.http import PageRequest
@@ -29,12 +32,15 @@ def rename(request: PageRequest) -> HttpResponse:
     return see("account")
 
 
+@sensitive_post_parameters()
 @require_POST
 @login_required
 def password(request: PageRequest) -> HttpResponse:
-    """Change the password. Every other session of the person ends with it; this one goes on."""
+    """Change the password, given the old one; guessing that is as slow as signing in. Every other session of the
+    person ends with it, this one goes on."""
     asked = read(PasswordForm(request.POST))
-    actions.change_password(request.user, old=asked["old"], new=asked["new"], by=request.user)
+    sign_in(request.user.email, asked["old"], address=client_address(request))
+    actions.change_password(request.user, asked["new"], by=request.user)
     update_session_auth_hash(request, request.user)
     messages.success(request, "Your password is changed. Other browsers are signed out.")
     return see("account")

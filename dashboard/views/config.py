@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from apps import access
@@ -28,6 +29,7 @@ def config(request: PageRequest, name: str) -> HttpResponse:
     return _table(request, app)
 
 
+@sensitive_post_parameters()
 @require_POST
 @login_required
 def save(request: PageRequest, name: str) -> HttpResponse:
@@ -78,6 +80,7 @@ def open_file(request: PageRequest, name: str) -> HttpResponse:
     return _editor(request, app, text=dotenv.dump(values), whole=True)
 
 
+@sensitive_post_parameters()
 @require_POST
 @login_required
 def preview(request: PageRequest, name: str) -> HttpResponse:
@@ -87,6 +90,7 @@ def preview(request: PageRequest, name: str) -> HttpResponse:
     return _editor(request, app, text=asked["text"], whole=asked["whole"], previewed=True)
 
 
+@sensitive_post_parameters()
 @require_POST
 @login_required
 def save_file(request: PageRequest, name: str) -> HttpResponse:

@@ -45,6 +45,15 @@ def test_a_wrong_one_changes_nothing(alice, client, form):
     assert alice.check_password(OLD)
 
 
+@pytest.mark.promise("I-36")
+def test_guessing_the_old_password_costs_patience(alice, client):
+    client.force_login(alice)
+    form = {"old": "wrong", "new": NEW, "again": NEW}
+    told = [client.post("/account/password/", form, headers=HTMX).status_code for _ in range(6)]
+    assert told == [422] * 5 + [429]
+    assert client.post("/account/password/", {**form, "old": OLD}, headers=HTMX).status_code == 429
+
+
 def test_strangers_are_asked_to_sign_in_and_verbs_refuse_get(alice, client):
     assert client.get("/account/").status_code == 302
     assert client.post("/account/name/", {"name": "x"}).url.startswith("/sign-in/")
