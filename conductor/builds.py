@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from apps import access
 from apps.models import App, ConfigVar
 from conductor.parts import Parts
 from conductor.releases import tell
@@ -44,7 +45,7 @@ class Builds:
         failpoints.reach("build.claimed")
         self._begin(row)
         while row.status == Build.Status.RUNNING:
-            if held.cancel.is_set():
+            if held.cancel.is_set() or row.cancel_asked:
                 return self._cancelled(row)
             try:
                 self._steps[row.step](held, row)
@@ -81,7 +82,6 @@ class Builds:
         row.record(
             started_at=row.started_at or timezone.now(),
             steps=turn(row.steps, STEPS[row.step]),
-            cancel_asked=Build.objects.values_list("cancel_asked", flat=True).get(pk=row.pk),
         )
         tell(app)
 
@@ -119,6 +119,8 @@ class Builds:
         """Succeed, in the transaction that makes the release."""
         slug = row.slug
         assert slug is not None
+        if row.by and access.DEPLOY not in access.rights_in(row.by, row.app):
+            raise BuildFailed(f"You do not have the right to deploy to {row.app.name} any more.")
         what = row.source.short or "a source"
         with transaction.atomic():
             release = create_release(

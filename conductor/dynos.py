@@ -7,7 +7,6 @@ it may be called any time, any number of times.
 
 import logging
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,8 +23,9 @@ from conductor.routes import Switchboard
 from conductor.turns import Turns
 from conductor.wishes import WEB, View
 from core import failpoints, live
+from core.errors import ReleaseFailed
 from engine.plan import ALIVE, plan
-from engine.spec import Backend, DynoState, ProcessSpec
+from engine.spec import Backend, DynoState, ProcessSpec, Route
 from releases.models import Release
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Keeper:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.board = Switchboard(parts.router)
-        self._locks: defaultdict[UUID, threading.RLock] = defaultdict(threading.RLock)
+        self._locks: dict[UUID, threading.RLock] = {}
         self._turns: Turns[UUID] = Turns(self._turn, threads=4, name="keeper")
 
     def start(self) -> None:
@@ -56,9 +56,12 @@ class Keeper:
         """Change nothing more."""
         self._turns.stop()
 
-    def poke(self, app_id: UUID) -> None:
+    def poke(self, app_id: UUID, *, in_seconds: float = 0) -> None:
         """Something about the app changed. Never blocks."""
-        self._turns.ask(app_id)
+        if in_seconds:
+            self._turns.ask_in(app_id, in_seconds)
+        else:
+            self._turns.ask(app_id)
 
     def poke_all(self) -> None:
         """Look at every app that is not as it should be."""
@@ -68,7 +71,7 @@ class Keeper:
 
     def settle(self, app_id: UUID) -> View | None:
         """Close the gaps between rows, engine and router of one app; returns what its rows then say."""
-        with self._locks[app_id]:
+        with self._lock(app_id):
             view = wishes.view(app_id)
             if view is None:
                 self._clear(app_id)
@@ -80,10 +83,12 @@ class Keeper:
         """Send the app's requests to the dynos of `release`, then `commit` that it is current; False if one of its
         dynos is not up any more. Whatever goes wrong, the route is put back to what the rows say (I-04, I-06)."""
         app_id = release.app_id
-        with self._locks[app_id]:
+        with self._lock(app_id):
             view = wishes.view(app_id)
-            if view is None or (view.current and view.current.version > release.version):
-                return False
+            if view is None:
+                raise ReleaseFailed("The app has been destroyed.")
+            if view.current and view.current.version > release.version:
+                raise ReleaseFailed(f"{view.current} is current already.")
             found = self._observe(app_id)
             rows = [
                 row for row in view.dynos if row.release_version == release.version and view.is_wanted(row)
@@ -107,6 +112,9 @@ class Keeper:
             for app_id in tuple(self._locks)
             if (states := self._parts.driver.observe(str(app_id)))
         }
+
+    def _lock(self, app_id: UUID) -> threading.RLock:
+        return self._locks.setdefault(app_id, threading.RLock())  # atomic, unlike a defaultdict
 
     def _turn(self, app_id: UUID) -> None:
         try:
@@ -145,14 +153,14 @@ class Keeper:
         wanted = {(row.release_version, row.type, row.number) for row in view.dynos if view.is_wanted(row)}
         return (
             len(wanted) == len(view.dynos) == len(found) == len(view.wanted(view.current))
-            and all(row.incarnation in found and self._is_noted(row, found) for row in view.dynos)
-            and self.board.serves(str(view.app.pk)) is not None
+            and all(self._is_noted(view, row, found) for row in view.dynos)
+            and self.board.serves(str(view.app.pk)) == self._route(view, found)
         )
 
     @staticmethod
-    def _is_noted(row: Dyno, found: States) -> bool:
-        state = found[row.incarnation]
-        return (row.state, row.port) == (state.state, state.port)
+    def _is_noted(view: View, row: Dyno, found: States) -> bool:
+        state, size = found.get(row.incarnation), view.formation[row.type].size
+        return state is not None and (row.state, row.port, row.size) == (state.state, state.port, size)
 
     # --- rows ---------------------------------------------------------------------------------------------------
 
@@ -226,9 +234,12 @@ class Keeper:
         if view.app.destroyed_at:
             self.board.drop(view.app)
             return
+        self.board.put(self._route(view, found))
+
+    def _route(self, view: View, found: States) -> Route:
         version = view.current.version if view.current else 0
         rows = [row for row in view.dynos if row.release_version == version and view.is_wanted(row)]
-        self.board.put(routes.route(view, self._backends(rows, found), rows))
+        return routes.route(view, self._backends(rows, found), rows)
 
     @staticmethod
     def _is_up(row: Dyno, found: States) -> bool:

@@ -16,13 +16,15 @@ from typing import TextIO
 
 from django.conf import settings
 from django.db import connections
+from django.db.models import Q
 
 from conductor import cleaning, notes, promotions, status, work
 from conductor.builds import Builds
 from conductor.dynos import Keeper
 from conductor.parts import Parts
 from conductor.releases import Releases
-from conductor.turns import Turns, refresh_connections
+from conductor.turns import Turns, is_ours, mark_ours, refresh_connections
+from conductor.wishes import START_STEP
 from conductor.work import Held, Kind
 from core import live
 from core.errors import EngineError, LeaseLost
@@ -31,6 +33,7 @@ from releases.models import OPEN, Build, Release
 
 log = logging.getLogger(__name__)
 
+GATHER_SECONDS = 0.03  # what is told of an app within is looked at together
 LOOK_SECONDS = 1.0  # between two looks for work without a nudge
 RELEASES_AT_ONCE = 64
 Key = tuple[str, uuid.UUID]
@@ -111,6 +114,7 @@ class Conductor:
 
     def _loop(self, name: str, duty: Callable[[], None], every: float) -> None:
         """Do `duty` every so many seconds, the dispatcher's also when it is woken. Trouble ends no thread."""
+        mark_ours()
         wake = self._woken if name == "dispatcher" else self._stopping
         while not self._stopping.is_set():
             refresh_connections()
@@ -125,19 +129,20 @@ class Conductor:
 
     def _look(self) -> None:
         """Take what is free, as far as there is room."""
-        self._notes.write()
-        self._note_cancelled()
         for kind in self._kinds:
             room = kind.room - sum(held.kind is kind for held in self.held())
             while room > 0 and not self._stopping.is_set() and (held := kind.claim()):
                 self._take(held)
                 room -= 1
+        self._note_cancelled()
+        self._notes.write()
 
     def _note_cancelled(self) -> None:
         self._builds.cancel_pending()
         in_hand = [held for held in self.held() if held.kind.name == "build"]
         if in_hand:
-            asked = Build.objects.filter(pk__in=[h.job.pk for h in in_hand], cancel_asked=True)
+            over = Q(cancel_asked=True) | Q(app__destroyed_at__isnull=False)
+            asked = Build.objects.filter(over, pk__in=[held.job.pk for held in in_hand])
             cancelled = set(asked.values_list("pk", flat=True))
             for held in in_hand:
                 if held.job.pk in cancelled:
@@ -215,15 +220,17 @@ class Conductor:
     def _heard(self, topic: str) -> None:
         if topic == live.CONDUCTOR:
             self._woken.set()
-        elif topic.startswith("app:"):
-            self.keeper.poke(uuid.UUID(topic[4:]))
+        elif topic.startswith("app:") and not is_ours():
+            self.keeper.poke(uuid.UUID(topic[4:]), in_seconds=GATHER_SECONDS)
 
     def _dyno_changed(self, app: str) -> None:
-        app_id = uuid.UUID(app)
-        self.keeper.poke(app_id)
+        app_id, seen_to = uuid.UUID(app), False
         for held in self.held():
             if held.kind.name == "release" and held.job.app_id == app_id:
                 self._movers.ask(held.key)
+                seen_to |= held.job.step == START_STEP  # which settles the app itself
+        if not seen_to:
+            self.keeper.poke(app_id)
 
 
 def _claim_folder(data: Path) -> TextIO:

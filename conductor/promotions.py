@@ -74,6 +74,7 @@ def _release(target: PromotionTarget) -> None:
             step=1,
             attempt=0,
             lease_until=None,
+            lease_token=None,
             wake_at=timezone.now() + timedelta(seconds=LOOK_AGAIN),
         )
         _tell(target)

@@ -78,17 +78,14 @@ class Releases:
             self._finish(release, started_at=timezone.now())
             return
         self._check(app, slug)
-        has_phase = RELEASE in process_types
-        release.record(
-            slug=slug,
-            process_types=process_types,
-            started_at=release.started_at or timezone.now(),
-            step=1 if has_phase else wishes.START_STEP,
-            steps=turn(release.steps, "release phase" if has_phase else "start"),
-        )
-        if has_phase and app.suspended_at:
-            raise ReleaseFailed(f"{app.name} is suspended by an operator: its release command can't run.")
+        bound = {"slug": slug, "process_types": process_types, "started_at": timezone.now()}
+        if RELEASE not in process_types:
+            _to_start(release, **bound)
+            return
+        release.next_step(steps=turn(release.steps, "release phase"), **bound)
         live.tell(app.topic)
+        if app.suspended_at:
+            raise ReleaseFailed(f"{app.name} is suspended by an operator: its release command can't run.")
 
     def _check(self, app: App, slug: Slug) -> None:
         if slug.expired_at or not self._parts.slugs.has(slug.digest):
@@ -106,13 +103,12 @@ class Releases:
         failpoints.reach("release.phase_done")
         if state.exit_code != 0 or state.state == Dyno.State.CRASHED:
             raise ReleaseFailed(_why_phase_failed(state))
-        release.next_step(steps=turn(release.steps, "start"))
+        _to_start(release)
         self._stop_phase(release)
         return None
 
     def _start(self, release: Release) -> float | None:
         """Have all its dynos up, beside those of the current release."""
-        _make_formation(release)
         view = self._keeper.settle(release.app_id)
         if view is None or view.app.destroyed_at:
             raise ReleaseFailed("The app has been destroyed.")
@@ -132,10 +128,6 @@ class Releases:
 
     def _switch(self, release: Release) -> float | None:
         """Send requests to the new dynos, then say so. The keeper drains and stops the old ones."""
-        newest = Release.objects.filter(app=release.app_id, current=True).first()
-        if newest and newest.version > release.version:
-            raise ReleaseFailed(f"v{newest.version} is current already.")
-        release.renew(seconds=settings.LEASE_SECONDS)
         if not self._keeper.switch(release, lambda: self._commit(release)):
             release.record(step=wishes.START_STEP)
         return None
@@ -186,6 +178,14 @@ def tell(app: App) -> None:
     coupling = Coupling.objects.filter(app=app).select_related("pipeline").first()
     if coupling:
         live.tell(coupling.pipeline.topic)
+
+
+def _to_start(release: Release, **changes: Any) -> None:
+    """Go on to the start of its dynos, for which there has to be a formation."""
+    with transaction.atomic():
+        release.record(step=wishes.START_STEP, steps=turn(release.steps, "start"), **changes)
+        _make_formation(release)
+        live.tell(release.app.topic)
 
 
 def _make_formation(release: Release) -> None:

@@ -15,6 +15,19 @@ log = logging.getLogger(__name__)
 K = TypeVar("K", bound=Hashable)
 
 
+_here = threading.local()
+
+
+def is_ours() -> bool:
+    """Whether this thread is one of the conductor's: what it does, it has seen to already."""
+    return getattr(_here, "ours", False)
+
+
+def mark_ours() -> None:
+    """Say that this thread is one of the conductor's."""
+    _here.ours = True
+
+
 def refresh_connections() -> None:
     """Drop database connections that failed or have become too old. SQLite's stay open: they can't go stale."""
     for connection in connections.all(initialized_only=True):
@@ -74,6 +87,7 @@ class Turns(Generic[K]):
             self._lock.notify_all()
 
     def _loop(self) -> None:
+        mark_ours()
         while (key := self._queue.get()) is not None:
             refresh_connections()
             try:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Q
 
 from apps.models import App, Domain, Dyno, Formation
 from engine.spec import SIZES, ProcessSpec
@@ -18,6 +19,8 @@ START_STEP = (
     2  # of `conductor.releases.STEPS`: from there on a running release has dynos beside the current one
 )
 ONE_OFF_SECONDS = 24 * 3600.0
+_HAS_DYNOS = Q(current=True) | Q(status="running", step__gte=START_STEP)
+_FIELDS = ("app_id", "version", "current", "status", "process_types", "slug__digest")
 
 
 @dataclass
@@ -68,11 +71,11 @@ def views(app_ids: Iterable[UUID] | None = None) -> dict[UUID, View]:
     chosen: dict[str, Any] = {} if app_ids is None else {"pk__in": list(app_ids)}
     found = {app.pk: View(app) for app in App.objects.filter(**chosen)}
     of = {} if app_ids is None else {"app_id__in": list(found)}
-    for release in Release.objects.filter(current=True, **of).select_related("slug"):
-        found[release.app_id].current = release
-    coming = Release.objects.filter(status="running", step__gte=START_STEP, **of).select_related("slug")
-    for release in coming:
-        found[release.app_id].coming = release
+    for release in Release.objects.filter(_HAS_DYNOS, **of).select_related("slug").only(*_FIELDS):
+        if release.current:
+            found[release.app_id].current = release
+        else:
+            found[release.app_id].coming = release
     for formation in Formation.objects.filter(**of):
         found[formation.app_id].formation[formation.type] = formation
     for row in Dyno.objects.filter(**of):

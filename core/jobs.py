@@ -94,7 +94,10 @@ class Job(models.Model):
 
     def put_back(self, *, seconds: float) -> None:
         """Let go of the row and have it claimed again in `seconds`."""
-        self.record(lease_until=None, wake_at=timezone.now() + timedelta(seconds=seconds))
+        wake_at = timezone.now() + timedelta(seconds=seconds)
+        self.record(
+            lease_until=None, lease_token=None, wake_at=wake_at
+        )  # a heartbeat under way renews nothing
 
     def end(self, status: str, **changes: Any) -> None:
         """Write the end state, once and for all."""

@@ -158,3 +158,16 @@ def test_two_conductors_do_not_share_a_folder(platform, stage):
 
     with pytest.raises(EngineError, match="Another conductor"):
         Conductor(platform.conductor.parts).start()
+
+
+@pytest.mark.promise("I-19")
+def test_changes_from_another_process_arrive_with_the_sweep(platform, app, settings):
+    """Where the web runs apart, its nudges stay there."""
+    from apps.models import App
+
+    platform.stop()
+    settings.SWEEP_SECONDS = 0.2
+    platform.start()
+    eventually(lambda: platform.backends(app))
+    App.objects.filter(pk=app.pk).update(maintenance=True)
+    eventually(lambda: platform.router.routes[str(app.pk)].maintenance)
