@@ -7,4 +7,4 @@ from engine.tls import LocalCA
 
 def local_ca() -> LocalCA:
     """The authority of this data folder, made when there is none yet."""
-    return LocalCA(settings.DATA / "tls")
+    return LocalCA(settings.DATA / "tls", permitted=[settings.APPS_HOST, settings.HOST])
