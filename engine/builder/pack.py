@@ -4,7 +4,9 @@ A slug is a row of zstd frames that unpack to one tar archive. A buildpack that 
 (installed packages) can keep its finished frame too: a *layer*, which is copied into the next slug as it is.
 """
 
+import json
 import os
+import shutil
 import stat
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -22,6 +24,9 @@ LEVEL = 3
 THREADS = 2
 MTIME = 1_704_067_200  # 2024-01-01: some tools dislike the year 1970, and zip cannot say it
 END = bytes(1024)
+# The last bytes of a slug: a zstd frame that decoders skip, telling how long the layers in front are.
+INDEX_HEAD = (0x184D2A5E).to_bytes(4, "little") + (512).to_bytes(4, "little")
+INDEX_BYTES = len(INDEX_HEAD) + 512
 
 
 @dataclass(frozen=True)
@@ -41,15 +46,34 @@ def pack(root: Path, into: Path, *, max_bytes: int, layers: Sequence[Layer] = ()
     """Write the slug of the folder `root` to `into`; returns the bytes of its files. `BuildFailed` past `max_bytes`."""
     total = sum(layer.unpacked for layer in layers)
     with into.open("wb") as out:
+        lengths = []
         for layer in sorted(layers, key=lambda layer: layer.name):
+            start = out.tell()
             with layer.frame.open("rb") as frame:
-                while os.sendfile(out.fileno(), frame.fileno(), None, 2**30):
-                    pass
+                shutil.copyfileobj(frame, out, 1024 * 1024)
+            lengths.append(out.tell() - start)
         with _frame(out) as writer:
             skip = frozenset(layer.name for layer in layers)
             total += _write_tree(os.fsencode(root), b"", writer, max_bytes - total, skip)
             writer.write(END)
+        out.write(INDEX_HEAD + json.dumps(lengths).encode().ljust(512))
     return total
+
+
+def layer_lengths(slug: BinaryIO) -> list[int]:
+    """How long the layers at the start of a slug are, as it says itself: believe it no more than the slug."""
+    size = slug.seek(0, os.SEEK_END)
+    slug.seek(max(size - INDEX_BYTES, 0))
+    index = slug.read(INDEX_BYTES)
+    slug.seek(0)
+    if not index.startswith(INDEX_HEAD):
+        return []
+    try:
+        lengths = json.loads(index[len(INDEX_HEAD) :])
+    except ValueError:
+        return []
+    plain = isinstance(lengths, list) and all(type(length) is int and length > 0 for length in lengths)
+    return lengths if plain and sum(lengths) < size else []
 
 
 def make_layer(root: Path, name: bytes, into: Path, *, max_bytes: int) -> Layer:

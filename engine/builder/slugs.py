@@ -9,8 +9,11 @@ import threading
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from core.errors import BuildFailed, EngineError
+from engine.builder.layers import Layers, Part, link_tree
+from engine.builder.pack import layer_lengths
 from engine.builder.unpack import unpack
 
 DAMAGED = "Error R17 (Checksum error) -> Checksum does not match expected value. The slug is damaged."
@@ -20,7 +23,8 @@ MARKER = ".complete"
 
 
 class SlugStore:
-    """Archives below `root/archives`, unpacked ones below `root/trees`. Safe for threads and processes."""
+    """Archives below `root/archives`, unpacked ones below `root/trees` (and what they share below `root/layers`). Safe
+    for threads and processes."""
 
     def __init__(self, root: Path) -> None:
         self.archives, self.trees = root / "archives", root / "trees"
@@ -28,6 +32,7 @@ class SlugStore:
             folder.mkdir(parents=True, exist_ok=True)
             # Names of slugs cannot be listed, but a dyno of any user can reach the one it is told.
             folder.chmod(0o711)
+        self.layers = Layers(root / "layers", is_whole=_is_whole, seal=_seal)
         self._checked: set[str] = set()
         self._lock = threading.Lock()
 
@@ -82,6 +87,7 @@ class SlugStore:
         for path in gone:
             with self._alone(f"sha256:{path.name}"):
                 self._drop_tree(f"sha256:{path.name}")
+        self.layers.trim(keep)
         return len(gone)
 
     def _move_in(self, source: Path, target: Path) -> None:
@@ -112,15 +118,26 @@ class SlugStore:
         temporary = self.trees / f".{uuid.uuid4().hex}"
         try:
             (temporary / "app").mkdir(parents=True)
-            archive, app = self.path(digest), temporary / "app"
-            unpack(archive, app, max_bytes=MAX_BYTES, max_files=MAX_FILES, outer_links=True)
-            (temporary / MARKER).write_bytes(_boot_id())
+            with self.path(digest).open("rb") as archive:
+                self._fill(archive, temporary / "app")
+            _seal(temporary)
             self._drop_tree(digest)
             temporary.rename(tree)
         except BuildFailed as fault:
             raise EngineError(f"{DAMAGED} {fault}", permanent=True) from fault
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+    def _fill(self, archive: BinaryIO, app: Path) -> None:
+        """Link the slug's layers, which most slugs of an app share, and unpack the rest."""
+        folders: set[bytes] = set()
+        start = 0
+        for length in layer_lengths(archive):
+            part = Part(archive, start, length)
+            link_tree(self.layers.files(part, max_bytes=MAX_BYTES, max_files=MAX_FILES), app, folders)
+            start += length
+        rest: BinaryIO = Part(archive, start, 2**62)  # type: ignore[assignment]
+        unpack(rest, app, max_bytes=MAX_BYTES, max_files=MAX_FILES, outer_links=True, folders=folders)
 
     def _drop_tree(self, digest: str) -> None:
         with self._lock:
@@ -152,6 +169,10 @@ class _FileLock:
 def _boot_id() -> bytes:
     boot_id = Path("/proc/sys/kernel/random/boot_id")
     return boot_id.read_bytes() if boot_id.exists() else b"unknown"
+
+
+def _seal(folder: Path) -> None:
+    (folder / MARKER).write_bytes(_boot_id())
 
 
 def _is_whole(tree: Path) -> bool:

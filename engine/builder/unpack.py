@@ -4,7 +4,7 @@ import gzip
 import os
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -29,9 +29,16 @@ HEADER_BYTES = 64 * 1024  # of long names and extended headers, per entry
 
 
 def unpack(
-    archive: Path | BinaryIO, into: Path, *, max_bytes: int, max_files: int, outer_links: bool = False
+    archive: Path | BinaryIO,
+    into: Path,
+    *,
+    max_bytes: int,
+    max_files: int,
+    outer_links: bool = False,
+    folders: Iterable[bytes] = (),
 ) -> int:
-    """Unpack a tar archive (plain, gzipped or zstd) into the empty folder `into`; returns the bytes of its files.
+    """Unpack a tar archive (plain, gzipped or zstd) into the folder `into`, which is empty or holds `folders` and files
+    from an earlier part of the same archive; returns the bytes of its files.
 
     Refuses, with a `BuildFailed` that says why: names that are absolute or leave the folder, links that leave it
     (unless `outer_links`), devices and pipes, more than `max_bytes` or `max_files`, and damaged archives. Set-uid
@@ -40,7 +47,7 @@ def unpack(
     """
     try:
         with _tar_stream(archive) as stream:
-            return _Unpacker(into, max_bytes, max_files, outer_links).run(stream)
+            return _Unpacker(into, max_bytes, max_files, outer_links, folders).run(stream)
     except DAMAGE as fault:
         raise BuildFailed(f"The archive is damaged or not a tar archive: {fault}.") from fault
 
@@ -96,11 +103,13 @@ class _TarInfo(tarfile.TarInfo):
 
 
 class _Unpacker:
-    def __init__(self, into: Path, max_bytes: int, max_files: int, outer_links: bool) -> None:
+    def __init__(
+        self, into: Path, max_bytes: int, max_files: int, outer_links: bool, folders: Iterable[bytes]
+    ) -> None:
         self.root, self.outer_links = os.fsencode(into), outer_links
         self.max_bytes, self.max_files = max_bytes, max_files
         self.bytes = self.files = 0
-        self.folders: set[bytes] = {b""}
+        self.folders: set[bytes] = {b"", *folders}
         self.links: list[tuple[bytes, bytes]] = []
 
     def run(self, stream: _Readable) -> int:
@@ -198,6 +207,8 @@ class _Unpacker:
         path = self.root + b"/" + target
         self.folder(name.rpartition(b"/")[0])
         try:
+            if target.rpartition(b"/")[0] not in self.folders:
+                raise FileNotFoundError  # not by way of a link
             os.link(path, self.root + b"/" + name, follow_symlinks=False)
         except OSError as fault:
             raise BuildFailed(f"The archive has a link to nothing in it: {show(name)}.") from fault

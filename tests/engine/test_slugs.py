@@ -1,13 +1,18 @@
 """The slug store: what goes in comes out, or not at all."""
 
+import json
 import os
+import subprocess
+import tarfile
 import threading
 
 import pytest
+import zstandard
 
 from core.errors import EngineError
-from engine.builder.pack import pack
+from engine.builder.pack import INDEX_HEAD, make_layer, pack
 from engine.builder.slugs import SlugStore
+from tests.engine.workshop import entry, tar
 
 
 @pytest.fixture
@@ -141,3 +146,92 @@ def test_file_names_that_are_not_utf8(store, app):
     tree = store.tree(store.put(slug(app)))
     with open(os.fsencode(tree) + b"/caf\xe9", "rb") as file:
         assert file.read() == b"noir"
+
+
+def layered(store, app, *, code="one", evil=None):
+    """A slug with a layer at lib/deps, made of the folder `deps`."""
+    deps = app.parent / "deps"
+    (deps / "pkg").mkdir(parents=True, exist_ok=True)
+    (deps / "pkg/module.py").write_text("shared = True\n")
+    layer = make_layer(deps, b"lib/deps", app.parent / "layer", max_bytes=10**9)
+    (app / "lib/code.py").write_text(code)
+    if evil is not None:
+        (app / "lib/deps/pkg").mkdir(parents=True, exist_ok=True)
+        (app / "lib/deps/pkg/module.py").write_text(evil)
+    path = app.parent / "layered"
+    pack(app, path, max_bytes=10**9, layers=[] if evil is not None else [layer])
+    if (
+        evil is not None
+    ):  # as a tampered build could: the layer's frame in front of a tree with the same names
+        rest = path.read_bytes()[: -len(INDEX_HEAD) - 512]
+        frame = (app.parent / "layer").read_bytes()
+        path.write_bytes(frame + rest + INDEX_HEAD + json.dumps([len(frame)]).encode().ljust(512))
+    return store.tree(store.put(path))
+
+
+def test_slugs_share_the_files_of_a_layer(store, app):
+    first, second = layered(store, app, code="one"), layered(store, app, code="two")
+    assert first != second
+    assert ((first / "lib/code.py").read_text(), (second / "lib/code.py").read_text()) == ("one", "two")
+    module = "lib/deps/pkg/module.py"
+    assert (first / module).stat().st_ino == (second / module).stat().st_ino
+    assert (second / module).read_text() == "shared = True\n"
+
+
+def test_no_slug_changes_the_layer_of_another(store, app):
+    first = layered(store, app)
+    second = layered(store, app, evil="taken over\n")
+    assert (second / "lib/deps/pkg/module.py").read_text() == "taken over\n"
+    assert (first / "lib/deps/pkg/module.py").read_text() == "shared = True\n"
+
+
+@pytest.mark.parametrize("index", [b"[99999999]", b"[-5]", b"[1]", b"{}", b'["x"]', b"[true]", b"\xff"])
+def test_an_index_that_lies_is_damage_or_ignored(store, app, index):
+    path = slug(app)
+    path.write_bytes(path.read_bytes()[: -len(INDEX_HEAD) - 512] + INDEX_HEAD + index.ljust(512))
+    digest = store.put(path)
+    try:
+        assert (store.tree(digest) / "lib/code.py").read_text() == "print('hello')\n"
+    except EngineError as fault:
+        assert fault.permanent
+
+
+def test_an_ordinary_tar_reads_a_slug(store, app):
+    layered(store, app)
+    path = next(store.archives.glob("*.zst"))
+    names = subprocess.run(
+        f"zstd -dc {path} | tar -t", shell=True, check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert "lib/code.py" in names
+    assert "lib/deps/pkg/module.py" in names
+
+
+def of_frames(store, tmp_path, *frames):
+    """A slug of tar archives; all but the last are layers."""
+    packed = [
+        zstandard.compress(frame.rstrip(b"\0") + bytes(-len(frame.rstrip(b"\0")) % 512))
+        for frame in frames[:-1]
+    ]
+    lengths = [len(frame) for frame in packed]
+    index = INDEX_HEAD + json.dumps(lengths).encode().ljust(512)
+    path = tmp_path / "frames"
+    path.write_bytes(b"".join([*packed, zstandard.compress(frames[-1]), index]))
+    return store.tree(store.put(path))
+
+
+@pytest.mark.parametrize("kind", ["layer below a link", "file below a link", "hard link through a link"])
+def test_a_link_in_a_layer_leads_nobody_out(store, tmp_path, kind):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("secret")
+    link = tar({"x": entry("x", tarfile.SYMTYPE, linkname=str(outside))})
+    frames = {
+        "layer below a link": [link, tar({"x/evil": "evil"}), tar({})],
+        "file below a link": [link, tar({"x/evil": "evil"})],
+        "hard link through a link": [link, tar({"y": entry("y", tarfile.LNKTYPE, linkname="x/secret")})],
+    }[kind]
+    with pytest.raises(EngineError, match="R17"):
+        of_frames(store, tmp_path, *frames)
+    assert [path.name for path in outside.iterdir()] == ["secret"]
+    assert (outside / "secret").stat().st_nlink == 1
+    assert os.readlink(of_frames(store, tmp_path, link, tar({"a": "b"})) / "x") == str(outside)
