@@ -63,7 +63,7 @@ def closed_ancestor(path: Path) -> Path | None:
 
 
 def _absent(version: str, found: Sequence[Interpreter], hidden: Sequence[Interpreter], said_by: str) -> str:
-    there = ", ".join(one.version for one in found) or "none"
+    there = ", ".join(dict.fromkeys(one.version for one in found)) or "none"
     text = (
         f"{said_by} asks for Python {version}, which is not installed on this machine (installed: {there}). "
     )
@@ -97,13 +97,23 @@ def search_folders(path: str, home: Path, environ: dict[str, str]) -> list[str]:
     managed = Path(environ.get("UV_PYTHON_INSTALL_DIR") or home / ".local/share/uv/python")
     folders = [f"{sys.base_prefix}/bin", *path.split(os.pathsep), "/usr/local/bin", "/usr/bin"]
     for root in (Path("/opt/python"), managed, pyenv):
-        if root.is_dir():
-            folders += [str(one / "bin") for one in sorted(root.iterdir(), key=_version_key, reverse=True)]
+        folders += [str(one / "bin") for one in sorted(_inside(root), key=_version_key, reverse=True)]
     return [folder for folder in dict.fromkeys(folders) if _may_hold_interpreters(folder)]
 
 
 def _may_hold_interpreters(folder: str) -> bool:
-    return bool(folder) and "shims" not in folder and not Path(folder, "..", "pyvenv.cfg").exists()
+    return (
+        bool(folder)
+        and "shims" not in folder
+        and not os.path.exists(os.path.join(folder, "..", "pyvenv.cfg"))
+    )
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _version_key(folder: Path) -> list[int]:

@@ -57,15 +57,28 @@ def build(
     except OSError as fault:
         raise EngineError(f"The build could not go on: {fault.strerror or fault}.") from fault
     finally:
-        shutil.rmtree(spec.work, ignore_errors=True)
+        _remove(spec.work)
 
 
 def _folders(spec: BuildSpec) -> int | None:
     """Make the work folder anew and the cache if need be; returns the user that they belong to, None for our own."""
-    shutil.rmtree(spec.work, ignore_errors=True)
+    _remove(spec.work)
     spec.work.mkdir(parents=True)
     spec.cache.mkdir(parents=True, exist_ok=True)
     return FIRST_UID + spec.slot if os.geteuid() == 0 else None
+
+
+def _remove(folder: Path) -> None:
+    """Remove a work folder, whatever modes the build has given to folders in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if not folder.exists():
+        return
+    folder.chmod(0o700)
+    for path, names, _ in os.walk(folder):
+        for name in names:
+            if not os.path.islink(inside := os.path.join(path, name)):
+                os.chmod(inside, 0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _give(spec: BuildSpec, uid: int) -> None:
@@ -135,8 +148,11 @@ def _hidden(paths: Sequence[Path]) -> list[str]:
 
 def _uv(spec: BuildSpec, *, as_other: bool) -> str:
     beside = Path(sys.executable).parent / "uv"
-    uv = beside if beside.exists() else Path(shutil.which("uv") or beside)
-    if not as_other or not uv.exists() or reachable(uv):
+    found = str(beside) if beside.exists() else shutil.which("uv")
+    if found is None:
+        raise EngineError("uv is not installed beside the platform's Python.", permanent=True)
+    uv = Path(found)
+    if not as_other or reachable(uv):
         return str(uv)
     shutil.copy(uv, spec.work / "uv")
     return str(spec.work / "uv")
