@@ -123,10 +123,10 @@ async def attend(push: Push, channel: socket.socket) -> None:
         await hook.say("".join(f" !     {line}\n" for line in str(no).splitlines()))
         await hook.end(1)
     except asyncio.CancelledError:
-        await hook.say(
-            _STOPPING if push.build else " !     The platform is stopping. Push again when it is back.\n"
-        )
-        await hook.end(1)
+        await hook.say(_STOPPING)
+        if push.build is not None and not push.accepted:
+            await in_thread(_give_up, push.build)
+        await hook.end(1)  # last: git ends after this, and us with it
         raise
     except Exception:
         log.exception("A push to %s failed", push.app.pk)
