@@ -28,10 +28,15 @@ class Entry(NamedTuple):
 def encode(lines: Sequence[Line]) -> list[bytes]:
     """One record for each line; a text with newlines or of more than `TEXT_BYTES` becomes several."""
     records = []
+    at, source, dyno, head = -1.0, "", "", b""
     for line in lines:
-        head = _head(line.source, line.dyno)
+        if (
+            line.at != at or line.source != source or line.dyno != dyno
+        ):  # most often it is as in the line before
+            at, source, dyno = line.at, line.source, line.dyno
+            head = b"%d %s" % (round(at * 1e6), _head(source, dyno))
         for text in (line.text,) if _fits(line.text) else _pieces(line.text):
-            body = b"%d %s%s" % (round(line.at * 1e6), head, text)
+            body = head + text
             records.append(b"%08x %s\n" % (crc32(body), body))
     return records
 
