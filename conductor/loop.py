@@ -50,6 +50,7 @@ class Conductor:
         self._held: dict[Key, Held] = {}
         self._lock = threading.Lock()
         self._woken = threading.Event()
+        self._look_at_all = threading.Event()
         self._stopping = threading.Event()
         self._builders: Turns[Key] = Turns(self._turn, threads=settings.BUILD_SLOTS, name="build")
         self._movers: Turns[Key] = Turns(self._turn, threads=6, name="move")
@@ -96,6 +97,11 @@ class Conductor:
             self._claim.close()
         connections.close_all()
 
+    def nudge(self) -> None:
+        """Another process has changed something: look for work, and at all apps. Never blocks."""
+        self._look_at_all.set()
+        self._woken.set()
+
     def held(self) -> list[Held]:
         """What is in hand now."""
         with self._lock:
@@ -135,6 +141,9 @@ class Conductor:
                 self._take(held)
                 room -= 1
         self._note_cancelled()
+        if self._look_at_all.is_set():
+            self._look_at_all.clear()
+            self.keeper.poke_all()
         self._notes.write()
 
     def _note_cancelled(self) -> None:

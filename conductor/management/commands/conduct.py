@@ -8,6 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.logs import store
 from conductor.compose import compose
+from conductor.ears import listen
+from core import live
 from core.errors import EngineError
 from engine.router import LocalRouter
 
@@ -33,14 +35,19 @@ class Command(BaseCommand):
             control=settings.CONTROL_SOCKET,
             control_hosts=frozenset(settings.ALLOWED_HOSTS),
             apps_host=settings.APPS_HOST,
+            trusted_proxies=settings.TRUSTED_PROXIES,
         )
+        live.use_loop(loop)
         conductor = compose(router)
         await loop.run_in_executor(None, conductor.start)
         await router.start(settings.BIND, settings.PORT)
         self.stdout.write(f"Conducting; apps answer on {settings.BIND}:{settings.PORT}.")
         self.stdout.flush()
+        ears = asyncio.create_task(listen(conductor.nudge))
         await stop.wait()
+        ears.cancel()
         started = time.monotonic()
         await loop.run_in_executor(None, conductor.stop)
         await router.stop()
+        live.use_loop(None)
         self.stdout.write(f"Stopped in {time.monotonic() - started:.1f} s.")
