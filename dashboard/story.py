@@ -18,14 +18,13 @@ from releases.models import OPEN, Build, Release
 # The conductor's steps in order, in people's words. What is still to come is drawn too, to show how far it is.
 BUILD_STEPS = {"fetch source": "Fetch source", "compile": "Build", "release": "Make release"}
 RELEASE_STEPS = {"release phase": "Release command", "start": "Start dynos", "switch": "Switch traffic"}
-MARKS = {"busy": "◐", "ok": "✓", "bad": "✕", "idle": "◌"}
-HUES = {
-    "live": "ok",
-    "passed": "ok",
-    "building": "busy",
-    "releasing": "busy",
-    "crashed": "bad",
-    "failed": "bad",
+# A state's tone, and the mark that the window's title begins with.
+TONES = {
+    "live": ("ok", "✓"),
+    "passed": ("ok", "✓"),
+    "building": ("busy", "◐"),
+    "releasing": ("busy", "↑"),
+    "failed": ("bad", "✕"),
 }
 
 
@@ -59,7 +58,7 @@ def of_release(release: Release, user: User) -> dict[str, Any]:
 def _story(app: App, build: Build | None, release: Release | None, user: User) -> dict[str, Any]:
     current = Release.objects.current_for(app)
     state = _state(build, release)
-    hue = HUES.get(state.kind, "idle")
+    hue, mark = TONES.get(state.kind, ("idle", "◌"))
     return {
         **_code(build, release),
         **panels.frame(app, user, "releases" if release else "deploy"),
@@ -70,7 +69,7 @@ def _story(app: App, build: Build | None, release: Release | None, user: User) -
         "unfinished": OPEN,
         "state": state,
         "headline": headline(build, release, state),
-        "mark": MARKS[hue],
+        "mark": mark,
         "hue": hue,
         "failure": failure(build, release, current),
         "steps": steps(build, release),

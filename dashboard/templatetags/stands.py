@@ -47,4 +47,12 @@ def took(job: Build | Release) -> str:
     """How long a job took, once it has ended."""
     if job.finished_at is None or job.started_at is None:
         return ""
-    return span((job.finished_at - job.started_at).total_seconds())
+    return lasted((job.finished_at - job.started_at).total_seconds())
+
+
+@register.filter
+def lasted(seconds: float | None) -> str:
+    """A length of time that is over: “0.4 s”, “45 s”, “12:05”."""
+    if seconds is None or seconds >= 60:
+        return span(seconds)
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

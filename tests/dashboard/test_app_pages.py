@@ -59,7 +59,7 @@ VERBS = {
     "app-owner": ([], "manage"),
     "app-removal": ([], "manage"),
 }
-EXCEPT = {"app-new", "apps", "card"}  # not pages of one app, or the board's
+EXCEPT = {"app-new", "apps", "card", "card-menu"}  # not pages of one app, or the board's
 
 
 @pytest.fixture

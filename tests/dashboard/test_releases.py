@@ -1,8 +1,12 @@
 """The ledger, a release's page, comparing, rolling back."""
 
+import os
+import subprocess
+
 import pytest
 from pytest_django.asserts import assertRedirects
 
+from releases import repositories
 from releases.actions import set_config
 from releases.models import Build, Release
 from tests.factories import make_app, make_release, make_slug, make_source
@@ -106,3 +110,25 @@ def test_a_release_of_an_app_in_a_pipeline_can_be_promoted(shop, alice, client):
     client.force_login(alice)
     page = client.get("/apps/shop-staging/releases/1/").text
     assert "/pipelines/shop/promotions/new/?from=shop-staging&amp;release=1" in page
+
+
+def test_comparing_lists_the_commits_between(app, client, alice):
+    place = repositories.ensure(app)
+    shas = []
+    for message in ("First hat", "Second hat", "Third <b>hat</b>"):
+        parents = ["-p", shas[-1]] if shas else []
+        shas.append(_commit(place, message, *parents))
+    for sha in (shas[0], shas[2]):
+        make_release(app, by=alice, slug=make_slug(app, commit=sha))
+    page = client.get("/apps/shop/releases/compare/?base=4&head=5").text
+    assert "Second hat" in page and "Third &lt;b&gt;hat&lt;/b&gt;" in page and "First hat" not in page
+    assert shas[1][:7] in page
+
+
+def _commit(place, message, *parents):
+    """A commit without files in a bare repository."""
+    env = {"PATH": os.environ["PATH"], "GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "ann@example.com"}
+    env |= {"GIT_COMMITTER_NAME": "Ann", "GIT_COMMITTER_EMAIL": "ann@example.com"}
+    ask = {"cwd": place, "env": env, "check": True, "capture_output": True, "text": True}
+    tree = subprocess.run(["git", "mktree"], input="", **ask).stdout.strip()
+    return subprocess.run(["git", "commit-tree", tree, "-m", message, *parents], **ask).stdout.strip()
