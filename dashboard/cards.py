@@ -136,7 +136,7 @@ def board_context(
 ) -> dict[str, Any]:
     """The whole board, or what of it `q` and `only` (a state) let through."""
     rights = access.rights_in(user, pipeline) if rights is None else rights
-    columns = _columns(pipeline, user, rights)
+    columns = _columns(pipeline, user)
     cards = [card for column in columns for card in column.cards]
     counts = {kind: sum(card.state.kind == kind for card in cards) for kind in CHIPS}
     for column in columns:
@@ -157,8 +157,7 @@ def board_context(
 def card_context(coupling: Coupling, user: User, *, was: int | None = None) -> dict[str, Any]:
     """One card. `was` is the version that the page shows: a promotion that came since makes the card slide in once."""
     pipeline = coupling.pipeline
-    rights = access.rights_in(user, pipeline)
-    cards = [card for column in _columns(pipeline, user, rights) for card in column.cards]
+    cards = [card for column in _columns(pipeline, user) for card in column.cards]
     card = next((card for card in cards if card.app.pk == coupling.app_id), None)
     if card is None:
         raise NotFound("Couldn't find that app.", resource="app")
@@ -166,10 +165,10 @@ def card_context(coupling: Coupling, user: User, *, was: int | None = None) -> d
     card.launched = bool(
         was is not None and current and current.version > was and current.kind == Release.Kind.PROMOTE
     )
-    return {"card": card, "pipeline": pipeline, "may_add": access.DEPLOY in rights}
+    return {"card": card, "pipeline": pipeline}
 
 
-def _columns(pipeline: Pipeline, user: User, rights: frozenset[str]) -> list[Column]:
+def _columns(pipeline: Pipeline, user: User) -> list[Column]:
     stages = list(Stage.objects.filter(pipeline=pipeline))
     couplings = list(
         app_access.with_rights(access.visible_couplings(user, pipeline), user, app="app__").order_by(
@@ -187,7 +186,7 @@ def _columns(pipeline: Pipeline, user: User, rights: frozenset[str]) -> list[Col
     columns = [Column(stage, next_stage(stage, shown), by_stage[stage.pk]) for stage in shown]
     if columns:
         columns[-1].last = True
-    compare(columns, may_promote=access.DEPLOY in rights)
+    compare(columns)
     return columns
 
 
@@ -198,7 +197,7 @@ def next_stage(stage: Stage, stages: Sequence[Stage]) -> Stage | None:
     return next((other for other in stages if other.position > stage.position), None)
 
 
-def compare(columns: Sequence[Column], *, may_promote: bool = False) -> None:
+def compare(columns: Sequence[Column]) -> None:
     """Set each card beside those of the next stage, or of the one before where nothing follows."""
     by_stage = {column.stage.pk: column for column in columns}
     for index, column in enumerate(columns):
@@ -210,7 +209,7 @@ def compare(columns: Sequence[Column], *, may_promote: bool = False) -> None:
             card.last = column.last
             card.next_stage, card.next_cards = column.next, following.cards if following else []
             card.drift = drift_between(card.slug, ahead_of, behind, following, before)
-            card.why_not = _why_not(card, others, may_promote)
+            card.why_not = _why_not(card, others)
             card.may_promote = not card.why_not
 
 
@@ -220,12 +219,10 @@ def _slugs(column: Column | None) -> list[Slug | None]:
     return [*distinct(slugs), *([None] if not all(slugs) else [])]
 
 
-def _why_not(card: Card, others: int, may_promote: bool) -> str:
+def _why_not(card: Card, others: int) -> str:
     """Why this viewer can't promote this app now; empty when they can."""
     if card.slug is None:
         return f"{card.app.name} has not been deployed yet"
-    if not may_promote:
-        return f"You do not have the right to promote in {card.coupling.pipeline.name}"
     if access.DEPLOY not in card.rights:
         return f"You do not have the right to deploy {card.app.name}"
     if not others:

@@ -14,6 +14,7 @@ __all__ = [
     "RIGHTS",
     "VIEW",
     "coupling_for",
+    "coupling_in",
     "pipeline_and_rights",
     "pipeline_for",
     "pipelines_for",
@@ -69,4 +70,13 @@ def coupling_for(user: User, app_ref: str, *, to: str = VIEW) -> Coupling:
     coupling = Coupling.objects.select_related("app", "stage", "pipeline").filter(app=app).first()
     if coupling is None:
         raise NotFound(f"{app.name} is not in a pipeline.", resource="pipeline_coupling")
+    return coupling
+
+
+def coupling_in(pipeline: Pipeline, user: User, app_ref: str, *, to: str = VIEW) -> Coupling:
+    """The coupling of an app in this very pipeline. Promoting from and to an app, moving it and taking it out are
+    judged by the rights in the app, whoever owns the pipeline."""
+    coupling = coupling_for(user, app_ref, to=to)
+    if coupling.pipeline_id != pipeline.pk:
+        raise NotFound("Couldn't find that app in this pipeline.", resource="app")
     return coupling

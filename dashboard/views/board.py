@@ -45,13 +45,8 @@ def card(request: PageRequest, name: str) -> HttpResponse:
 def card_menu(request: PageRequest, name: str) -> HttpResponse:
     """What else can be done with the app of a card; asked for when its menu opens."""
     found = access.coupling_for(request.user, name)
-    may_add = access.DEPLOY in access.rights_in(request.user, found.pipeline)
-    context = {
-        "app": found.app,
-        "pipeline": found.pipeline,
-        "rights": app_access.rights_in(request.user, found.app),
-        "may_add": may_add,
-    }
+    rights = app_access.rights_in(request.user, found.app)
+    context = {"app": found.app, "pipeline": found.pipeline, "rights": rights}
     return render(request, "board/_menu.html", context)
 
 
@@ -83,7 +78,7 @@ def _couple(request: PageRequest, pipeline: Pipeline, stage: Stage, form: Form) 
     if form.value("how") == "existing":
         if not form.value("app"):
             raise Refusal("Choose an app.", fields={"app": "Choose an app."})
-        app = app_access.app_for(request.user, form.value("app"), to=access.MANAGE)
+        app = app_access.app_for(request.user, form.value("app"), to=access.DEPLOY)
     else:
         if not form.value("name"):
             raise Refusal("Give the app a name.", fields={"name": "Give the app a name."})
@@ -121,12 +116,9 @@ def uncouple(request: PageRequest, name: str, app_name: str) -> HttpResponse:
 
 
 def _coupling(request: PageRequest, name: str, app_name: str) -> Coupling:
-    """The coupling of an app in this very pipeline, for who may deploy in it."""
-    pipeline = access.pipeline_for(request.user, name, to=access.DEPLOY)
-    found = access.visible_couplings(request.user, pipeline).filter(app__name=app_name).first()
-    if found is None:
-        raise NotFound("Couldn't find that app in this pipeline.", resource="app")
-    return found
+    """The coupling of an app in this very pipeline, for who may deploy the app."""
+    pipeline = access.pipeline_for(request.user, name)
+    return access.coupling_in(pipeline, request.user, app_name, to=access.DEPLOY)
 
 
 def _stage(pipeline: Pipeline, name: str) -> Stage:
@@ -137,11 +129,11 @@ def _stage(pipeline: Pipeline, name: str) -> Stage:
 
 
 def _choices(request: PageRequest, pipeline: Pipeline, form: Form) -> dict[str, object]:
-    """What the form offers: stages, and apps that the viewer manages and that are in no pipeline."""
+    """What the form offers: stages, and apps that the viewer may deploy and that are in no pipeline."""
     free = app_access.apps_for(request.user).filter(coupling__isnull=True).select_related("team")
     rows = app_access.with_rights(free, request.user)
     apps: list[App] = [
-        row for row in rows if access.MANAGE in app_access.rights_found(request.user, row, row)
+        row for row in rows if access.DEPLOY in app_access.rights_found(request.user, row, row)
     ]
     stages = Stage.objects.filter(pipeline=pipeline).exclude(word=Stage.Word.REVIEW)
     return {"pipeline": pipeline, "form": form, "stages": stages, "apps": apps, "tab": "board"}

@@ -37,8 +37,9 @@ class Candidate:
 @login_required
 def new(request: PageRequest, name: str) -> HttpResponse:
     """What promoting `?from=` would change on each `?to=`; by default on the apps of the next stage."""
-    pipeline = access.pipeline_for(request.user, name, to=access.DEPLOY)
-    source = _source(request, pipeline, request.GET.get("from", ""))
+    pipeline = access.pipeline_for(request.user, name)
+    # Who may not deploy an app may not have its code run elsewhere either.
+    source = access.coupling_in(pipeline, request.user, request.GET.get("from", ""), to=access.DEPLOY)
     release = _release(source, request.GET.get("release", ""))
     # `?asked=` tells a list of targets that was emptied by hand from one that was never given.
     wanted = request.GET.getlist("to") if {"to", "asked"} & set(request.GET) else None
@@ -51,11 +52,14 @@ def new(request: PageRequest, name: str) -> HttpResponse:
 @login_required
 def create(request: PageRequest, name: str) -> HttpResponse:
     """Promote, unless something changed since the form was shown: then it is shown again and says what."""
-    pipeline = access.pipeline_for(request.user, name, to=access.DEPLOY)
-    source = _source(request, pipeline, request.POST.get("from", ""))
+    pipeline = access.pipeline_for(request.user, name)
+    source = access.coupling_in(pipeline, request.user, request.POST.get("from", ""), to=access.DEPLOY)
     release = _release(source, request.POST.get("release", ""))
     wanted = request.POST.getlist("to")
-    targets = [_target(request, pipeline, target) for target in dict.fromkeys(wanted)]
+    targets = [
+        access.coupling_in(pipeline, request.user, target, to=access.DEPLOY)
+        for target in dict.fromkeys(wanted)
+    ]
     said = changes.changed_since(request.POST.get("token", ""), source, release, targets)
     note = request.POST.get("note", "").replace("\0", "").strip()
     if said:
@@ -75,21 +79,6 @@ def show(request: PageRequest, name: str, promotion_id: object) -> HttpResponse:
     rows = Promotion.objects.select_related("source", "release__slug", "by")
     promotion = get_object_or_404(rows, pipeline=pipeline, pk=promotion_id)
     return page_or_dialog(request, "promotions/promotion.html", _progress(request, pipeline, promotion))
-
-
-def _source(request: PageRequest, pipeline: Pipeline, app_name: str) -> Coupling:
-    """The app whose code is to be copied: who may not deploy it may not have its code run elsewhere."""
-    source = access.coupling_for(request.user, app_name, to=access.DEPLOY)
-    if source.pipeline_id != pipeline.pk:
-        raise NotFound("Couldn't find that app in this pipeline.", resource="app")
-    return source
-
-
-def _target(request: PageRequest, pipeline: Pipeline, app_name: str) -> Coupling:
-    target = access.coupling_for(request.user, app_name, to=access.DEPLOY)
-    if target.pipeline_id != pipeline.pk:
-        raise NotFound("Couldn't find that app in this pipeline.", resource="app")
-    return target
 
 
 def _release(source: Coupling, version: str) -> Release:

@@ -64,7 +64,7 @@ def test_buttons_follow_rights(shop, alice, vera, client):
     client.force_login(vera)
     page = client.get("/pipelines/shop/")
     assertNotContains(page, "data-promote")
-    assertContains(page, 'aria-disabled="true" title="You do not have the right to promote in shop"')
+    assertContains(page, 'aria-disabled="true" title="You do not have the right to deploy shop-staging"')
     menu = client.get("/apps/shop-staging/card/menu/")
     assertNotContains(menu, "Restart all dynos")
     assertNotContains(menu, "Remove from pipeline")

@@ -209,6 +209,16 @@ def test_targets_need_a_right_of_their_own(shop, alice, bob, charlie, client):
     assert client.post(POST, {**form_of(client.get(NEW)), "to": "shop-guest"}).status_code == 404
 
 
+def test_rights_in_the_apps_are_enough(shop, alice, charlie, staging, production, client):
+    """Charlie owns nothing here, but may deploy both apps."""
+    for app in (staging, production):
+        app_actions.share(app, charlie, ["deploy"], by=alice)
+    client.force_login(charlie)
+    assert client.post(POST, form_of(client.get(NEW))).status_code == 303
+    assert Promotion.objects.get().by == charlie
+    assertNotContains(client.get("/pipelines/shop/"), "Add app")
+
+
 def test_get_is_refused_where_posts_go(shop, alice, client):
     client.force_login(alice)
     assert client.get(POST).status_code == 405
