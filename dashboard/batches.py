@@ -36,7 +36,7 @@ class Batches:
             task = self._ready[key] = asyncio.create_task(self._make(key))
             if len(self._ready) > _KEPT:
                 self._ready.popitem(last=False)
-        return await asyncio.shield(task)
+        return task.result() if task.done() else await asyncio.shield(task)
 
     async def _make(self, key: tuple[str, int, Query]) -> Batch:
         batch = Batch("", key[1], False)

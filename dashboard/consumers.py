@@ -103,11 +103,11 @@ class PageConsumer(AsyncJsonWebsocketConsumer):
         await self._unlog(stream)
         if len(self.pumps) >= LOGS or not await database_sync_to_async(may_read)(self.user, stream):
             return
-        await self.channel_layer.group_add(live.group(logs.topic(stream)), self.channel_name)
         last = await asyncio.to_thread(logs.store().last, stream)
         after = _number(wish.get("after", 0))
         start = max(0, last + after) if after < 0 else min(after, last)
-        self.pumps[stream] = Pump(stream, start, _query(wish), self.send)
+        self.pumps[stream] = pump = Pump(stream, start, _query(wish), self.send)
+        await pump.start()
 
     def _confirm(self, stream: str, after: int) -> None:
         if stream in self.pumps:
@@ -116,19 +116,13 @@ class PageConsumer(AsyncJsonWebsocketConsumer):
     async def _unlog(self, stream: str) -> None:
         pump = self.pumps.pop(stream, None)
         if pump is not None:
-            await self.channel_layer.group_discard(live.group(logs.topic(stream)), self.channel_name)
             await pump.stop()
 
     # --- from the platform ----------------------------------------------------------------------------------------
 
     async def nudge(self, event: dict[str, Any]) -> None:
-        """Something changed: pass it on, or look at the log it is about."""
+        """Something changed: pass it on."""
         topic = event["topic"]
-        kind, _, name = topic.partition(":")
-        if kind == "log":
-            if name in self.pumps:
-                self.pumps[name].ring(event["after"])
-            return
         if topic == self._own and not await self._still_allowed():
             return
         if topic in self.topics:
