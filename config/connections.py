@@ -8,17 +8,19 @@ import asyncio
 import io
 import json
 import logging
-import re
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
 from daphne.http_protocol import WebRequest
 from daphne.ws_protocol import WebSocketProtocol
-from django.conf import settings
 from twisted.web import http
+
+from config.allowances import Allowance, allowance
+from releases.pushes import in_thread
 
 log = logging.getLogger(__name__)
 
@@ -28,26 +30,6 @@ STALL_SECONDS = 300  # how long a reader may take nothing of an answer
 SOCKET_BACKLOG = 200  # websocket messages that the application has not looked at
 PIECE = 64 * 1024
 IN_MEMORY = 64 * 1024  # bodies up to this many bytes are not worth a file
-
-
-@dataclass(frozen=True)
-class Allowance:
-    """How large the body of a request may be, and whether the application takes it as a file."""
-
-    bytes: int
-    as_file: bool = False
-
-
-def allowance(method: bytes, uri: bytes, *, signed: bool) -> Allowance:
-    """What a request may carry, judged by its first line and by whether it presents credentials at all."""
-    path = uri.partition(b"?")[0]
-    if method == b"POST" and re.fullmatch(rb"/[a-z0-9-]{1,64}\.git/git-receive-pack", path):
-        return Allowance(settings.PUSH_BYTES if signed else settings.BODY_BYTES, as_file=True)
-    if method == b"POST" and re.fullmatch(rb"/[a-z0-9-]{1,64}\.git/git-upload-pack", path):
-        return Allowance(max(settings.BODY_BYTES, 10 * 1024**2), as_file=True)
-    if method == b"PUT" and re.fullmatch(rb"/_sources/[\w-]{1,100}", path):
-        return Allowance(settings.SOURCE_BYTES, as_file=True)
-    return Allowance(settings.BODY_BYTES)
 
 
 class Room:
@@ -107,13 +89,31 @@ class Channel(http.HTTPChannel):
 
     def allHeadersReceived(self) -> None:
         self._stop_deadline()
-        request = self.requests[-1]
-        signed = request.requestHeaders.hasHeader(b"Authorization")
-        self.allowed = allowance(self._command, self._path, signed=signed)
+        self.allowed = allowance(self._command, self._path)
         if self.length is not None and self.length > self.allowed.bytes:
             return self.refuse(413, "The request is too large.")
+        asked = self.allowed.unasked < self.allowed.bytes
+        if asked and self.allowed.admit and (self.length is None or self.length > self.allowed.unasked):
+            self._ask(self.allowed.admit)
         if not self.refused:
             super().allHeadersReceived()
+
+    def _ask(self, admit: Callable[[str], bool]) -> None:
+        """Read no more until it is known whether the sender may send so much."""
+        header = self.requests[-1].requestHeaders.getRawHeaders(b"Authorization", [b""])[0].decode("latin1")
+        self._networkProducer.pauseProducing()
+        self.setTimeout(None)
+        asked = asyncio.ensure_future(in_thread(admit, header))
+        asked.add_done_callback(self._answered)
+
+    def _answered(self, asked: "asyncio.Future[bool]") -> None:
+        if not asked.exception() and asked.result():
+            self.allowed = replace(self.allowed, admit=None)
+        elif not self._handlingRequest:  # else the body was small, and the application answers
+            self.refuse(403, "You may not send that here.")
+        if self.transport.connected:
+            self.setTimeout(self.timeOut)
+            self._networkProducer.resumeProducing()
 
     def rawDataReceived(self, data: bytes) -> None:
         if not self.refused:
@@ -179,7 +179,7 @@ class Request(Room, WebRequest):
         if self.channel.refused:
             return
         self.received += len(data)
-        if self.received > self.channel.allowed.bytes:
+        if self.received > self.channel.allowed.unasked:
             return self.channel.refuse(413, "The request is too large.")
         try:
             super().handleContentChunk(data)

@@ -29,6 +29,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.actions import note_use
 from accounts.models import ApiToken
 from apps import access
+from apps.models import App
 from core import activity, bodies, failpoints
 from core.errors import Forbidden, Refusal, Unauthorized
 from releases import repositories as repos
@@ -104,19 +105,36 @@ async def _serve(request: HttpRequest, name: str, service: str, action: str) -> 
 # --- who and what ---------------------------------------------------------------------------------------------------
 
 
+def may_push(name: str, authorization: str) -> bool:
+    """Whether the credentials in an Authorization header may push to the app called `name`: asked before a large body
+    is taken at all."""
+    try:
+        _app_for(authorization, name)
+    except Refusal:
+        return False
+    return True
+
+
 def _admit(request: HttpRequest, name: str) -> Push:
+    """The push or fetch of whoever presents a token that may deploy the app."""
+    app, token = _app_for(request.headers.get("Authorization", ""), name)
+    note_use(token)
+    repos.ensure(app)
+    return Push(app, token, activity.origin())
+
+
+def _app_for(authorization: str, name: str) -> tuple[App, ApiToken]:
     """The app, for whoever presents a token that may deploy it. `Unauthorized` without one; foreign is absent."""
-    token = ApiToken.objects.presented(_secret(request.headers.get("Authorization", "")))
+    secret = _secret(authorization)
+    token = ApiToken.objects.presented(secret) if secret else None
     if token is None:
         raise Unauthorized("Sign in with any user name and an API token as the password.")
-    note_use(token)
     if not re.fullmatch(r"[a-z0-9-]+", name) or re.fullmatch(r"[0-9a-f-]{32,36}", name):
         name = "-"  # a UUID is no address here
     app = access.app_for(token.user, name, to=access.DEPLOY)
     if app.suspended_at:
         raise Forbidden(f"{app.name} is suspended by an operator.", id="suspended")
-    repos.ensure(app)
-    return Push(app, token, activity.origin())
+    return app, token
 
 
 def _secret(header: str) -> str:

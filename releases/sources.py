@@ -4,12 +4,13 @@ A client asks for a source and gets two addresses: it PUTs a tar there (gzipped 
 address itself is the secret) and passes the other one to a build.
 """
 
+import asyncio
 import hashlib
 import os
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -165,20 +166,39 @@ def sweep(older_than: timedelta = timedelta(days=1)) -> int:
     return gone
 
 
-def _take(digest: str, request: HttpRequest) -> HttpResponse:
+def expects(token: str) -> bool:
+    """Whether an upload to the address with this token would be taken: asked before a large body is taken at all."""
+    return _waiting(secrets.digest(token)) is not None
+
+
+def _waiting(digest: str) -> Source | None:
     limit = timezone.now() - timedelta(hours=UPLOAD_HOURS)
-    source = Source.objects.filter(put_digest=digest, created_at__gt=limit).exclude(put_digest="").first()
+    return Source.objects.filter(put_digest=digest, created_at__gt=limit).exclude(put_digest="").first()
+
+
+def _take(digest: str, request: HttpRequest) -> HttpResponse:
+    source = _waiting(digest)
     if source is None:
         raise NotFound("Couldn't find that source.")
     receive(source, bodies.file_of(request))
     return HttpResponse(status=200)
 
 
-def _give(digest: str) -> FileResponse:
+def _give(digest: str) -> StreamingHttpResponse:
     source = Source.objects.filter(get_digest=digest).exclude(path="").exclude(get_digest="").first()
     if source is None:
         raise NotFound("Couldn't find that source.")
-    return FileResponse((settings.DATA / source.path).open("rb"), content_type="application/gzip")
+    headers = {"Content-Length": str(source.bytes)}
+    return StreamingHttpResponse(
+        _pieces(settings.DATA / source.path), content_type="application/gzip", headers=headers
+    )
+
+
+async def _pieces(place: Path) -> AsyncIterator[bytes]:
+    """A file piece by piece; Django would gather what a plain iterator gives in memory."""
+    with await asyncio.to_thread(place.open, "rb") as file:
+        while piece := await asyncio.to_thread(file.read, PIECE):
+            yield piece
 
 
 def _copy(stream: IO[bytes], place: Path, limit: int) -> tuple[str, int]:

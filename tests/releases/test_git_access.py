@@ -2,6 +2,8 @@
 
 import base64
 import gzip
+import os
+import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -12,6 +14,7 @@ from django.utils import timezone
 from accounts import actions as account_actions
 from apps.models import App, Collaborator
 from releases import repositories as repos
+from releases import sources
 from tests.releases.conftest import Repo, with_token
 
 
@@ -151,3 +154,34 @@ def test_a_request_that_unpacks_to_no_good_is_refused(server, app, token, settin
 def test_reading_makes_no_ref(server, app, token):
     ask(refs(server, "shop", "git-upload-pack"), token=token)
     assert repos.head(app, "refs/heads/main") is None
+
+
+@pytest.mark.promise("I-46")
+@pytest.mark.parametrize("head", ["Content-Length: 500000000", "Transfer-Encoding: chunked"])
+def test_a_stranger_is_stopped_before_a_large_push_is_taken(server, app, stranger, head, settings):
+    settings.BODY_BYTES = 1000
+    credentials = base64.b64encode(f"x:{stranger}".encode()).decode()
+    with socket.create_connection(("127.0.0.1", server.running.port), timeout=10) as connection:
+        connection.sendall(
+            f"POST /shop.git/git-receive-pack HTTP/1.1\r\nHost: localhost\r\n{head}\r\n"
+            f"Authorization: Basic {credentials}\r\n\r\n".encode()
+        )
+        assert connection.recv(1000).startswith(b"HTTP/1.1 403 ")
+
+
+def test_a_large_push_of_who_may_is_taken(repo, app, conductor):
+    (repo.folder / "blob").write_bytes(os.urandom(3_000_000))
+    repo.commit({}, "Large")
+    status, output = repo.push()
+    assert status == 0, output
+    assert repos.head(app, "refs/heads/main") == repo.head
+
+
+def test_a_large_source_is_taken_at_its_address_alone(server, alice, settings):
+    settings.URL = server.url
+    _, put_url, get_url = sources.create_source(alice)
+    data = os.urandom(3_000_000)
+    status = ask(f"{server.url}/_sources/src-nothing", data=data, method="PUT")[0]
+    assert status == 403
+    assert ask(put_url, data=data, method="PUT")[0] == 200
+    assert ask(get_url)[1] == data

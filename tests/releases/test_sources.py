@@ -9,6 +9,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.utils import timezone
 
 from core.errors import Refusal
@@ -29,6 +30,13 @@ def path(url):
     return url.removeprefix("http://localhost:8000")
 
 
+def content(response):
+    async def gather():
+        return b"".join([piece async for piece in response.streaming_content])
+
+    return async_to_sync(gather)()
+
+
 def put(client, url, data=TAR):
     return client.put(path(url), data, content_type="application/octet-stream")
 
@@ -36,7 +44,7 @@ def put(client, url, data=TAR):
 def test_what_was_put_can_be_got(client, made, settings):
     source, put_url, get_url = made
     assert put(client, put_url).status_code == 200
-    assert b"".join(client.get(path(get_url)).streaming_content) == TAR
+    assert content(client.get(path(get_url))) == TAR
     source.refresh_from_db()
     assert source.checksum == "sha256:" + hashlib.sha256(TAR).hexdigest()
     assert source.bytes == len(TAR)
@@ -48,7 +56,7 @@ def test_an_address_takes_one_upload(client, made):
     _, put_url, get_url = made
     put(client, put_url)
     assert put(client, put_url, b"other").status_code == 404
-    assert b"".join(client.get(path(get_url)).streaming_content) == TAR
+    assert content(client.get(path(get_url))) == TAR
 
 
 def test_the_addresses_can_do_their_own_thing_only(client, made):
