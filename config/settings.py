@@ -15,7 +15,7 @@ env = environ.Env()
 DATA = Path(env.str("SLIPWAY_DATA", default=str(BASE_DIR / "data"))).resolve()
 env.read_env(DATA / "keys.env")  # made by `manage.py prepare`; what the environment says goes first
 
-# Where Daphne listens for the router and the git hook; a socket's path may have about 100 characters.
+# Where Daphne listens for the router; a socket's path may have about 100 characters.
 CONTROL_SOCKET = DATA / "run" / "web.sock"
 if len(str(CONTROL_SOCKET)) > 100:
     _name = "slipway-" + hashlib.sha256(str(DATA).encode()).hexdigest()[:12]
