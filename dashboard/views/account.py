@@ -11,9 +11,8 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts import actions
 from accounts.sign_in import sign_in
 from core.middleware import client_address
-from dashboard.answers import see
 from dashboard.app_forms import PasswordForm, ProfileForm, read
-from dashboard.http import PageRequest
+from dashboard.http import PageRequest, go
 
 
 @require_safe
@@ -29,7 +28,7 @@ def rename(request: PageRequest) -> HttpResponse:
     """Change how the person is called."""
     actions.rename_user(request.user, read(ProfileForm(request.POST))["name"], by=request.user)
     messages.success(request, "Your name is changed.")
-    return see("account")
+    return go(request, "account")
 
 
 @sensitive_post_parameters()
@@ -43,4 +42,4 @@ def password(request: PageRequest) -> HttpResponse:
     actions.change_password(request.user, asked["new"], by=request.user)
     update_session_auth_hash(request, request.user)
     messages.success(request, "Your password is changed. Other browsers are signed out.")
-    return see("account")
+    return go(request, "account")

@@ -13,9 +13,8 @@ from apps import actions
 from apps.models import App, Collaborator
 from core.errors import Refusal
 from dashboard import panels
-from dashboard.answers import see
 from dashboard.app_forms import RightsForm, ShareForm, read
-from dashboard.http import PageRequest
+from dashboard.http import PageRequest, go
 
 
 @require_safe
@@ -38,7 +37,7 @@ def share(request: PageRequest, name: str) -> HttpResponse:
             f"Nobody here has the address {asked['email']}.", fields={"email": "Nobody has this address."}
         )
     actions.share(app, user, asked["rights"], by=request.user)
-    return see("app-access", app.name)
+    return go(request, "app-access", app.name)
 
 
 @require_POST
@@ -49,7 +48,7 @@ def change(request: PageRequest, name: str, collaborator_id: uuid.UUID) -> HttpR
     collaborator = _collaborator(app, collaborator_id)
     asked = read(RightsForm(request.POST))
     actions.share(app, collaborator.user, asked["rights"], by=request.user)
-    return see("app-access", app.name)
+    return go(request, "app-access", app.name)
 
 
 @require_POST
@@ -58,7 +57,7 @@ def unshare(request: PageRequest, name: str, collaborator_id: uuid.UUID) -> Http
     """Take a collaborator's rights away."""
     app = app_access.app_for(request.user, name, to=app_access.MANAGE)
     actions.unshare(_collaborator(app, collaborator_id), by=request.user)
-    return see("app-access", app.name)
+    return go(request, "app-access", app.name)
 
 
 def _collaborator(app: App, collaborator_id: uuid.UUID) -> Collaborator:

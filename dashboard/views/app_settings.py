@@ -11,7 +11,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts import access as account_access
 from apps import access, actions
 from dashboard import panels
-from dashboard.answers import see
 from dashboard.app_forms import (
     BuildpacksForm,
     DomainForm,
@@ -40,7 +39,7 @@ def rename(request: PageRequest, name: str) -> HttpResponse:
     app = access.app_for(request.user, name, to=access.MANAGE)
     actions.rename_app(app, read(NameForm(request.POST))["name"], by=request.user)
     messages.success(request, f"It is {app.name} now, and so are its git address and its host name.")
-    return see("app-settings", app.name)
+    return go(request, "app-settings", app.name)
 
 
 @require_POST
@@ -50,7 +49,7 @@ def buildpacks(request: PageRequest, name: str) -> HttpResponse:
     app = access.app_for(request.user, name, to=access.MANAGE)
     actions.set_buildpacks(app, read(BuildpacksForm(request.POST))["buildpacks"], by=request.user)
     messages.success(request, "The next build uses these buildpacks.")
-    return see("app-settings", app.name)
+    return go(request, "app-settings", app.name)
 
 
 @require_POST
@@ -60,7 +59,7 @@ def health(request: PageRequest, name: str) -> HttpResponse:
     app = access.app_for(request.user, name, to=access.MANAGE)
     actions.set_health_path(app, read(HealthForm(request.POST))["health_path"], by=request.user)
     messages.success(request, "New web dynos are checked this way from now on.")
-    return see("app-settings", app.name)
+    return go(request, "app-settings", app.name)
 
 
 @require_POST
@@ -71,7 +70,7 @@ def maintenance(request: PageRequest, name: str) -> HttpResponse:
     on = read(MaintenanceForm(request.POST))["on"]
     actions.set_maintenance(app, on, by=request.user)
     messages.success(request, f"Visitors see {'the maintenance page' if on else 'the app again'}.")
-    return see("app-settings", app.name)
+    return go(request, "app-settings", app.name)
 
 
 @require_POST
@@ -80,7 +79,7 @@ def add_domain(request: PageRequest, name: str) -> HttpResponse:
     """Have a host name reach the app."""
     app = access.app_for(request.user, name, to=access.MANAGE)
     actions.add_domain(app, read(DomainForm(request.POST))["hostname"], by=request.user)
-    return see("app-settings", app.name)
+    return go(request, "app-settings", app.name)
 
 
 @require_POST
@@ -89,7 +88,7 @@ def remove_domain(request: PageRequest, name: str, domain_id: uuid.UUID) -> Http
     """Stop answering for a host name."""
     app = access.app_for(request.user, name, to=access.MANAGE)
     actions.remove_domain(get_object_or_404(app.domains, pk=domain_id), by=request.user)
-    return see("app-settings", app.name)
+    return go(request, "app-settings", app.name)
 
 
 @require_POST
@@ -101,7 +100,7 @@ def transfer(request: PageRequest, name: str) -> HttpResponse:
     actions.transfer_app(app, owner, by=request.user)
     messages.success(request, f"{app.name} belongs to {owner} now.")
     still_sees_it = access.VIEW in access.rights_in(request.user, app)
-    return see("app-settings", app.name) if still_sees_it else see("apps")
+    return go(request, "app-settings", app.name) if still_sees_it else go(request, "apps")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

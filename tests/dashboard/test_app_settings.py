@@ -34,6 +34,11 @@ def test_it_renames(app, client):
     assert now(app).name == "shop-next"
 
 
+def test_htmx_is_sent_to_the_new_address(app, client):
+    answer = client.post("/apps/shop-staging/name/", {"name": "shop-next"}, headers=HTMX)
+    assert answer.headers["HX-Redirect"] == "/apps/shop-next/settings/"
+
+
 @pytest.mark.parametrize("name", ["", "Shop", "shop-production", "admin"])
 def test_a_name_that_can_not_be_is_told(app, client, name):
     assert client.post("/apps/shop-staging/name/", {"name": name}, headers=HTMX).status_code == 422
