@@ -1,5 +1,7 @@
 """A build is bounded in every way, can be cancelled in every phase, and leaves nothing behind (promise I-13)."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -125,3 +127,26 @@ def test_cancelled_before_it_began(shop):
 def test_its_control_groups_are_gone(shop):
     shop.look("true")
     assert not list(Path("/sys/fs/cgroup").glob(f"**/slipway-build-{shop.last.id}"))
+
+
+DOOMED = """
+import sys
+from pathlib import Path
+from tests.engine.workshop import Workshop
+Workshop(Path(sys.argv[1])).look('echo $$ > "$2/started"; setsid sleep 300.0123 & sleep 301.0123')
+"""
+
+
+def test_a_platform_that_is_killed_takes_its_builds_along(shop, tmp_path):
+    shop.look("true")
+    root = tmp_path / "doomed"
+    platform = subprocess.Popen([sys.executable, "-c", DOOMED, str(root)], cwd=Path(__file__).parents[2])
+    try:
+        eventually(lambda: (root / "caches/app/started").exists(), seconds=20)
+        eventually(lambda: processes_with("sleep\x00300.0123"))
+    finally:
+        platform.kill()
+        platform.wait()
+    eventually(
+        lambda: not processes_with("sleep\x00300.0123") and not processes_with("sleep\x00301.0123"), seconds=5
+    )

@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import BuildFailed
 from tests.conftest import eventually
-from tests.engine.workshop import Workshop
+from tests.engine.workshop import Workshop, free_port
 
 SITE = {
     "index.html": "<h1>home</h1>",
@@ -20,7 +20,7 @@ SITE = {
     ".env": "SECRET=1",
     ".well-known/security.txt": "contact",
 }
-PORT = 23110
+PORT = free_port()
 
 
 @pytest.fixture

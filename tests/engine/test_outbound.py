@@ -10,10 +10,10 @@ import pytest
 
 from core.errors import BuildFailed, EngineError, Refusal
 from engine.outbound import Outbound, is_public
-from tests.engine.workshop import Workshop, tar
+from tests.engine.workshop import Workshop, free_port, tar
 
 pytestmark = pytest.mark.promise("I-41")
-PORT = 23120
+PORT = free_port()
 
 
 class Web(BaseHTTPRequestHandler):

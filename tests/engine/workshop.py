@@ -2,6 +2,8 @@
 
 import io
 import itertools
+import os
+import socket
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +40,13 @@ def entry(name, kind, **fields):
     return found
 
 
+def free_port():
+    """A port that nobody listens on; several test runs go on side by side."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Workshop:
     """One app's place to build in."""
 
@@ -57,7 +66,7 @@ class Workshop:
         source = self.root / f"source-{number}.tar"
         source.write_bytes(files if isinstance(files, bytes) else tar(files))
         return BuildSpec(
-            id=f"test-{number}",
+            id=f"test-{os.getpid()}-{number}",
             app=app,
             source=source,
             env=env or {},

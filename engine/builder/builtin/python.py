@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import BuildFailed
@@ -71,13 +72,7 @@ class Python:
             return choose(wanted.version, found, hidden, wanted.version_file)
         fitting = [one for one in found if inputs.allows(wanted.requires_python, one.minor)]
         if not fitting:
-            there = ", ".join(one.version for one in found) or "none"
-            asked = (
-                f" that {wanted.source} allows ({wanted.requires_python})" if wanted.requires_python else ""
-            )
-            raise BuildFailed(
-                f"No Python{asked} is installed on this machine where dynos can run it ({there})."
-            )
+            raise BuildFailed(_no_python(wanted, found, hidden))
         own = next((one for one in fitting if one.minor == sys.version_info.minor), None)
         return own or fitting[0]  # the platform's own version is known to work here
 
@@ -130,6 +125,16 @@ class Python:
         if build.run([script], env=build.exported()) != 0:
             raise BuildFailed(f"bin/{name} failed.")
         return True
+
+
+def _no_python(wanted: inputs.Inputs, found: Sequence[Interpreter], hidden: Sequence[Interpreter]) -> str:
+    there = ", ".join(dict.fromkeys(one.version for one in found)) or "none"
+    asked = f" that pyproject.toml allows ({wanted.requires_python})" if wanted.requires_python else ""
+    text = f"No Python{asked} is installed on this machine where dynos can run it (installed: {there}). "
+    closed = next((one for one in hidden if inputs.allows(wanted.requires_python, one.minor)), None)
+    if closed is not None:
+        text += f"There is one at {closed.path}, but the system users that dynos run as cannot reach it. "
+    return text + "Have the operator install one, such as: uv python install --install-dir /opt/python 3.13"
 
 
 def _mentions_static(root: Path) -> bool:
