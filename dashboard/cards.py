@@ -170,15 +170,13 @@ def card_context(coupling: Coupling, user: User, *, was: int | None = None) -> d
 
 def _columns(pipeline: Pipeline, user: User) -> list[Column]:
     stages = list(Stage.objects.filter(pipeline=pipeline))
-    couplings = list(
-        app_access.with_rights(access.visible_couplings(user, pipeline), user, app="app__").order_by(
-            "app__name"
-        )
-    )
+    seen = access.visible_couplings(user, pipeline).select_related(None).select_related("app")
+    couplings = list(app_access.with_rights(seen, user, app="app__").order_by("app__name"))
     now = fleet.look([coupling.app for coupling in couplings])
+    by_id = {stage.pk: stage for stage in stages}
     by_stage: dict[Any, list[Card]] = {stage.pk: [] for stage in stages}
     for coupling in couplings:
-        coupling.pipeline = pipeline
+        coupling.pipeline, coupling.stage = pipeline, by_id[coupling.stage_id]
         found = now[coupling.app_id]
         given = app_access.rights_found(user, coupling.app, coupling)
         by_stage[coupling.stage_id].append(Card(coupling, found, given, found.state, strip_of(found)))

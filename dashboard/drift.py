@@ -72,11 +72,11 @@ def _behind(mine: Slug, others: Sequence[Slug | None], where: str) -> Drift | No
 def commits_ahead(slug: Slug, other: Slug) -> int | None:
     """How many commits `slug` has that `other` lacks; None where the repository does not know both. The commits are
     in the repository of the app where `slug` was built, whatever app runs it now."""
-    if slug.app is None or not slug.commit or not other.commit:
+    if slug.app_id is None or not slug.commit or not other.commit:
         return None
-    if not repositories.path(slug.app).exists():
+    if not repositories.path(slug.app_id).exists():
         return None
-    return repositories.ahead(slug.app, other.commit, slug.commit)
+    return repositories.ahead(slug.app_id, other.commit, slug.commit)
 
 
 def distinct(slugs: Sequence[Slug | None]) -> list[Slug]:

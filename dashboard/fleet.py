@@ -12,6 +12,17 @@ from dashboard import standing
 from dashboard.standing import ProcessType, Standing
 from releases.models import OPEN, Build, Release
 
+DYNO = (
+    *("app_id", "type", "number", "release_version", "one_off", "state", "state_at", "crashes"),
+    *("start_after", "exit_code", "reason"),
+)
+# The columns of a release that cards and lists show. A thousand sealed configs are not among them.
+SHOWN = (
+    *("app_id", "version", "kind", "status", "current", "description", "reason", "note", "steps"),
+    *("process_types", "created_at", "started_at", "finished_at", "from_release__app__name"),
+    *(f"slug__{name}" for name in ("app_id", "digest", "commit", "branch", "message", "author")),
+)
+
 
 @dataclass
 class AppNow:
@@ -62,12 +73,12 @@ def look(apps: Iterable[App]) -> dict[UUID, AppNow]:
     for release in _releases(found):
         _place(found[release.app_id], release)
     latest = Build.objects.filter(app=OuterRef("app")).order_by("-created_at").values("pk")[:1]
-    for build in Build.objects.filter(app__in=found, pk=Subquery(latest)).select_related("source", "by"):
+    for build in Build.objects.filter(app__in=found, pk=Subquery(latest)).select_related("source"):
         found[build.app_id].build = build
     for row in Formation.objects.filter(app__in=found):
         found[row.app_id].formation.append(row)
     dynos = defaultdict(list)
-    for dyno in Dyno.objects.filter(app__in=found, one_off=False).defer("command", "sealed_env"):
+    for dyno in Dyno.objects.filter(app__in=found, one_off=False).only(*DYNO):
         dynos[dyno.app_id].append(dyno)
     for pk, now in found.items():
         now.dynos = _of_release(dynos[pk], now.current)
@@ -78,9 +89,7 @@ def look(apps: Iterable[App]) -> dict[UUID, AppNow]:
 def _releases(found: Iterable[UUID]) -> Iterable[Release]:
     wanted = Q(current=True) | Q(status__in=OPEN) | Q(version=F("app__last_version"))
     rows = Release.objects.filter(wanted, app__in=found).order_by("version")
-    return rows.select_related("slug__app", "by", "from_release__app").defer(
-        "sealed_config", "from_release__sealed_config", "changed_keys"
-    )
+    return rows.select_related("slug", "from_release__app").only(*SHOWN)
 
 
 def _place(now: AppNow, release: Release) -> None:

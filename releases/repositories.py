@@ -109,7 +109,7 @@ def commits_between(app: App, base: str | None, head: str, *, limit: int = 50) -
     return [_commit(record) for record in output.decode("utf-8", "replace").split("\0") if record]
 
 
-def ahead(app: App, base: str, head: str) -> int | None:
+def ahead(app: App | uuid.UUID, base: str, head: str) -> int | None:
     """How many commits `head` has that `base` has not; None when one of them is unknown. Cached for good, since both
     are immutable."""
     if not SHA.fullmatch(base) or not SHA.fullmatch(head):
@@ -117,7 +117,7 @@ def ahead(app: App, base: str, head: str) -> int | None:
     if base == head:
         return 0
     try:
-        return _ahead(app.pk, base, head)
+        return _ahead(app.pk if isinstance(app, App) else app, base, head)
     except GitFailed:
         return None
 
