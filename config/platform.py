@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from django.conf import settings
 
+from apps.logs import store
 from config.tls import local_ca
 from core import live
 
@@ -87,7 +88,6 @@ def run(ready: Callable[[], None]) -> None:
 
 
 async def _live(loop: asyncio.AbstractEventLoop, ready: Callable[[], None]) -> None:
-    from apps.logs import store
     from conductor.compose import compose
     from config import server
     from config.asgi import application
@@ -122,9 +122,10 @@ async def _live(loop: asyncio.AbstractEventLoop, ready: Callable[[], None]) -> N
 
 
 async def _stop(loop: asyncio.AbstractEventLoop, router: object, conductor: "Conductor", web: object) -> None:
-    """New work first, then the dynos, then those who still read."""
+    """New work first, then the dynos, then those who still read, then the log."""
     started = time.monotonic()
     await loop.run_in_executor(None, conductor.stop)
     await router.stop()  # type: ignore[attr-defined]
     await web.stop()  # type: ignore[attr-defined]
+    await loop.run_in_executor(None, store().close)
     print(f"Stopped in {time.monotonic() - started:.1f} s.", file=sys.stderr)

@@ -19,3 +19,5 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file, as in earnest: threads that share an in-memory database meet locks that no timeout waits for.
     DATABASES["default"]["TEST"] = {"NAME": str(DATA / "test.sqlite3")}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+if "TEST_DATABASE_URL" in os.environ:
+    DATABASES["default"]["OPTIONS"] = {}  # a pool would hold on to a database that is to be dropped
