@@ -154,6 +154,19 @@ def test_django_collects_static_files(shop):
     assert "collectstatic" not in shop.output
 
 
+def test_hooks_run_before_and_after(shop):
+    files = {
+        "requirements.txt": "itsdangerous\n",
+        "bin/pre_compile": "echo before $FLAVOUR",
+        "bin/post_compile": '#!/bin/sh\npython -c "import itsdangerous" && echo after > made',
+    }
+    shop.build(files, app="hooks", env={"FLAVOUR": "vanilla"})
+    assert "       before ********" in shop.output
+    assert (shop.tree() / "made").read_text() == "after\n"
+    with pytest.raises(BuildFailed, match=r"bin/pre_compile failed"):
+        shop.build({**files, "bin/pre_compile": "exit 1"}, app="hooks")
+
+
 def test_choosing_an_interpreter():
     old, new = Interpreter(10, "/a", OPEN), Interpreter(12, "/b", OPEN)
     far = Interpreter(13, "/root/c", CLOSED)

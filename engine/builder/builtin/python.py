@@ -120,9 +120,12 @@ class Python:
         if not script.is_file():
             return False
         build.say(f"Running bin/{name}")
-        if not os.access(script, os.X_OK):
+        with script.open("rb") as file:
+            has_shebang = file.read(2) == b"#!"
+        if has_shebang and not os.access(script, os.X_OK):
             script.chmod(0o755)
-        if build.run([script], env=build.exported()) != 0:
+        argv: list[str | Path] = [script] if has_shebang else ["/bin/bash", script]
+        if build.run(argv, env=build.exported()) != 0:
             raise BuildFailed(f"bin/{name} failed.")
         return True
 
