@@ -31,7 +31,6 @@ STATES = {
     "queued": ("idle", "st-queued", ""),
     "none": ("idle", "minus", ""),
 }
-MAX_TICKS = 12
 
 
 @register.simple_tag

@@ -1,16 +1,14 @@
 """The board: stages and cards, who sees which buttons, and a number of queries that does not grow."""
 
 import pytest
-from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 from pytest_django.asserts import assertContains, assertNotContains, assertRedirects
 
-from accounts.models import User
 from apps import actions as app_actions
 from apps.models import App, Dyno, Formation
 from dashboard import cards
 from pipelines import actions
-from pipelines.models import Coupling, Stage
+from pipelines.models import Coupling
 from releases.actions import create_build, create_release
 from releases.models import Build, Release
 from tests.factories import make_app, make_release, make_slug, make_source, stage
@@ -46,7 +44,6 @@ def test_strangers_get_404_and_visitors_sign_in(shop, charlie, client):
     assert foreign.status_code == absent.status_code == 404
     assert client.get("/apps/shop-staging/card/").status_code == 404
     assert client.get("/apps/shop-staging/card/menu/").status_code == 404
-    assert isinstance(AnonymousUser().is_authenticated, bool)
 
 
 def test_cards_of_apps_that_the_viewer_may_not_view_are_absent(shop, charlie, alice, client):
@@ -289,5 +286,3 @@ class TestMoveAndRemove:
 def test_review_stages_are_hidden_while_they_are_empty(shop, alice):
     shown = [column.stage.word for column in cards.board_context(shop, alice)["columns"]]
     assert shown == ["development", "staging", "production"]
-    assert Stage.objects.filter(pipeline=shop, word="review").exists()
-    assert User.objects.count() >= 1
