@@ -79,14 +79,12 @@ class Keeper:
                 self._settle(view)
             return view
 
-    def switch(self, release: Release, commit: Callable[[], None]) -> bool:
+    def switch(self, release: Release, view: View, commit: Callable[[], None]) -> bool:
         """Send the app's requests to the dynos of `release`, then `commit` that it is current; False if one of its
-        dynos is not up any more. Whatever goes wrong, the route is put back to what the rows say (I-04, I-06)."""
+        dynos is not up any more. `view` was settled a moment ago; whatever changed since, and whatever goes wrong,
+        the route is put right by what the rows say before anybody else's turn comes (I-04, I-06)."""
         app_id = release.app_id
         with self._lock(app_id):
-            view = wishes.view(app_id)
-            if view is None:
-                raise ReleaseFailed("The app has been destroyed.")
             if view.current and view.current.version > release.version:
                 raise ReleaseFailed(f"{view.current} is current already.")
             found = self._observe(app_id)

@@ -14,6 +14,13 @@ from pipelines.models import Promotion, PromotionTarget
 from releases.actions import create_release
 from releases.models import OPEN, Release
 
+RELATED = (
+    "app",
+    "promotion__pipeline",
+    "promotion__source",
+    "promotion__by",
+    "promotion__release__slug",
+)
 LOOK_AGAIN = (
     20.0  # seconds after which a target looks whether its release has ended; normally that tells it at once
 )
@@ -21,7 +28,8 @@ LOOK_AGAIN = (
 
 def advance(held: Held) -> None:
     """Make the target's release, once. The target ends together with that."""
-    target: PromotionTarget = held.job
+    target = PromotionTarget.objects.select_related(*RELATED).get(pk=held.job.pk)
+    target.lease_token = held.job.lease_token
     failpoints.reach("promotion.target_claimed")
     if target.release_id is None:
         _release(target)

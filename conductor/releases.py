@@ -16,7 +16,7 @@ from conductor import promotions, wishes
 from conductor.dynos import Keeper
 from conductor.parts import Parts
 from conductor.timeline import turn
-from conductor.wishes import RELEASE, WEB
+from conductor.wishes import RELEASE, WEB, View
 from conductor.work import Held
 from core import failpoints, live
 from core.errors import ReleaseFailed
@@ -25,6 +25,7 @@ from engine.spec import DynoState, ProcessSpec
 from pipelines.models import Coupling
 from releases.models import Release, Slug
 
+SOON = 0.1  # seconds until the next try when a dyno ended between coming up and the switch
 PATIENCE = 5.0  # seconds between two looks without news; the engine tells news at once
 GRACE = 30.0  # seconds beyond the boot time before we stop believing that the engine watches it
 
@@ -39,7 +40,6 @@ class Releases:
             self._bind,
             self._phase,
             self._start,
-            self._switch,
         )
         assert self._steps[wishes.START_STEP] == self._start
 
@@ -118,19 +118,18 @@ class Releases:
             if row.state == Dyno.State.CRASHED:
                 raise ReleaseFailed(f"{row.name} did not come up: {row.reason}")
         if all(row.state == Dyno.State.UP for row in rows):
-            release.next_step(steps=turn(release.steps, "switch"))
-            return None
+            return self._switch(release, view)
         began = min((row.created_at for row in rows), default=timezone.now())
         if (timezone.now() - began).total_seconds() > settings.BOOT_SECONDS + GRACE:
             late = next(row.name for row in rows if row.state != Dyno.State.UP)
             raise ReleaseFailed(f"{late} did not come up within {settings.BOOT_SECONDS} seconds.")
         return PATIENCE
 
-    def _switch(self, release: Release) -> float | None:
+    def _switch(self, release: Release, view: View) -> float | None:
         """Send requests to the new dynos, then say so. The keeper drains and stops the old ones."""
-        if not self._keeper.switch(release, lambda: self._commit(release)):
-            release.record(step=wishes.START_STEP)
-        return None
+        release.record(steps=turn(release.steps, "switch"))  # and so make sure that the lease is still ours
+        switched = self._keeper.switch(release, view, lambda: self._commit(release))
+        return None if switched else SOON
 
     # --- parts of steps -----------------------------------------------------------------------------------------
 
