@@ -37,7 +37,7 @@ addEventListener("input", event => {
 });
 
 // --- after a card or the board was drawn anew ------------------------------------------------------------------------
-let before = null;
+const before = new Map();   // id → how the card was
 
 document.addEventListener("htmx:beforeSwap", event => {
   const card = event.detail.target;
@@ -47,15 +47,15 @@ document.addEventListener("htmx:beforeSwap", event => {
     card.querySelector("[popover]:popover-open").addEventListener("toggle", () => window.htmx.trigger(card, "nudge"), { once: true });
     return;
   }
-  before = { id: card.id, version: card.dataset.version, state: card.dataset.state, focused: card.contains(document.activeElement) };
+  before.set(card.id, { version: card.dataset.version, state: card.dataset.state, focused: card.contains(document.activeElement) });
 });
 
 document.addEventListener("htmx:afterSettle", event => {
-  if (event.target.id === "board" || event.detail.target?.id === "board") filter();
-  if (!before) return;
-  const card = document.getElementById(before.id);
-  if (card) changed(card, before);
-  before = null;
+  if (event.target.id === "board") filter();
+  const was = before.get(event.target.id);
+  if (!was) return;
+  before.delete(event.target.id);
+  changed(event.target, was);
 });
 
 function changed(card, was) {

@@ -116,6 +116,8 @@ def test_a_card_changes_by_itself_and_its_menu_acts(open_page, site):
         "form[action='/apps/shop-eu/maintenance/'] >> css=button, input[type=checkbox]"
     ).first.click()
     expect(card).to_contain_text("Maintenance")
+    expect(watching.locator("#spoken")).to_have_text("shop-eu: Maintenance.")
+    expect(watching.locator("[data-chip=waiting]")).to_contain_text("1 waiting")
     card.get_by_label("More actions for shop-eu").click()
     expect(card.locator(".menu")).to_contain_text("Remove from pipeline")
     card.locator(".menu__item", has_text="Move to another stage").click()
