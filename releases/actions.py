@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
+from django.utils import timezone
 
 from accounts.models import User
 from apps.models import App, ConfigVar
@@ -132,6 +133,24 @@ def cancel_build(build: Build, *, by: User | None) -> None:
         raise Conflict(f"This build has {build.status} already.")
     activity.record(by, "cancelled", build, app=build.app)
     live.tell(build.app.topic)
+    live.wake_conductor()
+
+
+@transaction.atomic
+def fail_release(release: Release, reason: str) -> None:
+    """End a release that has not succeeded yet, whoever works on it: the worker finds that it has lost its lease, and the
+    release's dynos, which nobody wants any more, are stopped. The one that serves is untouched."""
+    ended = Release.objects.filter(pk=release.pk, status__in=OPEN).update(
+        status=Release.Status.FAILED,
+        reason=reason[:500],
+        finished_at=timezone.now(),
+        lease_until=None,
+        lease_token=None,
+    )
+    if not ended:
+        raise Conflict(f"v{release.version} has {release.status} already.")
+    activity.record(None, "gave up", release, app=release.app, why=reason)
+    live.tell(release.app.topic)
     live.wake_conductor()
 
 

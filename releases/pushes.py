@@ -32,7 +32,7 @@ from engine.logstore import harmless
 from releases import actions, sources
 from releases import repositories as repos
 from releases.commits import read_commit
-from releases.models import Build, Release, Source
+from releases.models import OPEN, Build, Release, Source
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -267,18 +267,26 @@ def _archive(app: App, sha: str, objects: Mapping[str, str]) -> sources.Stored:
 
 
 def end_abandoned() -> int:
-    """Cancel the builds of pushes that died with their process; returns how many. Their pushers were told, or had to
-    conclude, that the push came to nothing, and their commits never reached the repository: going on would deploy code
-    that no ref names. A push that is alive holds its repository."""
+    """End the builds of pushes that died with their process, and the releases that these were to become; returns how
+    many. Their pushers were told, or had to conclude, that the push came to nothing, and their commits never reached the
+    repository: going on would deploy code that no ref names. A push that is alive holds its repository."""
     first = Build.objects.filter(source=OuterRef("source")).order_by("created_at").values("pk")[:1]
-    suspects = Build.objects.open().exclude(source__branch="").filter(pk=Subquery(first), cancel_asked=False)
+    pushed = Build.objects.exclude(source__branch="").filter(pk=Subquery(first))
+    suspects = pushed.open().filter(cancel_asked=False) | pushed.filter(release__status__in=OPEN)
     ended = 0
-    for build in suspects.select_related("app"):
+    for build in suspects.select_related("app", "source", "release"):
         with suppress(repos.Busy, Conflict), repos.pushing(build.app):
             if repos.head(build.app, f"refs/heads/{build.source.branch}") != build.source.commit:
-                actions.cancel_build(build, by=None)
+                _abandon(build)
                 ended += 1
     return ended
+
+
+def _abandon(build: Build) -> None:
+    if build.release is None:
+        actions.cancel_build(build, by=None)
+    else:
+        actions.fail_release(build.release, "The push that made it was cut off when the platform stopped.")
 
 
 def _give_up(build_id: uuid.UUID) -> None:

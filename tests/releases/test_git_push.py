@@ -5,6 +5,7 @@ import signal
 import subprocess
 
 import pytest
+from django.db import transaction
 
 from accounts import actions as account_actions
 from apps import actions as app_actions
@@ -13,9 +14,9 @@ from core.models import Event
 from releases import actions
 from releases import repositories as repos
 from releases.git import HOOKS
-from releases.models import Build, Source
+from releases.models import Build, Release, Source
 from releases.pushes import end_abandoned
-from tests.factories import make_source
+from tests.factories import make_release, make_source
 from tests.releases.conftest import Conductor, Repo, archive, eventually, say, with_token
 
 MAIN = "refs/heads/main"
@@ -270,6 +271,22 @@ def test_the_build_of_a_push_that_died_is_not_deployed(app, alice):
     assert end_abandoned() == 1
     asked = {build.pk: build.cancel_asked for build in Build.objects.all()}
     assert asked == {dead.pk: True, again.pk: False, uploaded.pk: False}
+
+
+@pytest.mark.promise("I-11")
+def test_the_release_of_a_push_that_died_does_not_go_live(app, alice):
+    serving = make_release(app, by=alice)
+    build = actions.create_build(app, make_source(app), by=alice)
+    with transaction.atomic():
+        coming = actions.create_release(app, kind="deploy", description="Deploy", by=alice, slug=serving.slug)
+    Build.objects.filter(pk=build.pk).update(status="succeeded", release=coming)
+    assert Release.objects.claim().pk == coming.pk
+    assert end_abandoned() == 1
+    coming.refresh_from_db()
+    assert (coming.status, coming.lease_token) == ("failed", None)
+    assert "push" in coming.reason
+    assert Release.objects.current_for(app) == serving
+    assert end_abandoned() == 0
 
 
 @pytest.mark.parametrize("told", ["", "closed"])
