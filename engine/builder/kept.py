@@ -11,7 +11,7 @@ from typing import Any
 from engine.builder.context import Context
 from engine.builder.pack import Layer, make_layer
 
-FORMAT = 2  # raise it when older caches no longer fit
+FORMAT = 3  # raise it when older caches no longer fit
 
 
 class Kept:

@@ -79,6 +79,7 @@ def layer_lengths(slug: BinaryIO) -> list[int]:
 def make_layer(root: Path, name: bytes, into: Path, *, max_bytes: int) -> Layer:
     """Write the frame of the folder `root`, to appear at `name`, to the file `into`."""
     with into.open("wb") as out, _frame(out) as writer:
+        writer.write(_header(name + b"/", 0o755, tarfile.DIRTYPE))
         return Layer(name, into, _write_tree(os.fsencode(root), name, writer, max_bytes, frozenset()))
 
 

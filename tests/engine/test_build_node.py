@@ -35,6 +35,12 @@ def test_it_installs_and_runs(shop):
     assert (shop.tree() / "node_modules/ms/index.js").exists()
 
 
+def test_an_app_without_packages(shop):
+    shop.build({"package.json": "{}", "server.js": "console.log('alone')"}, app="alone")
+    assert list((shop.tree() / "node_modules").iterdir()) == []
+    assert shop.result.process_types == {"web": "node server.js"}
+
+
 def test_a_build_script_sees_config_and_development_packages_and_they_are_left_out(shop):
     package = (
         '{"name": "y", "version": "1.0.0", "scripts": {"build": "node build.js"}, "dependencies": {},'
