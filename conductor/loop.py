@@ -33,7 +33,7 @@ from releases.models import OPEN, Build, Release
 
 log = logging.getLogger(__name__)
 
-GATHER_SECONDS = 0.03  # what is told of an app within is looked at together
+GATHER_SECONDS = 0.08  # what is told of an app within is looked at together, and after the work that it makes
 LOOK_SECONDS = 1.0  # between two looks for work without a nudge
 RELEASES_AT_ONCE = 64
 Key = tuple[str, uuid.UUID]

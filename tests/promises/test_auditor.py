@@ -1,12 +1,16 @@
 """The auditor finds what breaks a promise, and nothing in what is whole."""
 
 import json
+import os
+import signal
+import time
+from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from apps.models import App, ConfigVar
+from apps.models import App, ConfigVar, Formation
 from conductor import status
 from conductor.audit import audit
 from engine.spec import Line
@@ -14,6 +18,7 @@ from pipelines import actions as pipeline_actions
 from pipelines.models import Promotion
 from releases import actions, repositories
 from releases.models import Release, Slug
+from tests.conftest import eventually
 from tests.factories import make_app, make_pipeline, make_release
 from tests.factories import stage as stage_of
 
@@ -132,3 +137,36 @@ def swap_configs(app):
     """Put the sealed config of one release into another's row."""
     one, two = Release.objects.filter(app=app).order_by("version")[:2]
     Release.objects.filter(pk=one.pk).update(sealed_config=two.sealed_config)
+
+
+@pytest.mark.promise("I-19")
+@pytest.mark.platform
+def test_beside_a_running_conductor_it_compares_dynos_with_the_formation(outside, alice):
+    app = make_app("shop", owner=alice)
+    make_release(app, by=alice, slug=outside.stage.slug(app))
+    outside.start()
+    eventually(lambda: app.dynos.filter(state="up").exists(), 30)
+    eventually(lambda: not audit()["violations"], 10)
+    pid = status.read()["pid"]
+    outside.process.send_signal(signal.SIGSTOP)  # it can't start what is asked for now
+    Formation.objects.filter(app=app).update(quantity=2)
+    assert "web.2 does not run" in {violation["message"] for violation in audit()["violations"]}
+    outside.process.send_signal(signal.SIGCONT)
+    eventually(lambda: app.dynos.filter(state="up").count() == 2, 20)
+    outside.stop(signal.SIGKILL)
+    assert pid == outside.process.pid
+    assert status.read() is None
+    eventually(lambda: audit()["violations"] == [], 10)
+
+
+@pytest.mark.promise("I-15")
+def test_it_finds_a_job_that_nobody_works_on(outside, alice):
+    app = make_app("shop", owner=alice, released=True)
+    actions.set_config(app, {"A": "1"}, by=alice)
+    long_ago = timezone.now() - timedelta(minutes=5)
+    Release.objects.filter(version=2).update(status="running", created_at=long_ago, lease_until=long_ago)
+    assert "I-15" not in promises(), "without a conductor it only waits for one"
+    now = {"at": time.time(), "pid": os.getpid(), "stopped": False, "roles": [], "jobs": [], "dynos": {}}
+    status.path().parent.mkdir()
+    status.path().write_text(json.dumps(now))
+    assert "I-15" in promises()
