@@ -18,6 +18,17 @@ from engine.builder.procfile import check_app_json, read_procfile
 from engine.builder.source import tidy
 from engine.builder.unpack import unpack
 
+FOREIGN = {
+    "Gemfile": "Ruby",
+    "composer.json": "PHP",
+    "go.mod": "Go",
+    "pom.xml": "Java",
+    "build.gradle": "Gradle",
+    "build.sbt": "Scala",
+    "mix.exs": "Elixir",
+    "Cargo.toml": "Rust",
+}
+
 
 def load(job: Mapping[str, Any]) -> None:
     """Import what only some builds need and what takes its time."""
@@ -104,9 +115,21 @@ def _detected(build: Context) -> tuple[Buildpack, str]:
         buildpack = BUILTINS[key]()
         name = buildpack.detect(build)
         if name is not None:
+            _refuse_foreign(key, build)
             return buildpack, name
     looked_for = "".join(f"\n  {BUILTINS[key].LOOKS_FOR}" for key in ORDER)
     raise BuildFailed(f"No buildpack fits this app. Looked for, at the top of the source:{looked_for}")
+
+
+def _refuse_foreign(key: str, build: Context) -> None:
+    """An app that needs building in a language we know no buildpack for would only crash later, without a word."""
+    found = next((mark for mark in FOREIGN if (build.root / mark).is_file()), None)
+    if key == "procfile" and found is not None:
+        language = FOREIGN[found]
+        raise BuildFailed(
+            f"There is a {found}, and no buildpack for {language} comes with the platform. Choose one for the app, by "
+            f"URL or as heroku/{language.lower()}; or choose `procfile` to run the files as they are."
+        )
 
 
 def _process_types(procfile: dict[str, str] | None, defaults: dict[str, str], name: str) -> dict[str, str]:

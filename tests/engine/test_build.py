@@ -62,6 +62,15 @@ def test_nothing_fits(shop):
         assert name in str(caught.value)
 
 
+def test_a_language_without_a_buildpack_is_told(shop):
+    files = {"Procfile": "web: bundle exec puma", "Gemfile": ""}
+    with pytest.raises(
+        BuildFailed, match="There is a Gemfile, and no buildpack for Ruby comes with the platform"
+    ):
+        shop.build(files)
+    assert shop.build(files, buildpacks=["procfile"]).buildpacks == ["Procfile"]
+
+
 @pytest.mark.parametrize("name", ["absent", "../one", "-x", "Heroku/Ruby"])
 def test_an_unknown_buildpack_is_told(shop, name):
     with pytest.raises(BuildFailed, match="There is no buildpack called"):
