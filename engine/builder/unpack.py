@@ -14,6 +14,7 @@ import zstandard
 from core.errors import BuildFailed
 
 CHUNK = 1024 * 1024
+BUFFER = 32 * 1024  # tarfile copies what is left of it for every header
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 DAMAGE = (
@@ -121,7 +122,7 @@ class _Unpacker:
             tarinfo=_TarInfo,
             encoding="utf-8",
             errors="surrogateescape",
-            bufsize=CHUNK,
+            bufsize=BUFFER,
         ) as tar:
             for entry in tar:
                 tar.members.clear()  # a stream needs no list of what has gone by
