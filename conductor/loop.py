@@ -9,6 +9,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from django.conf import settings
 from django.db import connections
 from django.db.models import Q
 
-from conductor import cleaning, notes, promotions, status, work
+from conductor import agenda, cleaning, notes, promotions, status, work
 from conductor.builds import Builds
 from conductor.dynos import Keeper
 from conductor.parts import Parts
@@ -60,6 +61,7 @@ class Conductor:
         ]
         self._notes = notes.Notes(parts)
         self._status = status.Status(self)
+        self._looked = 0.0
         self._claim: TextIO | None = None
         self._deafen: Callable[[], None] = lambda: None
 
@@ -134,17 +136,26 @@ class Conductor:
         connections.close_all()
 
     def _look(self) -> None:
-        """Take what is free, as far as there is room."""
+        """Take what is free, as far as there is room. What the cheap question can't know is looked at once a second."""
+        now = agenda.ask(self._notes.last)
+        if due := time.monotonic() - self._looked >= LOOK_SECONDS:
+            self._looked = time.monotonic()
         for kind in self._kinds:
-            room = kind.room - sum(held.kind is kind for held in self.held())
-            while room > 0 and not self._stopping.is_set() and (held := kind.claim()):
-                self._take(held)
-                room -= 1
-        self._note_cancelled()
+            if now.jobs[kind.model]:
+                self._claim_some(kind)
+        if now.cancelled or due:
+            self._note_cancelled()
         if self._look_at_all.is_set():
             self._look_at_all.clear()
             self.keeper.poke_all()
-        self._notes.write()
+        if now.events or due:
+            self._notes.write()
+
+    def _claim_some(self, kind: Kind) -> None:
+        room = kind.room - sum(held.kind is kind for held in self.held())
+        while room > 0 and not self._stopping.is_set() and (held := kind.claim()):
+            self._take(held)
+            room -= 1
 
     def _note_cancelled(self) -> None:
         self._builds.cancel_pending()
@@ -180,15 +191,15 @@ class Conductor:
         return [
             Kind(
                 "promotion",
-                PromotionTarget.objects.all,
+                PromotionTarget,
                 RELEASES_AT_ONCE,
                 promotions.advance,
                 promotions.fail,
             ),
-            Kind("release", Release.objects.all, RELEASES_AT_ONCE, releases.advance, releases.fail),
+            Kind("release", Release, RELEASES_AT_ONCE, releases.advance, releases.fail),
             Kind(
                 "build",
-                Build.objects.all,
+                Build,
                 settings.BUILD_SLOTS,
                 self._builds.advance,
                 self._builds.fail,

@@ -17,6 +17,7 @@ class Notes:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._since = timezone.now()
+        self.last = self._since  # the time of the newest event that was written
         self._written: deque[object] = deque(maxlen=1000)
 
     def write(self) -> None:
@@ -25,6 +26,7 @@ class Notes:
             if event.pk in self._written:
                 continue
             self._written.append(event.pk)
+            self.last = max(self.last, event.at)
             if lines := lines_of(event):
                 self._parts.say(f"app/{event.app_id}", *lines)
         self._since = max(self._since, timezone.now() - OVERLAP)

@@ -12,7 +12,7 @@ from django.db import IntegrityError
 
 from core import activity
 from core.errors import BuildFailed, EngineError, LeaseLost, ReleaseFailed
-from core.jobs import JobQuerySet
+from core.jobs import Job, JobQuerySet
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Kind:
     """
 
     name: str
-    rows: Callable[[], JobQuerySet]
+    model: type[Job]
     room: int
     advance: Callable[[Held], float | None]
     fail: Callable[[Any, str], None]
@@ -52,7 +52,8 @@ class Kind:
     def claim(self) -> Held | None:
         """Take the next row, if there is one that is free."""
         try:
-            job = self.rows().claim(seconds=settings.LEASE_SECONDS)
+            rows: JobQuerySet = self.model._default_manager.all()  # type: ignore[assignment]
+            job = rows.claim(seconds=settings.LEASE_SECONDS)
         except IntegrityError:  # another conductor was faster with a row of the same app
             return None
         return Held(self, job) if job else None
