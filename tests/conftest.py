@@ -1,12 +1,10 @@
 """The cast: Alice owns, Bob is a member of her team, Vera only views, Charlie is a stranger."""
 
-import time
-from collections.abc import Callable
-
 import pytest
 
 from accounts import actions as account_actions
 from tests.factories import make_app, make_pipeline, make_user, stage
+from tests.waiting import eventually as eventually  # where most tests look for it
 
 
 @pytest.fixture
@@ -45,14 +43,3 @@ def shop(team, alice):
     make_app("shop-staging", owner=team, stage=stage(pipeline, "staging"), released=True)
     make_app("shop-production", owner=team, stage=stage(pipeline, "production"), released=True)
     return pipeline
-
-
-def eventually(check: Callable[[], object], seconds: float = 10, every: float = 0.02) -> object:
-    """Wait until `check()` is truthy and return that; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = check()
-        if value or time.monotonic() > deadline:
-            assert value, f"still not true after {seconds} s"
-            return value
-        time.sleep(every)

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import eventually
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 AUTHOR = {
