@@ -240,6 +240,7 @@ def deploy(app: App, user: User) -> dict[str, Any]:
         **stand(app),
         "git_url": git_url(app),
         "branches": branches(app)[:5],
+        "body_limit": settings.BODY_BYTES,
     }
 
 
