@@ -8,7 +8,8 @@ import pytest
 
 from core.errors import BuildFailed
 from tests.conftest import eventually
-from tests.engine.workshop import Workshop, free_port
+from tests.engine.workshop import Workshop
+from tests.ports import free_port
 
 SITE = {
     "index.html": "<h1>home</h1>",

@@ -10,7 +10,8 @@ import pytest
 
 from core.errors import BuildFailed, EngineError, Refusal
 from engine.outbound import Outbound, is_public
-from tests.engine.workshop import Workshop, free_port, tar
+from tests.engine.workshop import Workshop, tar
+from tests.ports import free_port
 
 pytestmark = pytest.mark.promise("I-41")
 PORT = free_port()

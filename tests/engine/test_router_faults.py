@@ -19,19 +19,13 @@ from tests.engine.router_rig import (
     says_and_closes,
     until,
 )
+from tests.ports import free_port
 
 
 async def hang(head, reader, writer):
     """A script that never answers."""
     await reader.read(-1)
     return False
-
-
-def free_port():
-    """A port that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 @pytest.mark.parametrize("code", ["H10", "H14", "H20", "H81"])

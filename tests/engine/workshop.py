@@ -3,7 +3,6 @@
 import io
 import itertools
 import os
-import socket
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -38,13 +37,6 @@ def entry(name, kind, **fields):
     for field, value in fields.items():
         setattr(found, field, value)
     return found
-
-
-def free_port():
-    """A port that nobody listens on; several test runs go on side by side."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Workshop:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,20 +14,9 @@ from apps import logs
 from conductor.audit import audit
 from releases import slugs
 from tests.conductor.conftest import Stage, data, platform, source, stage  # noqa: F401
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-
-
-def free_port():
-    for port in range(26900, 26999):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port is free")
 
 
 class Outside:

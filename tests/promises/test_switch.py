@@ -12,7 +12,7 @@ from releases import actions
 from tests.conductor.conftest import Stage, ended
 from tests.conftest import eventually
 from tests.factories import make_app
-from tests.promises.conftest import free_port
+from tests.ports import free_port
 
 
 class Routed(Stage):
