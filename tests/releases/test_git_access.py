@@ -142,7 +142,11 @@ def test_a_packed_request_is_unpacked(server, app, token):
 
 
 @pytest.mark.promise("I-46")
-@pytest.mark.parametrize(("data", "expected"), [(b"not gzip", 400), (gzip.compress(b"0" * 2_000_000), 413)])
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [(b"not gzip", 400), (gzip.compress(b"0" * 2_000_000), 413)],
+    ids=["no gzip", "a bomb"],
+)
 def test_a_request_that_unpacks_to_no_good_is_refused(server, app, token, settings, data, expected):
     settings.PUSH_BYTES = 1_000_000
     status, _, _ = ask(
