@@ -27,6 +27,7 @@ from releases.models import Release, Slug
 
 SOON = 0.1  # seconds until the next try when a dyno ended between coming up and the switch
 PATIENCE = 5.0  # seconds between two looks without news; the engine tells news at once
+LAST_WORDS = 30  # lines of a crashed dyno that whoever deploys is shown
 GRACE = 30.0  # seconds beyond the boot time before we stop believing that the engine watches it
 
 
@@ -116,6 +117,7 @@ class Releases:
         failpoints.reach("release.dynos_started")
         for row in rows:
             if row.state == Dyno.State.CRASHED:
+                self._show_last_words(release, row)
                 raise ReleaseFailed(f"{row.name} did not come up: {row.reason}")
         if all(row.state == Dyno.State.UP for row in rows):
             return self._switch(release, view)
@@ -130,6 +132,14 @@ class Releases:
         release.record(steps=turn(release.steps, "switch"))  # and so make sure that the lease is still ours
         switched = self._keeper.switch(release, view, lambda: self._commit(release))
         return None if switched else SOON
+
+    def _show_last_words(self, release: Release, row: Dyno) -> None:
+        """Copy what a dyno said before it crashed from the app's log to where the deploy is watched."""
+        began = (release.started_at or release.created_at).timestamp()
+        tail = self._parts.logs.tail(release.app.log_stream, LAST_WORDS, source="app", dyno=row.name)
+        said = [entry.line for entry in tail if entry.line.at >= began]
+        if said:
+            self._parts.logs(release.log_stream, said)
 
     # --- parts of steps -----------------------------------------------------------------------------------------
 
