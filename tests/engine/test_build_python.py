@@ -69,6 +69,17 @@ def test_a_change_of_code_alone_installs_nothing(shop):
     )
 
 
+def test_old_packages_find_pkg_resources_unless_the_app_names_its_setuptools(shop):
+    files = {
+        "requirements.txt": "gunicorn==20.1.0\n",
+        "Procfile": "web: x",
+    }  # it needs pkg_resources, and says setuptools
+    shop.build(files)
+    assert "gunicorn (version 20.1.0)" in run(shop.tree(), "gunicorn --version")
+    shop.build(files | {"requirements.txt": "gunicorn==20.1.0\nsetuptools==82.*\n"})
+    assert " + setuptools==82" in shop.output
+
+
 def test_a_change_of_requirements_installs_anew(shop):
     shop.build({"requirements.txt": "-r base.txt\n", "base.txt": "itsdangerous\n", "Procfile": "web: x"})
     assert " + itsdangerous==" in shop.output

@@ -80,8 +80,23 @@ def install(build: Context, wanted: Inputs, venv: Path, env: Mapping[str, str]) 
         argv += ["--python", venv / "bin/python"]
     else:
         argv = [build.uv, "pip", "install", "--python", venv / "bin/python", *_requirements(build, wanted)]
+        argv += _with_pkg_resources(build, wanted)
     if build.run(argv, env=env, show=lambda line: not line.startswith("Using Python ")) != 0:
         raise BuildFailed(f"Installing the packages of {wanted.source} failed.")
+
+
+def _with_pkg_resources(build: Context, wanted: Inputs) -> list[str]:
+    """Packages of a few years ago import pkg_resources, which setuptools 81 no longer has: they get the one before, as on
+    Heroku, unless the app says itself which setuptools it wants."""
+    if wanted.source not in ("requirements.txt", "pyproject.toml"):
+        return []  # a lock file has the last word
+    if any(
+        "setuptools" in data.decode("utf-8", "replace") for data in _files(build.root, wanted.source).values()
+    ):
+        return []
+    path = build.tmp / "constraints.txt"
+    path.write_text("setuptools<81\n")
+    return ["--constraints", str(path)]
 
 
 def _source(root: Path) -> str:
