@@ -35,10 +35,17 @@ def drift_between(
     if mine is None:
         return None
     if next_column is not None:
-        return _ahead(mine, following, next_column.stage.title.lower())
+        return _ahead(mine, _kin(mine, following), next_column.stage.title.lower())
     if last_column is not None:
-        return _behind(mine, before, last_column.stage.title.lower())
+        return _behind(mine, _kin(mine, before), last_column.stage.title.lower())
     return None
+
+
+def _kin(mine: Slug, others: Sequence[Slug | None]) -> Sequence[Slug | None]:
+    """Where apps of several codebases share the stages: those whose code was built where `mine` was."""
+    near = [other for other in others if other and other.app_id == mine.app_id]
+    foreign = any(other and other.app_id != mine.app_id for other in others)
+    return near if near and foreign else others
 
 
 def _ahead(mine: Slug, others: Sequence[Slug | None], where: str) -> Drift | None:

@@ -51,7 +51,7 @@ document.addEventListener("htmx:beforeSwap", event => {
 });
 
 document.addEventListener("htmx:afterSettle", event => {
-  if (event.target.id === "board") filter();
+  if (event.target.id === "board") filter(), count();
   const was = before.get(event.target.id);
   if (!was) return;
   before.delete(event.target.id);
