@@ -1,10 +1,25 @@
 """The cast: Alice owns, Bob is a member of her team, Vera only views, Charlie is a stranger."""
 
+import os
+
 import pytest
+from django.db import connection
 
 from accounts import actions as account_actions
 from tests.factories import make_app, make_pipeline, make_user, stage
 from tests.waiting import eventually as eventually  # where most tests look for it
+
+if "TEST_DATABASE_URL" in os.environ:
+
+    @pytest.fixture(scope="session", autouse=True)
+    def no_session_holds_the_database(django_db_setup, django_db_blocker):
+        """A server drops no database that a thread of some test is still connected to."""
+        yield
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
 
 @pytest.fixture
