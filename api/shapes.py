@@ -151,8 +151,8 @@ class AppOut(Schema):
             stack=Named.fixed("stack", app.stack),
             build_stack=Named.fixed("stack", app.stack),
             generation=Named.fixed("generation", "cedar"),
-            git_url=f"{settings.URL}/{app.name}.git",
-            web_url=web_url(app),
+            git_url=app.git_url,
+            web_url=app.web_url,
             maintenance=app.maintenance,
             created_at=app.created_at,
             updated_at=app.updated_at,
@@ -622,13 +622,6 @@ class RegionOut(Schema):
     provider: dict[str, str]
     created_at: Time
     updated_at: Time
-
-
-def web_url(app: App) -> str:
-    """Where the app answers."""
-    scheme = "https" if settings.URL.startswith("https") else "http"
-    port = "" if settings.PORT in (80, 443) else f":{settings.PORT}"
-    return f"{scheme}://{app.name}.{settings.APPS_HOST}{port}/"
 
 
 def _ref(id: UUID | None) -> Ref | None:

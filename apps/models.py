@@ -3,7 +3,9 @@
 import json
 import uuid
 from typing import Any, ClassVar, Self
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
@@ -52,6 +54,18 @@ class App(Owned):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def web_url(self) -> str:
+        """Where it answers visitors: with the scheme and port that the dashboard is reached by."""
+        outside = urlsplit(settings.URL)
+        port = f":{outside.port}" if outside.port else ""
+        return f"{outside.scheme}://{self.name}.{settings.APPS_HOST}{port}/"
+
+    @property
+    def git_url(self) -> str:
+        """Where git pushes to."""
+        return f"{settings.URL}/{self.name}.git"
 
     @property
     def topic(self) -> str:

@@ -15,7 +15,6 @@ from dashboard import fleet
 from dashboard.drift import Drift, distinct, drift_between
 from dashboard.fleet import AppNow
 from dashboard.links import link
-from dashboard.panels import web_url
 from dashboard.standing import Standing
 from dashboard.story import BUILD_STEPS, RELEASE_STEPS
 from pipelines import access
@@ -90,7 +89,7 @@ class Card:
 
     @property
     def site(self) -> str:
-        return web_url(self.app)
+        return self.app.web_url
 
     @property
     def url(self) -> str:

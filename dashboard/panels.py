@@ -39,18 +39,6 @@ def frame(app: App, user: User, tab: str) -> dict[str, Any]:
     }
 
 
-def web_url(app: App) -> str:
-    """Where the app answers visitors."""
-    scheme, _, rest = settings.URL.partition("://")
-    port = rest.partition("/")[0].rpartition(":")[2] if ":" in rest else ""
-    return f"{scheme}://{app.name}.{settings.APPS_HOST}" + (f":{port}" if port else "")
-
-
-def git_url(app: App) -> str:
-    """Where git pushes to."""
-    return f"{settings.URL}/{app.name}.git"
-
-
 def stand(app: App) -> dict[str, Any]:
     """How the app stands now: its state, current release, work under way, formation with dynos."""
     now = fleet.look([app])[app.pk]
@@ -72,8 +60,8 @@ def overview(app: App, user: User) -> dict[str, Any]:
         **framed,
         **shown,
         "upstream": _upstream(app, framed["coupling"], now.current, user),
-        "web_url": web_url(app),
-        "git_url": git_url(app),
+        "web_url": app.web_url,
+        "git_url": app.git_url,
         "first_steps": now.newest is None and now.build is None,
         **_last_build(now.build),
         "config_count": app.config_vars.count(),
@@ -238,7 +226,7 @@ def deploy(app: App, user: User) -> dict[str, Any]:
     return {
         **frame(app, user, "deploy"),
         **stand(app),
-        "git_url": git_url(app),
+        "git_url": app.git_url,
         "branches": branches(app)[:5],
         "body_limit": settings.BODY_BYTES,
     }
@@ -297,7 +285,7 @@ def settings_of(app: App, user: User) -> dict[str, Any]:
     """Everything that can be set."""
     return {
         **frame(app, user, "settings"),
-        "git_url": git_url(app),
-        "web_url": web_url(app),
+        "git_url": app.git_url,
+        "web_url": app.web_url,
         "domains": app.domains.all(),
     }

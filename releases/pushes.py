@@ -406,11 +406,5 @@ def _verdict(app: App, standing: Standing) -> str | None:
             "Push rejected; the app runs what it ran before."
         )
     if release.status in ("succeeded", "expired"):
-        return f"-----> Released v{release.version} — {_web_url(release.app)}\n"
+        return f"-----> Released v{release.version} — {release.app.web_url}\n"
     return None
-
-
-def _web_url(app: App) -> str:
-    scheme, _, rest = settings.URL.partition("://")
-    port = rest.rpartition(":")[2] if ":" in rest.rpartition("]")[2] else ""
-    return f"{scheme}://{app.name}.{settings.APPS_HOST}{':' + port if port else ''}/"

@@ -11,6 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from accounts import actions
 from accounts.models import User
+from apps.models import App
 from config import demo, platform
 from config.platform import CannotStart
 
@@ -39,9 +40,7 @@ class Command(BaseCommand):
             f"Slipway is up ({time.monotonic() - started:.1f} s). Ctrl-C stops it; data stays in {settings.DATA}."
         )
         say(f"  Dashboard   {settings.URL}/")
-        scheme = "https" if settings.URL.startswith("https") else "http"
-        port = "" if settings.PORT in (80, 443) else f":{settings.PORT}"
-        say(f"  Apps        {scheme}://<app>.{settings.APPS_HOST}{port}/")
+        say(f"  Apps        {App(name='<app>').web_url}")
         if not User.objects.can_sign_in().exists():
             say(f"  Sign in     {settings.URL}/setup/{actions.create_sign_in_link()}/")
             say("              (one time; it creates the first account)")
