@@ -161,6 +161,8 @@ def test_other_branches_are_kept_and_said_not_to_deploy(platform, shop):
 
 
 def test_scale_restart_maintenance_and_one_off(platform, shop):
+    pipeline, _, _ = shop
+    platform.promote(pipeline, "shop-staging", "shop-us")
     platform.api("PATCH", "/apps/shop-us/formation/web", {"quantity": 2})
     eventually(lambda: [d["state"] for d in platform.api("GET", "/apps/shop-us/dynos")] == ["up", "up"])
     platform.api("PATCH", "/apps/shop-us", {"maintenance": True})
