@@ -40,6 +40,9 @@ class User(AbstractUser):
     last_name = None  # type: ignore[assignment]
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=100, blank=True)
+    single_keys = models.BooleanField(
+        default=True, help_text="Shortcuts of one key, `p` say, in the dashboard."
+    )
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar = []
@@ -73,6 +76,16 @@ class Team(models.Model):
     name = models.CharField(max_length=40, unique=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     members = models.ManyToManyField(User, through="Membership", related_name="teams")
+    suspended_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="By an operator: its apps stand still."
+    )
+    max_apps = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: as many as they like.")
+    max_dynos = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of all its apps together. Empty: as many as they like."
+    )
+    max_builds = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Running at once. Empty: as many as the machine has room for."
+    )
 
     class Meta:
         ordering: ClassVar = ["name"]
@@ -101,6 +114,45 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.team} as {self.role}"
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    """Questions about invitations."""
+
+    def open(self) -> Self:
+        """Those that can still be accepted."""
+        return self.filter(accepted_at=None, withdrawn_at=None, expires_at__gt=timezone.now())
+
+
+class Invitation(models.Model):
+    """An offer to join a team, good once and for one address only. Its secret is stored as a digest."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField()
+    role = models.CharField(max_length=10, choices=Membership.Role, default=Membership.Role.MEMBER)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, editable=False)
+    accepted_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    withdrawn_at = models.DateTimeField(null=True, editable=False)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["team", "email"],
+                condition=models.Q(accepted_at=None, withdrawn_at=None),
+                name="one_open_invitation_per_address",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"invitation of {self.email} to {self.team}"
 
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):

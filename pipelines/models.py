@@ -133,6 +133,9 @@ class Promotion(models.Model):
     )
     by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     note = models.CharField(max_length=500, blank=True)
+    one_by_one = models.BooleanField(
+        default=False, help_text="Its targets in turn, in their order, stopping at the first that fails."
+    )
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     completed_at = models.DateTimeField(null=True, editable=False)

@@ -1,0 +1,13 @@
+"""The pages. A new button is a new noun to POST to, never a flag on an old address."""
+
+from dashboard.urls import board, code, door, everywhere, people, pipelines, settings
+
+urlpatterns = [
+    *door.urlpatterns,
+    *everywhere.urlpatterns,
+    *pipelines.urlpatterns,
+    *board.urlpatterns,
+    *code.urlpatterns,
+    *settings.urlpatterns,
+    *people.urlpatterns,
+]

@@ -1,0 +1,31 @@
+"""Pipelines: the list, settings, activity."""
+
+from django.urls import path
+
+from dashboard.views import pipeline_activity, pipeline_settings, pipelines
+
+urlpatterns = [
+    path("", pipelines.index, name="pipelines"),
+    path("pipelines/new/", pipelines.new, name="pipeline-new"),
+    path("pipelines/<slug:name>/activity/", pipeline_activity.activity, name="pipeline-activity"),
+    path("pipelines/<slug:name>/settings/", pipeline_settings.settings, name="pipeline-settings"),
+    path("pipelines/<slug:name>/name/", pipeline_settings.rename, name="pipeline-name"),
+    path("pipelines/<slug:name>/owner/", pipeline_settings.transfer, name="pipeline-owner"),
+    path("pipelines/<slug:name>/removal/", pipeline_settings.destroy, name="pipeline-removal"),
+    path("pipelines/<slug:name>/stages/", pipeline_settings.add_stage, name="stages"),
+    path(
+        "pipelines/<slug:name>/stages/<slug:stage_name>/",
+        pipeline_settings.change_stage,
+        name="stage",
+    ),
+    path(
+        "pipelines/<slug:name>/stages/<slug:stage_name>/place/",
+        pipeline_settings.move_stage,
+        name="stage-place",
+    ),
+    path(
+        "pipelines/<slug:name>/stages/<slug:stage_name>/removal/",
+        pipeline_settings.remove_stage,
+        name="stage-removal",
+    ),
+]

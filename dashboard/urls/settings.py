@@ -1,0 +1,45 @@
+"""An app: config vars, logs, activity, access, settings."""
+
+from django.urls import path
+
+from dashboard.views import app_access, app_activity, app_settings, config, logs
+
+urlpatterns = [
+    path("apps/<slug:name>/config/", config.config, name="app-config"),
+    path("apps/<slug:name>/config/vars/", config.save, name="config-vars"),
+    path("apps/<slug:name>/config/vars/<str:key>/value/", config.reveal, name="config-value"),
+    path("apps/<slug:name>/config/vars/<str:key>/edit/", config.edit, name="config-edit"),
+    path("apps/<slug:name>/config/vars/<str:key>/removal/", config.unset, name="config-removal"),
+    path("apps/<slug:name>/config/file/", config.file, name="config-file"),
+    path("apps/<slug:name>/config/file/values/", config.open_file, name="config-values"),
+    path("apps/<slug:name>/config/file/preview/", config.preview, name="config-preview"),
+    path("apps/<slug:name>/config/file/save/", config.save_file, name="config-file-save"),
+    path("apps/<slug:name>/logs/", logs.logs, name="app-logs"),
+    path("apps/<slug:name>/logs/text/", logs.text, name="app-logs-text"),
+    path("apps/<slug:name>/activity/", app_activity.activity, name="app-activity"),
+    path("apps/<slug:name>/access/", app_access.access, name="app-access"),
+    path("apps/<slug:name>/collaborators/", app_access.share, name="collaborators"),
+    path(
+        "apps/<slug:name>/collaborators/<uuid:collaborator_id>/rights/",
+        app_access.change,
+        name="collaborator-rights",
+    ),
+    path(
+        "apps/<slug:name>/collaborators/<uuid:collaborator_id>/removal/",
+        app_access.unshare,
+        name="collaborator-removal",
+    ),
+    path("apps/<slug:name>/settings/", app_settings.settings, name="app-settings"),
+    path("apps/<slug:name>/name/", app_settings.rename, name="app-name"),
+    path("apps/<slug:name>/buildpacks/", app_settings.buildpacks, name="app-buildpacks"),
+    path("apps/<slug:name>/health/", app_settings.health, name="app-health"),
+    path("apps/<slug:name>/maintenance/", app_settings.maintenance, name="app-maintenance"),
+    path("apps/<slug:name>/domains/", app_settings.add_domain, name="domains"),
+    path(
+        "apps/<slug:name>/domains/<uuid:domain_id>/removal/",
+        app_settings.remove_domain,
+        name="domain-removal",
+    ),
+    path("apps/<slug:name>/owner/", app_settings.transfer, name="app-owner"),
+    path("apps/<slug:name>/removal/", app_settings.destroy, name="app-removal"),
+]
