@@ -19,7 +19,7 @@ from dashboard.http import PageRequest, go
 @login_required
 def account(request: PageRequest) -> HttpResponse:
     """The forms."""
-    return render(request, "account/account.html", {"tab": "account"})
+    return render(request, "accounts/profile.html", {"tab": "account"})
 
 
 @require_POST

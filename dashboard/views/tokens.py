@@ -44,4 +44,4 @@ def revoke(request: PageRequest, token_id: uuid.UUID) -> HttpResponse:
 
 def _page(request: PageRequest, **made: object) -> HttpResponse:
     rows = ApiToken.objects.valid().filter(user=request.user)
-    return render(request, "account/tokens.html", {"tab": "tokens", "rows": rows, **made})
+    return render(request, "accounts/tokens.html", {"tab": "tokens", "rows": rows, **made})
