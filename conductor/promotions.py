@@ -123,6 +123,8 @@ def _tell(target: PromotionTarget) -> None:
 def _complete(promotion: Promotion) -> None:
     """The promotion is completed exactly when all its targets have ended. Called with one of them just ended."""
     Promotion.objects.select_for_update().get(pk=promotion.pk)
+    if promotion.one_by_one:
+        _stop_at_failure(promotion)
     if PromotionTarget.objects.filter(promotion=promotion, status__in=OPEN).exists():
         return
     Promotion.objects.filter(pk=promotion.pk, status=Promotion.Status.PENDING).update(
@@ -130,3 +132,18 @@ def _complete(promotion: Promotion) -> None:
     )
     live.tell(promotion.source.topic)
     transaction.on_commit(lambda: failpoints.reach("promotion.done"))
+
+
+def _stop_at_failure(promotion: Promotion) -> None:
+    """After a target that failed, those whose turn has not come get none. None of them is in anybody's hand: a later
+    one can be claimed only once all before it have succeeded."""
+    targets = PromotionTarget.objects.filter(promotion=promotion).select_related("app")
+    failed = next((row for row in targets if row.status == PromotionTarget.Status.FAILED), None)
+    if failed is None:
+        return
+    reason = f"Not started, since the promotion failed on {failed.app.name}."
+    PromotionTarget.objects.filter(promotion=promotion, status=PromotionTarget.Status.PENDING).update(
+        status=PromotionTarget.Status.FAILED, reason=reason, finished_at=timezone.now()
+    )
+    for row in targets:
+        live.tell(row.app.topic)

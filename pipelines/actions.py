@@ -1,6 +1,7 @@
 """What happens to pipelines: stages, couplings, promotions."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max
@@ -179,20 +180,33 @@ def uncouple(coupling: Coupling, *, by: User) -> None:
 
 @transaction.atomic
 def promote(
-    source: Coupling, targets: Sequence[Coupling], *, by: User, release: Release | None = None, note: str = ""
+    source: Coupling,
+    targets: Sequence[Coupling],
+    *,
+    by: User,
+    release: Release | None = None,
+    note: str = "",
+    one_by_one: bool = False,
 ) -> Promotion:
     """Ask for the slug of `release`, or the one that `source` runs now, to be released on every target (I-07, I-08).
 
-    Each target ends by itself; access to it is judged when its turn comes.
+    Each target ends by itself; access to it is judged when its turn comes. With `one_by_one` they take turns in the
+    order given, and after one that fails the rest are not started.
     """
     release = release or Release.objects.current_for(source.app)
     _check_promotion(source, targets, release)
     assert release is not None
     promotion = Promotion.objects.create(
-        pipeline=source.pipeline, source=source.app, release=release, by=by, note=note[:500]
+        pipeline=source.pipeline,
+        source=source.app,
+        release=release,
+        by=by,
+        note=note[:500],
+        one_by_one=one_by_one,
     )
-    for target in targets:
-        promotion.targets.create(app=target.app)
+    for place, target in enumerate(targets):  # the order of their times is the order of their turns
+        at = promotion.created_at + timedelta(microseconds=place)
+        promotion.targets.create(app=target.app, created_at=at)
         live.tell(target.app.topic)
     activity.record(
         by,
@@ -203,6 +217,7 @@ def promote(
         targets=[target.app.name for target in targets],
         note=note,
         promotion=str(promotion.pk),
+        one_by_one=one_by_one,
     )
     live.tell(source.pipeline.topic)
     live.wake_conductor()

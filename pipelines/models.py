@@ -1,10 +1,11 @@
 """Pipelines, their stages, which app is in which, and promotions between them."""
 
 import uuid
-from typing import ClassVar
+from datetime import datetime
+from typing import ClassVar, Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts.models import Owned, User
@@ -147,6 +148,17 @@ class Promotion(models.Model):
         return f"promotion of {self.source} {self.release}"
 
 
+class PromotionTargetQuerySet(JobQuerySet):
+    """Questions about targets of promotions."""
+
+    def claimable(self, now: datetime | None = None) -> Self:
+        """Those of a promotion in turn wait until every one before them has succeeded."""
+        before = PromotionTarget.objects.filter(
+            promotion=OuterRef("promotion"), created_at__lt=OuterRef("created_at")
+        ).exclude(status=PromotionTarget.Status.SUCCEEDED)
+        return super().claimable(now).exclude(Q(promotion__one_by_one=True) & Exists(before))
+
+
 class PromotionTarget(Job):
     """A promotion's way to one app: a release of the source's slug there, with the app's own config."""
 
@@ -165,7 +177,7 @@ class PromotionTarget(Job):
         Release, null=True, on_delete=models.SET_NULL, related_name="promotion_targets"
     )
 
-    objects = JobQuerySet.as_manager()
+    objects = PromotionTargetQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["created_at", "app__name"]
@@ -178,6 +190,11 @@ class PromotionTarget(Job):
 
     def __str__(self) -> str:
         return f"{self.promotion} to {self.app}"
+
+    @property
+    def skipped(self) -> bool:
+        """Whether its turn never came, since one before it failed."""
+        return self.status == self.Status.FAILED and self.step == 0 and self.attempt == 0
 
     @property
     def public_status(self) -> str:

@@ -7,7 +7,7 @@ from pipelines import actions as pipeline_actions
 from pipelines.models import Promotion
 from releases import actions
 from releases.models import Release
-from tests.conductor.conftest import ended
+from tests.conductor.conftest import SERVER, ended
 from tests.conftest import eventually
 from tests.factories import make_app, make_pipeline
 from tests.factories import stage as stage_of
@@ -88,3 +88,52 @@ def test_the_right_to_deploy_is_judged_when_its_turn_comes(stage, team, alice, b
     assert target.status == "failed"
     assert target.reason == "You do not have the right to deploy to shop-production."
     assert target.release is None
+
+
+@pytest.fixture
+def chain(platform, team, alice):
+    """Staging runs v1, whose release command fails where BREAK is set; three apps of production are next."""
+    pipeline = make_pipeline("shop", owner=team)
+    staging = make_app("shop-staging", owner=team, stage=stage_of(pipeline, "staging"))
+    for name in ("shop-a", "shop-b", "shop-c"):
+        make_app(name, owner=team, stage=stage_of(pipeline, "production"))
+    platform.deployed(staging, alice, web=SERVER, release='test -z "$BREAK"')
+    return pipeline
+
+
+def in_turn(pipeline, by, *names):
+    source = pipeline.couplings.get(app__name="shop-staging")
+    targets = [pipeline.couplings.get(app__name=name) for name in names]
+    return pipeline_actions.promote(source, targets, by=by, one_by_one=True)
+
+
+def test_in_turn_each_waits_for_the_one_before(chain, alice):
+    targets = completed(in_turn(chain, alice, "shop-c", "shop-a", "shop-b"))
+    assert {target.status for target in targets.values()} == {"succeeded"}
+    turns = [targets[name].release for name in ("shop-c", "shop-a", "shop-b")]
+    assert turns[0].finished_at <= turns[1].created_at
+    assert turns[1].finished_at <= turns[2].created_at
+
+
+@pytest.mark.promise("I-07")
+def test_in_turn_it_stops_at_the_first_failure(chain, alice):
+    bad = chain.couplings.get(app__name="shop-b").app
+    ended(actions.set_config(bad, {"BREAK": "1"}, by=alice))
+    targets = completed(in_turn(chain, alice, "shop-a", "shop-b", "shop-c"))
+    assert [targets[name].status for name in sorted(targets)] == ["succeeded", "failed", "failed"]
+    assert [targets[name].skipped for name in sorted(targets)] == [False, False, True]
+    assert targets["shop-c"].reason == "Not started, since the promotion failed on shop-b."
+    assert not Release.objects.filter(app__name="shop-c").exists()
+
+
+def test_in_turn_a_target_that_may_not_be_deployed_to_stops_the_rest(stage, team, alice, bob):
+    pipeline = make_pipeline("shop", owner=team)
+    make_app("shop-staging", owner=team, stage=stage_of(pipeline, "staging"), released=True)
+    for name in ("shop-a", "shop-b"):
+        make_app(name, owner=team, stage=stage_of(pipeline, "production"))
+    promotion = in_turn(pipeline, bob, "shop-a", "shop-b")
+    account_actions.set_role(team, bob, "viewer", by=alice)
+    stage.start()
+    targets = completed(promotion)
+    assert targets["shop-a"].reason == "You do not have the right to deploy to shop-a."
+    assert targets["shop-b"].skipped

@@ -6,7 +6,7 @@ is promoted to another app.
 
 import pytest
 
-from apps.models import Dyno
+from apps.models import ConfigVar, Dyno
 from pipelines import actions as pipeline_actions
 from pipelines.models import Promotion, PromotionTarget
 from releases import actions
@@ -61,6 +61,37 @@ def test_killed_there_the_next_conductor_goes_on(outside, alice, source, point):
     assert list(
         Release.objects.filter(app=promotion.targets.get().app).values_list("version", flat=True)
     ) == [1]
+    assert outside.audit() == []
+
+
+@pytest.mark.platform
+@pytest.mark.promise("I-15")
+@pytest.mark.promise("I-07")
+@pytest.mark.parametrize(
+    "point", ["promotion.target_claimed", "promotion.target_released", "release.done", "promotion.done"]
+)
+def test_killed_there_a_promotion_in_turn_goes_on_in_turn(outside, alice, point):
+    """The second of three fails: the first has the release, the third was never started."""
+    pipeline = make_pipeline("shop", owner=alice)
+    staging = make_app("shop-staging", owner=alice, stage=stage_of(pipeline, "staging"))
+    live = [make_app(f"shop-{n}", owner=alice, stage=stage_of(pipeline, "production")) for n in (1, 2, 3)]
+    types = {"web": SERVER, "release": 'test -z "$BREAK"'}
+    make_release(staging, by=alice, slug=outside.stage.slug(staging, **types))
+    ConfigVar.objects.create(app=live[1], key="BREAK", value="1")
+    targets = [app.coupling for app in live]
+    promotion = pipeline_actions.promote(staging.coupling, targets, by=alice, one_by_one=True)
+
+    killed = outside.start(f"{point}=kill")
+    assert killed.wait(30) == -9, outside.log()
+    outside.start()
+    eventually(is_over, 60, every=0.1)
+
+    promotion.refresh_from_db()
+    first, second, third = promotion.targets.select_related("release")
+    assert promotion.status == Promotion.Status.COMPLETED
+    assert [row.status for row in (first, second, third)] == ["succeeded", "failed", "failed"]
+    assert first.release.finished_at < second.release.created_at
+    assert (third.release, third.reason) == (None, "Not started, since the promotion failed on shop-2.")
     assert outside.audit() == []
 
 
