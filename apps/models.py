@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from accounts.models import Owned, User
+from accounts.models import Owned, Transfer, User
 from core import secrets
 
 
@@ -45,6 +45,11 @@ class App(Owned):
     suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
     destroyed_at = models.DateTimeField(null=True, editable=False, help_text="The conductor clears it away.")
     last_version = models.PositiveIntegerField(default=0, editable=False, help_text="Of its releases.")
+    write_only_keys = models.JSONField(
+        default=list,
+        editable=False,
+        help_text="Config vars that are write-only or once were: what old releases hold is not shown either.",
+    )
 
     objects = AppQuerySet.as_manager()
 
@@ -96,14 +101,53 @@ class Collaborator(models.Model):
         return f"{self.user} on {self.app}"
 
 
+class ConfigVarQuerySet(models.QuerySet["ConfigVar"]):
+    """Questions about config vars."""
+
+    def readable(self) -> Self:
+        """Those whose values may be shown to who asks for them."""
+        return self.filter(write_only=False)
+
+
+class AppTransfer(Transfer):
+    """An app on the way to another person."""
+
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="transfers")
+
+    class Meta(Transfer.Meta):
+        abstract = False
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["app"], condition=models.Q(state="pending"), name="one_open_transfer_per_app"
+            )
+        ]
+
+    @property
+    def thing(self) -> App:
+        """What is handed over."""
+        return self.app
+
+
 class ConfigVar(models.Model):
     """One config var as it will be in the next release. Its value is sealed to the app and the key."""
+
+    SEALED: ClassVar = {"sealed": "bound_to"}
 
     app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="config_vars")
     key = models.CharField(max_length=255)
     sealed = models.TextField(editable=False)
     set_at = models.DateTimeField(default=timezone.now, editable=False)
     set_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    origin = models.CharField(
+        max_length=100,
+        blank=True,
+        help_text="What gave the value when no person typed it: a stage, an add-on.",
+    )
+    write_only = models.BooleanField(
+        default=False, help_text="Dynos get the value; no page and no answer of the API shows it again."
+    )
+
+    objects = ConfigVarQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["key"]
@@ -177,6 +221,8 @@ class Dyno(models.Model):
         CRASHED = "crashed", "crashed"
         DOWN = "down", "down"
         IDLE = "idle", "idle"
+
+    SEALED: ClassVar = {"sealed_env": "env_bound_to"}
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="dynos")
