@@ -246,3 +246,35 @@ class Owned(models.Model):
         """The two columns that say `owner`."""
         is_team = isinstance(owner, Team)
         return {"team": owner if is_team else None, "user": None if is_team else owner}
+
+
+class Transfer(models.Model):
+    """Something on the way from who offers it to another person, who accepts or declines. It is moved on by
+    `accounts.transfers`, from pending once and for all."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", "pending"
+        ACCEPTED = "accepted", "accepted"
+        DECLINED = "declined", "declined"
+        WITHDRAWN = "withdrawn", "withdrawn"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(
+        User, on_delete=models.CASCADE, related_name="+", help_text="Who offers it, and managed it then."
+    )
+    recipient = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    state = models.CharField(max_length=10, choices=State, default=State.PENDING)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        abstract = True
+        ordering: ClassVar = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.thing} to {self.recipient}"
+
+    @property
+    def thing(self) -> "Owned":
+        """What is handed over."""
+        raise NotImplementedError

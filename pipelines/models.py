@@ -8,8 +8,9 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from accounts.models import Owned, User
+from accounts.models import Owned, Transfer, User
 from apps.models import App
+from core import secrets
 from core.jobs import Job, JobQuerySet
 from releases.models import Release
 
@@ -57,11 +58,34 @@ class Stage(models.Model):
         STAGING = "staging", "staging"
         PRODUCTION = "production", "production"
 
+    class Promoters(models.TextChoices):
+        """Who may promote into the stage, of those who may deploy the app."""
+
+        DEPLOYERS = "deployers", "Everybody who may deploy the app"
+        ADMINS = "admins", "Admins only"
+        PEOPLE = "people", "Named people"
+
+    class Readers(models.TextChoices):
+        """Who may see config vars here, of those who may deploy the app."""
+
+        DEPLOYERS = "deployers", "Everybody who may deploy the app"
+        ADMINS = "admins", "Admins only"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="stages")
     name = models.CharField(max_length=30)
     word = models.CharField(max_length=12, choices=Word)
     position = models.PositiveIntegerField()
+    promoters = models.CharField(max_length=10, choices=Promoters, default=Promoters.DEPLOYERS)
+    people = models.ManyToManyField(
+        User, blank=True, related_name="+", help_text="Who may promote into it, where people are named."
+    )
+    readers = models.CharField(max_length=10, choices=Readers, default=Readers.DEPLOYERS)
+    buildpacks = models.JSONField(default=list, blank=True, help_text="Of new apps here; empty: detected.")
+    health_path = models.CharField(max_length=200, blank=True, help_text="Of new apps here.")
+    formation = models.JSONField(
+        default=dict, blank=True, help_text="{type: {quantity, size}} of new apps here."
+    )
 
     class Meta:
         ordering: ClassVar = ["position"]
@@ -83,6 +107,60 @@ class Stage(models.Model):
         if self.word in (self.Word.REVIEW, self.Word.PRODUCTION):
             return None
         return Stage.objects.filter(pipeline=self.pipeline_id, position__gt=self.position).first()
+
+
+class StageVar(models.Model):
+    """A config var that apps start with in a stage. Its value is sealed to the stage and the key."""
+
+    SEALED: ClassVar = {"sealed": "bound_to"}
+
+    stage = models.ForeignKey(Stage, on_delete=models.CASCADE, related_name="config_vars")
+    key = models.CharField(max_length=255)
+    sealed = models.TextField(editable=False)
+    set_at = models.DateTimeField(default=timezone.now, editable=False)
+    set_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        ordering: ClassVar = ["key"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["stage", "key"], name="one_value_per_stage_var")
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+    @property
+    def bound_to(self) -> str:
+        """What the sealed value belongs to."""
+        return f"stage/{self.stage_id}/config/{self.key}"
+
+    @property
+    def value(self) -> str:
+        """The plain value; `core.secrets.Tampered` when the row is not what was written."""
+        return secrets.unseal(self.sealed, to=self.bound_to).decode()
+
+    @value.setter
+    def value(self, text: str) -> None:
+        self.sealed = secrets.seal(text.encode(), to=self.bound_to)
+
+
+class PipelineTransfer(Transfer):
+    """A pipeline, and the apps in it, on the way to another person."""
+
+    pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="transfers")
+
+    class Meta(Transfer.Meta):
+        abstract = False
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["pipeline"], condition=Q(state="pending"), name="one_open_transfer_per_pipeline"
+            )
+        ]
+
+    @property
+    def thing(self) -> Pipeline:
+        """What is handed over."""
+        return self.pipeline
 
 
 class Coupling(models.Model):
