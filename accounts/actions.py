@@ -143,6 +143,24 @@ def create_team(name: str, *, by: User) -> Team:
 
 
 @transaction.atomic
+def set_limits(
+    team: Team, *, max_apps: int | None, max_dynos: int | None, max_builds: int | None, by: User | None
+) -> Team:
+    """Say how many apps, dynos and builds at a time `team` may have; None: as many as they like. What it has beyond
+    that stays."""
+    wanted = {"max_apps": max_apps, "max_dynos": max_dynos, "max_builds": max_builds}
+    if wrong := {name: "0 or more." for name, value in wanted.items() if value is not None and value < 0}:
+        raise Refusal("A limit is 0 or more; leave it empty for none.", fields=wrong)
+    before = {name: getattr(team, name) for name in wanted}
+    Team.objects.filter(pk=team.pk).update(**wanted)
+    for name, value in wanted.items():
+        setattr(team, name, value)
+    activity.record(by, "set the limits of", team, before=before, after=wanted)
+    live.wake_conductor()
+    return team
+
+
+@transaction.atomic
 def set_role(team: Team, user: User, role: str, *, by: User) -> Membership:
     """Make `user` a member of `team` in `role`, or change their role. The last admin stays one."""
     if role not in Membership.Role.values:
