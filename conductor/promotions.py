@@ -10,7 +10,9 @@ from apps import access
 from conductor.work import Held
 from core import failpoints, live
 from core.errors import ReleaseFailed
-from pipelines.models import Promotion, PromotionTarget
+from pipelines import outcomes
+from pipelines import access as pipeline_access
+from pipelines.models import Coupling, Promotion, PromotionTarget
 from releases.actions import create_release
 from releases.models import OPEN, Release
 
@@ -97,6 +99,9 @@ def _check(target: PromotionTarget) -> None:
         raise ReleaseFailed(f"{app.name} is suspended by an operator.")
     if promotion.by is None or access.DEPLOY not in access.rights_in(promotion.by, app):
         raise ReleaseFailed(f"You do not have the right to deploy to {app.name}.")
+    coupling = Coupling.objects.filter(app=app).select_related("stage__pipeline").first()
+    if coupling and not pipeline_access.may_promote_into(promotion.by, coupling.stage):
+        raise ReleaseFailed(f"You may not promote into {coupling.stage.title} any more.")
     if promotion.release.slug is None or promotion.release.slug.expired_at:
         raise ReleaseFailed(
             f"The slug of {promotion.source.name} v{promotion.release.version} was cleaned away."
@@ -121,29 +126,5 @@ def _tell(target: PromotionTarget) -> None:
 
 
 def _complete(promotion: Promotion) -> None:
-    """The promotion is completed exactly when all its targets have ended. Called with one of them just ended."""
-    Promotion.objects.select_for_update().get(pk=promotion.pk)
-    if promotion.one_by_one:
-        _stop_at_failure(promotion)
-    if PromotionTarget.objects.filter(promotion=promotion, status__in=OPEN).exists():
-        return
-    Promotion.objects.filter(pk=promotion.pk, status=Promotion.Status.PENDING).update(
-        status=Promotion.Status.COMPLETED, completed_at=timezone.now()
-    )
-    live.tell(promotion.source.topic)
-    transaction.on_commit(lambda: failpoints.reach("promotion.done"))
-
-
-def _stop_at_failure(promotion: Promotion) -> None:
-    """After a target that failed, those whose turn has not come get none. None of them is in anybody's hand: a later
-    one can be claimed only once all before it have succeeded."""
-    targets = PromotionTarget.objects.filter(promotion=promotion).select_related("app")
-    failed = next((row for row in targets if row.status == PromotionTarget.Status.FAILED), None)
-    if failed is None:
-        return
-    reason = f"Not started, since the promotion failed on {failed.app.name}."
-    PromotionTarget.objects.filter(promotion=promotion, status=PromotionTarget.Status.PENDING).update(
-        status=PromotionTarget.Status.FAILED, reason=reason, finished_at=timezone.now()
-    )
-    for row in targets:
-        live.tell(row.app.topic)
+    if outcomes.settle(promotion):
+        transaction.on_commit(lambda: failpoints.reach("promotion.done"))
