@@ -1,12 +1,18 @@
-"""The one door to pipelines."""
+"""The one door to pipelines: rights in the pipeline and its apps, and the rules that a stage adds to them."""
+
+from collections.abc import Iterable
+from typing import Any
 
 from django.db.models import Q
 
 from accounts.access import DEPLOY, MANAGE, RIGHTS, VIEW, demand, owned_by, rights_as_owner
-from accounts.models import User
+from accounts.models import Membership, User
 from apps import access as app_access
-from core.errors import NotFound
-from pipelines.models import Coupling, Pipeline, PipelineQuerySet
+from apps.models import App
+from core.errors import Forbidden, NotFound
+from pipelines.models import Coupling, Pipeline, PipelineQuerySet, Stage
+
+NAMED = 5  # people that a refusal names
 
 __all__ = [
     "DEPLOY",
@@ -15,9 +21,17 @@ __all__ = [
     "VIEW",
     "coupling_for",
     "coupling_in",
+    "demand_config",
+    "demand_leaving",
+    "demand_placing",
+    "demand_promotion",
+    "hiding_from",
+    "may_promote_into",
+    "may_see_config",
     "pipeline_and_rights",
     "pipeline_for",
     "pipelines_for",
+    "protected_from",
     "rights_in",
     "visible_couplings",
 ]
@@ -80,3 +94,124 @@ def coupling_in(pipeline: Pipeline, user: User, app_ref: str, *, to: str = VIEW)
     if coupling.pipeline_id != pipeline.pk:
         raise NotFound("Couldn't find that app in this pipeline.", resource="app")
     return coupling
+
+
+# --- the rules of a stage -----------------------------------------------------------------------------------------------
+#
+# They take away: who may not deploy an app may not promote to it or see its config whatever its stage says. `user` is
+# a manager where they manage the pipeline; whoever manages an app itself always sees its config and may take it out.
+
+
+def may_promote_into(user: User, stage: Stage) -> bool:
+    """Whether the stage lets `user` promote into it; the right to deploy the target app is asked for besides."""
+    return stage.pk not in protected_from(user, stage.pipeline, [stage])
+
+
+def protected_from(user: User, pipeline: Pipeline, stages: Iterable[Stage] | None = None) -> frozenset[Any]:
+    """The ids of the stages (by default all of the pipeline's) that `user` may not promote into: for pages that show
+    several. Three queries at most."""
+    rows = list(Stage.objects.filter(pipeline=pipeline) if stages is None else stages)
+    ruled = [stage for stage in rows if stage.promoters != Stage.Promoters.DEPLOYERS]
+    if not ruled:
+        return frozenset()
+    named = set(
+        Stage.people.through.objects.filter(user=user, stage__in=ruled).values_list("stage_id", flat=True)
+    )
+    manages = _manages(user, pipeline)
+    admins = Stage.Promoters.ADMINS
+    return frozenset(
+        stage.pk
+        for stage in ruled
+        if not (manages if stage.promoters == admins else stage.pk in named and user.is_active)
+    )
+
+
+def demand_promotion(user: User, coupling: Coupling) -> None:
+    """`Forbidden`, with who can, when the stage of `coupling` does not let `user` promote into it."""
+    if not may_promote_into(user, coupling.stage):
+        raise Forbidden(
+            f"You may not promote into {coupling.stage.title}. {_who_may_promote(coupling.stage)}"
+        )
+
+
+def may_see_config(user: User, app: App) -> bool:
+    """Whether `user` may see the values of the app's config vars, change them, and start one-off dynos, which are told
+    all of them: whoever may deploy the app, unless its stage reserves that to admins."""
+    rights = app_access.rights_in(user, app)
+    if DEPLOY not in rights or MANAGE in rights:
+        return DEPLOY in rights
+    return not hiding_from(user, [app])
+
+
+def hiding_from(user: User, apps: Iterable[App]) -> frozenset[Any]:
+    """The ids of those of `apps` whose stage hides config from `user`, who does not manage the app itself: for pages
+    that compare several. The right to deploy is asked for besides."""
+    rows = Coupling.objects.filter(app__in=list(apps), stage__readers=Stage.Readers.ADMINS)
+    found = list(app_access.with_rights(rows.select_related("app", "pipeline"), user, app="app__"))
+    managed = {pipeline for pipeline in {row.pipeline for row in found} if _manages(user, pipeline)}
+    return frozenset(
+        row.app_id
+        for row in found
+        if MANAGE not in app_access.rights_found(user, row.app, row) and row.pipeline not in managed
+    )
+
+
+def demand_config(user: User, app: App) -> None:
+    """`Forbidden`, with who can, when `user` may not see the app's config."""
+    if may_see_config(user, app):
+        return
+    coupling = Coupling.objects.select_related("stage__pipeline__team", "stage__pipeline__user").get(app=app)
+    raise Forbidden(
+        f"{coupling.stage.title} shows config vars to its admins only; that goes for one-off dynos too, which are "
+        f"told all of them. {_ask(_admins(coupling.stage.pipeline))}"
+    )
+
+
+def demand_placing(user: User, stage: Stage) -> None:
+    """`Forbidden` when `user` may not put an app into `stage`: it would start with the stage's config vars, and who
+    comes in that way has promoted."""
+    if not may_promote_into(user, stage):
+        raise Forbidden(f"You may not put apps into {stage.title}. {_who_may_promote(stage)}")
+    if stage.readers == Stage.Readers.ADMINS and not _manages(user, stage.pipeline):
+        raise Forbidden(
+            f"{stage.title} shows config vars to its admins only, so they alone put apps into it. "
+            f"{_ask(_admins(stage.pipeline))}"
+        )
+
+
+def demand_leaving(user: User, coupling: Coupling) -> None:
+    """`Forbidden` when `user` may not take the app out of its stage: its rules would end with that. Whoever manages
+    the app always may."""
+    if MANAGE in app_access.rights_in(user, coupling.app):
+        return
+    if not may_promote_into(user, coupling.stage) or not may_see_config(user, coupling.app):
+        raise Forbidden(
+            f"You may not take {coupling.app.name} out of {coupling.stage.title}, which is protected. "
+            f"{_ask(_admins(coupling.pipeline))}"
+        )
+
+
+def _manages(user: User, pipeline: Pipeline) -> bool:
+    return MANAGE in rights_as_owner(user, pipeline)
+
+
+def _who_may_promote(stage: Stage) -> str:
+    if stage.promoters == Stage.Promoters.ADMINS:
+        return _ask(_admins(stage.pipeline))
+    return _ask(list(stage.people.filter(is_active=True)[:NAMED]))
+
+
+def _admins(pipeline: Pipeline) -> list[User]:
+    if pipeline.user is not None:
+        return [pipeline.user]
+    rows = Membership.objects.filter(team=pipeline.team, role=Membership.Role.ADMIN, user__is_active=True)
+    return [row.user for row in rows.select_related("user").order_by("created_at")[:NAMED]]
+
+
+def _ask(people: list[User]) -> str:
+    """“Ask Alice Liddell or Bob Sawyer.”; of many, the first few."""
+    names = [person.get_full_name() for person in people]
+    if not names:
+        return "Ask an admin of the pipeline."
+    *first, last = names
+    return f"Ask {', '.join(first)} or {last}." if first else f"Ask {last}."
