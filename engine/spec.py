@@ -32,6 +32,30 @@ SIZES: dict[str, Size] = {
 
 
 @dataclass(frozen=True)
+class Attach:
+    """That somebody will sit at a one-off dyno's streams, and whether through a terminal of this many characters."""
+
+    tty: bool = True
+    columns: int = 80
+    lines: int = 24
+
+
+class Attached(Protocol):
+    """Our ends of an attached dyno's streams. Descriptors do not block; with a terminal both are the same."""
+
+    reader: int
+    writer: int
+
+    def end_input(self) -> None:
+        """Tell it that no more input comes."""
+        ...
+
+    def close(self) -> None:
+        """Let go of both; a terminal hangs up on its processes."""
+        ...
+
+
+@dataclass(frozen=True)
 class ProcessSpec:
     """One start of one dyno."""
 
@@ -50,6 +74,7 @@ class ProcessSpec:
     one_off: bool = False  # runs once; never "crashed", only "down" with an exit code
     seconds: float | None = None  # a one-off's time limit
     stream: str = ""  # log stream for its lines; empty: the app's own
+    attach: Attach | None = None  # its streams go to who attaches, not into the log
 
 
 @dataclass(frozen=True)
@@ -99,6 +124,11 @@ class Driver(Protocol):
         """Start a one-off dyno, once per `spec.id`; returns that id."""
         ...
 
+    def attach(self, dyno_id: str) -> Attached | None:
+        """The streams of a one-off dyno that waits for somebody: to the first who asks, once it has started.
+        None while it has not, or when there is no such dyno, or somebody has them."""
+        ...
+
     def stop(self, app: str, dyno_id: str) -> None:
         """End one dyno: SIGTERM to all its processes, SIGKILL after its stop time. Forgets it once it has ended."""
         ...
@@ -132,7 +162,7 @@ class Route:
     backends: tuple[Backend, ...] = ()
     maintenance: bool = False
     why_none: str = (
-        "H14"  # the error code when there is no backend: H10 crashed, H14 no web dynos, H20 booting
+        "H14"  # the error code without a backend: H10 crashed, H14 no web dynos, H20 booting, H84 suspended
     )
 
 

@@ -1,5 +1,6 @@
 """What every driver must do. A test class of a driver inherits `DriverContract` and gives it a `driver` fixture."""
 
+import errno
 import itertools
 import os
 import shlex
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import EngineError
-from engine.spec import MB, ProcessSpec, Size
+from engine.spec import MB, Attach, ProcessSpec, Size
 from tests.conftest import eventually
 
 PYTHON = shlex.quote(os.path.realpath(sys.executable))
@@ -33,6 +34,35 @@ while True:
 """
 WEB = f"exec {PYTHON} -IS server.py"
 _ids = itertools.count(1)
+
+
+def attach(driver, spec):
+    """Our ends of the streams of a dyno, once it has started."""
+    return eventually(lambda: driver.attach(spec.id))
+
+
+def read_all(streams):
+    """Everything that an attached dyno writes."""
+    os.set_blocking(streams.reader, True)
+    said = b""
+    while True:
+        try:
+            data = os.read(streams.reader, 65536)
+        except OSError as error:  # what the end of a terminal reads as
+            assert error.errno == errno.EIO
+            data = b""
+        if not data:
+            streams.close()
+            return said
+        said += data
+
+
+def alive(pid):
+    """Whether the process runs; one that nobody has waited for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 class Recorder:
@@ -238,6 +268,54 @@ class DriverContract:
         eventually(lambda: driver.observe("one") == [])
 
     @pytest.mark.promise("I-03")
+    def test_an_attached_dyno_talks_to_who_is_attached(self, driver, spec, lines):
+        one = spec(
+            "read name; echo hello $name; [ -t 0 ] && [ -t 1 ] && tty; stty size",
+            attach=Attach(True, 120, 40),
+            one_off=True,
+        )
+        driver.run(one)
+        streams = attach(driver, one)
+        os.write(streams.writer, b"world\r")
+        said = read_all(streams)
+        assert b"hello world\r\n" in said
+        assert b"/dev/pts/" in said
+        assert b"40 120" in said
+        eventually(lambda: driver.observe(one.app)[0].state == "down")
+        assert driver.observe(one.app)[0].exit_code == 0
+        assert "hello world" not in lines.texts()
+        assert any("Starting process with command" in text for text in lines.texts(source="heroku"))
+
+    def test_without_a_terminal_input_ends_and_output_is_as_written(self, driver, spec):
+        one = spec("wc -c; echo oops >&2; exit 3", attach=Attach(tty=False), one_off=True)
+        driver.run(one)
+        streams = attach(driver, one)
+        os.write(streams.writer, b"a\x00b\n")
+        streams.end_input()
+        assert read_all(streams) == b"4\noops\n"
+        eventually(lambda: driver.observe(one.app)[0].state == "down")
+        assert driver.observe(one.app)[0].exit_code == 3
+
+    def test_what_an_attached_dyno_wrote_before_it_ended_is_not_lost(self, driver, spec):
+        one = spec("echo early", attach=Attach(tty=False), one_off=True)
+        driver.run(one)
+        eventually(lambda: driver.observe(one.app)[0].pid and not alive(driver.observe(one.app)[0].pid))
+        assert read_all(attach(driver, one)) == b"early\n"
+        eventually(lambda: driver.observe(one.app)[0].state == "down")
+
+    def test_only_one_can_attach(self, driver, spec):
+        one = spec("sleep 60", attach=Attach(), one_off=True)
+        driver.run(one)
+        attach(driver, one).close()
+        assert driver.attach(one.id) is None
+        assert driver.attach("unknown") is None
+
+    def test_hanging_up_ends_what_runs_in_the_terminal(self, driver, spec):
+        one = spec("cat", attach=Attach(), one_off=True)
+        driver.run(one)
+        attach(driver, one).close()
+        eventually(lambda: driver.observe(one.app)[0].state == "down")
+
     def test_a_one_off_dyno_past_its_time_is_ended(self, driver, spec):
         driver.run(spec("exec sleep 100", "release.1", one_off=True, seconds=0.3))
         state = until(driver, "down")

@@ -21,7 +21,7 @@ from engine.drivers.local.output import Outlet
 from engine.drivers.local.ports import Ports
 from engine.drivers.local.services import Services
 from engine.plan import plan
-from engine.spec import DynoState, LineSink, ProcessSpec
+from engine.spec import Attached, DynoState, LineSink, ProcessSpec
 
 log = logging.getLogger(__name__)
 PORTS = range(20000, 30000)
@@ -118,6 +118,12 @@ class LocalDriver:
             if spec.id not in self._dynos:
                 self._begin(spec)
         return spec.id
+
+    def attach(self, dyno_id: str) -> Attached | None:
+        """The streams of a one-off dyno that waits for somebody: to the first who asks, once it has started."""
+        with self._lock:
+            dyno = self._dynos.get(dyno_id)
+        return dyno.attach() if dyno else None
 
     def stop(self, app: str, dyno_id: str) -> None:
         """End one dyno, and forget it once nothing is left of it. Unknown ones are no error."""

@@ -16,12 +16,14 @@ from engine.drivers.local.loop import Timer
 from engine.drivers.local.ports import Listener
 from engine.drivers.local.request import markers, request
 from engine.drivers.local.services import Services
+from engine.drivers.local.streams import Streams
 from engine.drivers.local.voice import Voice
-from engine.spec import MB, DynoState, ProcessSpec
+from engine.spec import MB, Attached, DynoState, ProcessSpec
 
 log = logging.getLogger(__name__)
 CLOSE_SECONDS = 30.0  # when the platform ends, no dyno gets more than that to stop
 LINGER_SECONDS = 5.0  # how long the end of a stopped one-off can be seen
+ATTACH_SECONDS = 60.0  # a dyno that nobody attached to by then is given up
 STEADY_SECONDS = 1.0  # a dyno without a port is up once it has run for so long
 LOOK_SECONDS = 0.05  # between looks at what has not ended yet
 CANNOT_START = 126
@@ -45,6 +47,7 @@ class Dyno:
         self._voice = Voice(stream, spec.dyno, services.loop, services.outlet)
         self._boot: Boot | None = None
         self._child: process.Child | None = None
+        self._streams: Streams | None = None
         self._group: Group | None = None
         self._uid: int | None = None
         self._timers: list[Timer] = []
@@ -86,16 +89,22 @@ class Dyno:
         try:
             if self.spec.web:
                 self._show(port=self._services.ports.take())
-            self._child = process.spawn(self._markers)
+            if self.spec.attach:
+                self._streams = Streams(self.spec.attach)
+            self._child = process.spawn(self._markers, self._streams.theirs if self._streams else ())
         except Exception as error:
             return self._never(_reason(error))
         self._uid = part["uid"]
         self._voice.say(f"Starting process with command `{self.spec.command}`")
         self._show(pid=self._child.pid)
         services, port = self._services, self.seen.port
-        whole = request(self.spec, part, port=port, tag=services.tag, group=self._group)
+        theirs = self._streams.theirs if self._streams else None
+        whole = request(self.spec, part, port=port, tag=services.tag, group=self._group, streams=theirs)
         services.launches.submit(self._hand_over, self._child, whole)
         self._watch(self._child)
+        if self._streams:
+            self._streams.started()
+            self._after(ATTACH_SECONDS, self._not_attached)
         self._changed()
 
     def _hand_over(self, child: process.Child, whole: dict[str, Any]) -> None:  # in the pool
@@ -149,6 +158,14 @@ class Dyno:
         self._voice.say("State changed from starting to up")
         self._show(state="up", since=time.time())
         self._changed()
+
+    def attach(self) -> Attached | None:
+        """Its streams, to the first who asks once it has started. For any thread."""
+        return self._streams.take() if self._streams else None
+
+    def _not_attached(self) -> None:
+        if self._streams and not self._streams.taken:
+            self._kill_because("Error R13 (Attach error) -> Failed to attach to process")
 
     def _time_limit(self) -> None:
         self._kill_because(f"Stopped: it ran for longer than {self.spec.seconds:g} seconds.")
@@ -242,9 +259,11 @@ class Dyno:
         code = self._child.poll()
         if code is None or self._code is not None:
             return
-        self._code = code
         if self._child.pidfd is not None:
             self._services.loop.unwatch(self._child.pidfd)
+        if self._streams and not (self._streams.taken or self._stopping or self._reason):
+            return self._after(LOOK_SECONDS / 5, self._ended)  # what it wrote is still to be fetched
+        self._code = code
         if self._stopping:
             self._wait_for_rest(LOOK_SECONDS / 10)
         else:
@@ -292,6 +311,8 @@ class Dyno:
 
     def _clean(self) -> None:  # in the pool
         group = self._group
+        if self._streams:
+            self._streams.free()
         try:
             gone = process.end_all(group.pids if group else lambda: process.members(self._markers))
             if group and not (gone and group.remove()):

@@ -180,6 +180,27 @@ def take_limits(request: dict[str, Any]) -> None:
         )  # when the machine is short of memory, dynos go before the platform
 
 
+def take_streams(request: dict[str, Any]) -> None:
+    """Read from where the dyno shall read from: nowhere, unless somebody is attached to it."""
+    streams = request.get("streams")
+    if streams is None:
+        streams = [os.open(os.devnull, os.O_RDONLY), 1]
+    elif request["tty"]:
+        import fcntl
+        import termios
+
+        fcntl.ioctl(streams[0], termios.TIOCSCTTY, 0)
+        if request["uid"] is not None:
+            os.fchown(streams[0], request["uid"], -1)
+    source, sink = streams
+    os.dup2(source, 0)
+    if sink != 1:
+        os.dup2(sink, 1)
+        os.dup2(sink, 2)
+    for fd in {source, sink} - {0, 1, 2}:
+        os.close(fd)
+
+
 def drop_rights(request: dict[str, Any]) -> None:
     """Become the app's user, for good, and die with the platform."""
     if request["uid"] is not None:
@@ -205,9 +226,7 @@ def main() -> None:
     report = request["report"]
     os.set_inheritable(report, False)
     try:
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)
-        os.close(null)
+        take_streams(request)
         take_limits(request)
         if request["mounts"]:
             private_view(request)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +79,9 @@ class Child:
         self._report, self.pidfd = -1, None
 
 
-def spawn(env: Mapping[str, str] | None = None) -> Child:
-    """Start a launcher in a session of its own; it waits for its request. `env` is seen in the process until then."""
+def spawn(env: Mapping[str, str] | None = None, keep: Iterable[int] = ()) -> Child:
+    """Start a launcher in a session of its own; it waits for its request. `env` is seen in the process until then;
+    the descriptors `keep` have the same numbers there."""
     reader, writer = os.pipe()
     try:
         os.set_blocking(reader, False)
@@ -91,7 +92,7 @@ def spawn(env: Mapping[str, str] | None = None) -> Child:
             stderr=subprocess.STDOUT,
             env={"PATH": PATH, "LANG": "C.UTF-8", **(env or {})},
             cwd="/",
-            pass_fds=[writer],
+            pass_fds=[writer, *keep],
             start_new_session=True,
             bufsize=0,
         )

@@ -12,9 +12,16 @@ SCRIPT = 'for f in .profile.d/*.sh; do [ -r "$f" ] && . "./$f"; done; unset f; e
 
 
 def request(
-    spec: ProcessSpec, part: dict[str, Any], *, port: int | None, tag: str, group: Group | None
+    spec: ProcessSpec,
+    part: dict[str, Any],
+    *,
+    port: int | None,
+    tag: str,
+    group: Group | None,
+    streams: tuple[int, ...] | None = None,
 ) -> dict[str, Any]:
-    """Everything about one start; `part` is the isolation's share of it."""
+    """Everything about one start; `part` is the isolation's share of it, `streams` are standard input and output
+    of who is attached to."""
     limits = {"NOFILE": FILES, "CORE": 0}
     if part["uid"] is not None and not (group and "pids" in group.folders):
         limits["NPROC"] = spec.size.pids * 4  # counted per user, so for all of the app's dynos together
@@ -24,6 +31,8 @@ def request(
         "env": environment(spec, part, port, tag),
         "cgroups": group.entries if group else [],
         "limits": limits,
+        "streams": list(streams) if streams else None,
+        "tty": bool(spec.attach and spec.attach.tty),
     }
 
 
