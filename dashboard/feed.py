@@ -28,6 +28,7 @@ VERB_GLYPHS = {
     "shared": "users",
     "stopped sharing": "users",
     "changed config of": "key",
+    "made write-only config of": "lock",
     "revealed config of": "eye",
     "started a build of": "hammer",
     "cancelled": "stop",

@@ -9,6 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import User
+from apps import config_vars
 from apps.models import App, ConfigVar
 from core import activity, failpoints, live, names
 from core.errors import Conflict, NotFound, Refusal
@@ -79,11 +80,19 @@ def current_slug(app: App) -> Slug | None:
 
 @transaction.atomic
 def set_config(
-    app: App, changes: Mapping[str, str | None], *, by: User | None, description: str = ""
+    app: App,
+    changes: Mapping[str, str | None],
+    *,
+    by: User | None,
+    description: str = "",
+    origin: str = "",
+    write_only: bool = False,
 ) -> Release | None:
     """Set (text) or unset (None) any number of config vars: all or nothing, one release (I-09).
 
-    Returns the release, or None when nothing would change. `Refusal` for a bad name or too much of it.
+    `origin` says what gives the values when no person types them; with `write_only` they are never shown again, and
+    a var that is write-only stays so. Returns the release, or None when no value would change. `Refusal` for a bad
+    name or too much of it.
     """
     for key in changes:
         names.check_config_key(key)
@@ -91,16 +100,33 @@ def set_config(
     found = {var.key: var for var in ConfigVar.objects.filter(app=app)}
     values = {key: var.value for key, var in found.items()}
     effective = {k: v for k, v in changes.items() if values.get(k) != v}
-    if not effective:
-        return None
     _check_size({**values, **effective})
     for key, value in effective.items():
-        _write_var(app, key, value, by=by)
+        _write_var(app, key, value, by=by, origin=origin)
+    if write_only:
+        config_vars.make_write_only(app, changes.keys(), by=by)
+    if not effective:
+        return None
     failpoints.reach("config.snapshot")
     activity.record(by, "changed config of", app, keys=_difference(values, {**values, **effective}))
     return create_release(
         app, kind=Release.Kind.CONFIG, description=description or _describe(effective), by=by
     )
+
+
+@transaction.atomic
+def replace_config(app: App, values: Mapping[str, str], *, by: User, seen: str) -> Release | None:
+    """Have these config vars and no others that can be read; write-only ones that are not among them stay. `seen` is
+    the `config_vars.stamp` that `values` was made from: `Conflict` when someone has changed them since."""
+    _lock(app)
+    if config_vars.stamp(app) != seen:
+        raise Conflict(
+            f"Someone has changed the config vars of {app.name} since you loaded them. Load them again; what you "
+            "typed is still here to copy."
+        )
+    gone = ConfigVar.objects.readable().filter(app=app).exclude(key__in=values)
+    unset = dict.fromkeys(gone.values_list("key", flat=True))
+    return set_config(app, {**unset, **values}, by=by)
 
 
 @transaction.atomic
@@ -111,9 +137,7 @@ def rollback(app: App, release: Release, *, by: User, note: str = "") -> Release
     if not release.eligible_for_rollback:
         raise Refusal(f"v{release.version} can't be rolled back to: it {_why_not(release)}.")
     _lock(app)
-    ConfigVar.objects.filter(app=app).delete()
-    for key, value in release.config.items():
-        _write_var(app, key, value, by=by)
+    _restore_config(app, release.config, by=by)
     return create_release(
         app,
         kind=Release.Kind.ROLLBACK,
@@ -167,13 +191,26 @@ def _lock(app: App) -> None:
     App.objects.select_for_update().get(pk=app.pk)
 
 
-def _write_var(app: App, key: str, value: str | None, *, by: User | None) -> None:
+def _restore_config(app: App, config: Mapping[str, str], *, by: User) -> None:
+    """Make the config vars what they were. Those that are so already stay whose they are, and what was write-only
+    when it went away comes back write-only."""
+    found = {var.key: var.value for var in ConfigVar.objects.filter(app=app)}
+    for key in sorted({*found, *config}):
+        if found.get(key) != config.get(key):
+            _write_var(app, key, config.get(key), by=by)
+    app.refresh_from_db(fields=["write_only_keys"])
+    hidden = [key for key in app.write_only_keys if key in config and found.get(key) != config[key]]
+    config_vars.make_write_only(app, hidden, by=by)
+
+
+def _write_var(app: App, key: str, value: str | None, *, by: User | None, origin: str = "") -> None:
     if value is None:
         ConfigVar.objects.filter(app=app, key=key).delete()
         return
-    var = ConfigVar(app=app, key=key, set_by=by)
+    var = ConfigVar(app=app, key=key)
     var.value = value
-    ConfigVar.objects.update_or_create(app=app, key=key, defaults={"sealed": var.sealed, "set_by": by})
+    written = {"sealed": var.sealed, "set_by": by, "set_at": timezone.now(), "origin": origin}
+    ConfigVar.objects.update_or_create(app=app, key=key, defaults=written)
 
 
 def _check_size(values: Mapping[str, Any]) -> None:
