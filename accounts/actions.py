@@ -1,11 +1,13 @@
 """What happens to people, teams and tokens."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
 from django.utils import timezone
 
 from accounts.models import ApiToken, Membership, SignInLink, Team, User
@@ -30,13 +32,17 @@ def create_user(
     except ValidationError as error:
         text = " ".join(error.messages)
         raise Refusal(text, fields={"password": text}) from error
-    with transaction.atomic():
-        if User.objects.filter(email__iexact=email).exists():
-            raise Refusal(
-                "This address has an account.", fields={"email": "This address has an account already."}
+    taken = Refusal("This address has an account.", fields={"email": "This address has an account already."})
+    try:
+        with transaction.atomic():
+            if User.objects.filter(email__iexact=email).exists():
+                raise taken
+            user = User.objects.create_user(
+                email, password, name=name, is_staff=operator, is_superuser=operator
             )
-        user = User.objects.create_user(email, password, name=name, is_staff=operator, is_superuser=operator)
-        activity.record(by, "created", user)
+            activity.record(by, "created", user)
+    except IntegrityError as error:
+        raise taken from error
     return user
 
 
@@ -62,6 +68,37 @@ def rename_user(user: User, name: str, *, by: User) -> None:
     before, user.name = user.name, name[:100]
     User.objects.filter(pk=user.pk).update(name=user.name)
     activity.record(by, "renamed", user, before=before, after=user.name)
+
+
+@transaction.atomic
+def set_single_keys(user: User, on: bool, *, by: User) -> None:
+    """Have pages listen to shortcuts of one key, or not."""
+    User.objects.filter(pk=user.pk).update(single_keys=on)
+    user.single_keys = on
+    activity.record(by, "changed the shortcuts of", user, after="on" if on else "off")
+
+
+@transaction.atomic
+def delete_user(user: User, *, by: User) -> None:
+    """Delete an account that owns nothing and that no team needs as its admin; what it did stays in the activity
+    under its address. Its sessions, tokens and open pages end at once."""
+    led = Team.objects.led_by_nobody_but(user).first()
+    if led is not None:
+        raise Refusal(
+            f"{led} has no other admin. Make someone else an admin of it, or delete the team first."
+        )
+    others = User.objects.can_sign_in().filter(is_superuser=True).exclude(pk=user.pk)
+    if user.is_superuser and not others.exists():
+        raise Refusal("You are the only operator of this Slipway. Make someone else an operator first.")
+    activity.record(by, "deleted", user)
+    live.tell(f"user:{user.pk}")
+    try:
+        with transaction.atomic():
+            user.delete()
+    except ProtectedError as error:
+        raise Refusal(
+            f"You own {_some(error.protected_objects)}. Transfer or destroy what is yours first."
+        ) from error
 
 
 @transaction.atomic
@@ -167,11 +204,13 @@ def set_role(team: Team, user: User, role: str, *, by: User) -> Membership:
         raise Refusal(
             f"A role is one of {', '.join(Membership.Role.values)}.", fields={"role": "Choose a role."}
         )
-    current = Membership.objects.select_for_update().filter(team=team, user=user).first()
+    _take_turns(team)
+    current = Membership.objects.filter(team=team, user=user).first()
     if current and current.role == Membership.Role.ADMIN and role != Membership.Role.ADMIN:
         _keep_an_admin(team, user)
     membership, _ = Membership.objects.update_or_create(team=team, user=user, defaults={"role": role})
-    activity.record(by, "set the role of", membership, before=current.role if current else None, after=role)
+    before = current.role if current else None
+    activity.record(by, "set the role of", membership, before=before, after=role, team=str(team.pk))
     live.tell(f"user:{user.pk}")
     return membership
 
@@ -179,19 +218,67 @@ def set_role(team: Team, user: User, role: str, *, by: User) -> Membership:
 @transaction.atomic
 def remove_member(team: Team, user: User, *, by: User) -> None:
     """Take `user` out of `team`; their open pages close within seconds."""
-    membership = Membership.objects.select_for_update().filter(team=team, user=user).first()
+    _take_turns(team)
+    membership = Membership.objects.filter(team=team, user=user).first()
     if membership is None:
         raise NotFound(f"{user.email} is not in {team.name}.")
     if membership.role == Membership.Role.ADMIN:
         _keep_an_admin(team, user)
-    activity.record(by, "removed", membership)
+    activity.record(by, "left" if by == user else "removed", membership, team=str(team.pk))
     membership.delete()
     live.tell(f"user:{user.pk}")
 
 
+@transaction.atomic
+def rename_team(team: Team, name: str, *, by: User) -> Team:
+    """Change a team's name, and with it the address of its pages."""
+    names.check_team(name)
+    before = team.name
+    try:
+        with transaction.atomic():
+            Team.objects.filter(pk=team.pk).update(name=name)
+    except IntegrityError as error:
+        raise names.taken(name) from error
+    team.name = name
+    activity.record(by, "renamed", team, before=before, after=name)
+    return team
+
+
+@transaction.atomic
+def delete_team(team: Team, *, confirm: str, by: User) -> None:
+    """Delete a team that owns nothing; `confirm` is its name, typed by who asks for it."""
+    if confirm != team.name:
+        said = f"Type {team.name} to confirm."
+        raise Refusal(said, fields={"confirm": said})
+    _take_turns(team)
+    members = list(team.memberships.values_list("user_id", flat=True))
+    activity.record(by, "deleted", team)
+    try:
+        with transaction.atomic():
+            team.delete()
+    except ProtectedError as error:
+        raise Refusal(
+            f"{team.name} owns {_some(error.protected_objects)}. Transfer or destroy what it owns first."
+        ) from error
+    for member in members:
+        live.tell(f"user:{member}")
+
+
+def _some(things: Iterable[object]) -> str:
+    """The first few of `things` by name, and how many more there are."""
+    named = sorted(map(str, things))
+    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+    return ", ".join(named[:3]) + more
+
+
+def _take_turns(team: Team) -> None:
+    """Have changes of who is in a team wait for each other: two admins who leave at once must not both succeed."""
+    Team.objects.select_for_update().filter(pk=team.pk).values_list("pk").first()
+
+
 def _keep_an_admin(team: Team, leaving: User) -> None:
-    others = Membership.objects.filter(team=team, role=Membership.Role.ADMIN).exclude(user=leaving)
-    if not others.exists():
+    admins = Membership.objects.filter(team=team, role=Membership.Role.ADMIN, user__is_active=True)
+    if not admins.exclude(user=leaving).exists():
         raise Refusal(f"{leaving.email} is the last admin of {team.name}. Make someone else an admin first.")
 
 

@@ -69,6 +69,16 @@ class User(AbstractUser):
         return self.pk.int % 6 + 1
 
 
+class TeamQuerySet(models.QuerySet["Team"]):
+    """Questions about teams."""
+
+    def led_by_nobody_but(self, user: User) -> Self:
+        """Those that would have no admin without `user`."""
+        admins = Membership.objects.filter(team=models.OuterRef("pk"), role=Membership.Role.ADMIN)
+        others = admins.filter(user__is_active=True).exclude(user=user)
+        return self.filter(models.Exists(admins.filter(user=user)), ~models.Exists(others))
+
+
 class Team(models.Model):
     """People who own pipelines and apps together."""
 
@@ -86,6 +96,8 @@ class Team(models.Model):
     max_builds = models.PositiveIntegerField(
         null=True, blank=True, help_text="Running at once. Empty: as many as the machine has room for."
     )
+
+    objects = TeamQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["name"]
@@ -119,9 +131,13 @@ class Membership(models.Model):
 class InvitationQuerySet(models.QuerySet["Invitation"]):
     """Questions about invitations."""
 
+    def pending(self) -> Self:
+        """Those that nobody has accepted or withdrawn; they may have run out."""
+        return self.filter(accepted_at=None, withdrawn_at=None)
+
     def open(self) -> Self:
         """Those that can still be accepted."""
-        return self.filter(accepted_at=None, withdrawn_at=None, expires_at__gt=timezone.now())
+        return self.pending().filter(expires_at__gt=timezone.now())
 
 
 class Invitation(models.Model):
@@ -153,6 +169,11 @@ class Invitation(models.Model):
 
     def __str__(self) -> str:
         return f"invitation of {self.email} to {self.team}"
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether its link ran out; a new one can be made."""
+        return self.expires_at <= timezone.now()
 
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
