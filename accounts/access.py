@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Q
 
 from accounts.models import Membership, Owned, Team, User
@@ -56,6 +57,25 @@ def demand(rights: frozenset[str], to: str, *, what: str, resource: str, name: A
         raise Forbidden(
             f"You do not have the right to {to} {name or 'this ' + what}. Ask someone who manages it."
         )
+
+
+def whom_to_ask() -> str:
+    """How a sentence begins that sends people to an operator."""
+    return (
+        f"Ask an operator of this Slipway ({settings.CONTACT})"
+        if settings.CONTACT
+        else "Ask an operator of this Slipway"
+    )
+
+
+def demand_not_suspended(*things: Any) -> None:
+    """`Forbidden` while an operator has one of `things`, apps and teams, suspended."""
+    for thing in things:
+        if getattr(thing, "suspended_at", None):
+            raise Forbidden(
+                f"{thing} is suspended by an operator. {whom_to_ask()} to reinstate it.",
+                id="suspended",
+            )
 
 
 def new_owner(by: User, text: str) -> User | Team:

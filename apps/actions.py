@@ -3,14 +3,16 @@
 import re
 import secrets as random
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Max
 from django.utils import timezone
 
-from accounts.access import RIGHTS
+from accounts.access import RIGHTS, demand_not_suspended
 from accounts.models import Team, User
+from apps import limits
 from apps.models import App, Collaborator, Domain, Dyno, Formation
 from core import activity, failpoints, live, names
 from core.errors import NotFound, Refusal
@@ -61,6 +63,8 @@ def create_app(name: str | None, *, owner: User | Team, by: User) -> App:
     name = names.check_app(name) if name else _free_name()
     try:
         with transaction.atomic():
+            demand_not_suspended(owner)
+            limits.demand_apps(owner)
             slot = (App.objects.aggregate(top=Max("slot"))["top"] or 0) + 1
             app = App.objects.create(name=name, slot=slot, **App.owner_fields(owner))
             activity.record(by, "created", app)
@@ -101,7 +105,9 @@ def destroy_app(app: App, *, confirm: str, by: User) -> None:
 
 @transaction.atomic
 def transfer_app(app: App, owner: User | Team, *, by: User) -> App:
-    """Hand the app to another owner."""
+    """Hand the app to another owner, within that one's limits. A suspended app stays where it is."""
+    demand_not_suspended(app, owner)
+    limits.demand_room([app], owner=owner)
     before = str(app.owner)
     for field, value in App.owner_fields(owner).items():
         setattr(app, field, value)
@@ -124,11 +130,43 @@ def set_maintenance(app: App, on: bool, *, by: User) -> App:
 @transaction.atomic
 def suspend_app(app: App, on: bool, *, by: User | None) -> App:
     """An operator's stop: no dyno runs until it is lifted. Nothing else changes."""
+    if not on and app.team and app.team.suspended_at:
+        raise Refusal(f"{app.name} is suspended with its team. Reinstate {app.team} instead.")
     app.suspended_at = timezone.now() if on else None
     App.objects.filter(pk=app.pk).update(suspended_at=app.suspended_at)
-    activity.record(by, "suspended" if on else "lifted the suspension of", app)
+    activity.record(by, "suspended" if on else "reinstated", app)
     _changed(app)
     return app
+
+
+@transaction.atomic
+def suspend_team(team: Team, *, by: User | None) -> None:
+    """Have all apps of `team` stand still, and no new ones come; its people keep their access. The apps carry the
+    very moment, by which `reinstate_team` tells them from those that were suspended by themselves."""
+    team.suspended_at = timezone.now()
+    if not Team.objects.filter(pk=team.pk, suspended_at=None).update(suspended_at=team.suspended_at):
+        raise Refusal(f"{team} is suspended already.")
+    apps = App.objects.alive().filter(team=team, suspended_at=None)
+    _suspend_all(list(apps), team.suspended_at)
+    activity.record(by, "suspended", team)
+
+
+@transaction.atomic
+def reinstate_team(team: Team, *, by: User | None) -> None:
+    """Start the apps of `team` again, but for those that an operator suspended by themselves."""
+    since = Team.objects.select_for_update().values_list("suspended_at", flat=True).get(pk=team.pk)
+    if since is None:
+        raise Refusal(f"{team} is not suspended.")
+    Team.objects.filter(pk=team.pk).update(suspended_at=None)
+    team.suspended_at = None
+    _suspend_all(list(App.objects.filter(team=team, suspended_at=since)), None)
+    activity.record(by, "reinstated", team)
+
+
+def _suspend_all(apps: Sequence[App], since: datetime | None) -> None:
+    App.objects.filter(pk__in=[app.pk for app in apps]).update(suspended_at=since)
+    for app in apps:
+        _changed(app)
 
 
 @transaction.atomic
@@ -158,8 +196,10 @@ def set_buildpacks(app: App, buildpacks: Sequence[str], *, by: User) -> App:
 @transaction.atomic
 def scale(app: App, changes: Mapping[str, Mapping[str, Any]], *, by: User) -> list[Formation]:
     """Change quantities and sizes: `{"web": {"quantity": 2, "size": "standard-2x"}}`. All or nothing."""
+    demand_not_suspended(app)
     rows = {row.type: row for row in Formation.objects.select_for_update().filter(app=app)}
     before = {type: str(row) for type, row in rows.items()}
+    had = sum(row.quantity for row in rows.values())
     for type, change in changes.items():
         if type not in rows:
             raise NotFound(
@@ -168,8 +208,10 @@ def scale(app: App, changes: Mapping[str, Mapping[str, Any]], *, by: User) -> li
             )
         _resize(rows[type], **change)
     touched = [rows[type] for type in changes]
-    if sum(row.quantity for row in rows.values()) > MAX_DYNOS:
+    has = sum(row.quantity for row in rows.values())
+    if has > MAX_DYNOS:
         raise Refusal(f"An app can have {MAX_DYNOS} dynos at most.")
+    limits.demand_dynos(app.owner, has - had)
     for row in touched:
         row.save()
     activity.record(by, "scaled", app, before=before, after={type: str(row) for type, row in rows.items()})
@@ -194,6 +236,7 @@ def _resize(row: Formation, *, quantity: int | None = None, size: str | None = N
 @transaction.atomic
 def restart(app: App, *, dyno: str | None = None, by: User | None) -> None:
     """Replace all dynos, those of one type (`web`) or one (`web.1`) by fresh ones; new web dynos answer first."""
+    demand_not_suspended(app)
     chosen = Dyno.objects.filter(app=app, one_off=False)
     if dyno:
         type, _, number = dyno.partition(".")
@@ -244,8 +287,8 @@ def run_detached(
 
 
 def _check_one_off(app: App, command: str, *, size: str, time_to_live: int | None, type: str) -> None:
-    if app.suspended_at:
-        raise Refusal(f"{app.name} is suspended by an operator.", id="suspended", status=403)
+    demand_not_suspended(app)
+    limits.demand_dynos(app.owner)
     if not command.strip() or len(command) > 10_000 or "\0" in command:
         raise Refusal(
             "Give a command, of 10,000 characters at most.", fields={"command": "Give a command to run."}

@@ -78,6 +78,8 @@ class Builds:
         if app.destroyed_at:
             raise BuildFailed(f"{app.name} has been destroyed.")
         if row.started_at is not None:
+        if app.suspended_at:
+            raise BuildFailed(f"{app.name} is suspended by an operator.")
             self._say(row, " !     The platform was interrupted; this step starts again.")
         row.record(
             started_at=row.started_at or timezone.now(),
@@ -155,7 +157,9 @@ class Builds:
         )
 
     def _cancelled(self, row: Build) -> None:
-        self._end(row, Build.Status.CANCELLED, "Cancelled.")
+        suspended = App.objects.filter(pk=row.app_id, suspended_at__isnull=False).exists()
+        reason = f"Cancelled: {row.app.name} is suspended by an operator." if suspended else "Cancelled."
+        self._end(row, Build.Status.CANCELLED, reason)
 
     def _end(self, row: Build, status: str, reason: str) -> None:
         with transaction.atomic():

@@ -161,7 +161,8 @@ class Conductor:
         self._builds.cancel_pending()
         in_hand = [held for held in self.held() if held.kind.name == "build"]
         if in_hand:
-            over = Q(cancel_asked=True) | Q(app__destroyed_at__isnull=False)
+            halted = Q(app__destroyed_at__isnull=False) | Q(app__suspended_at__isnull=False)
+            over = Q(cancel_asked=True) | halted
             asked = Build.objects.filter(over, pk__in=[held.job.pk for held in in_hand])
             cancelled = set(asked.values_list("pk", flat=True))
             for held in in_hand:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from apps import limits
 from apps.models import App, Dyno, Formation
 from conductor import promotions, wishes
 from conductor.dynos import Keeper
@@ -198,13 +199,13 @@ def _to_start(release: Release, **changes: Any) -> None:
 
 
 def _make_formation(release: Release) -> None:
-    """The first release with a web process starts one dyno; other types wait until they are scaled."""
+    """The first release with a web process starts one dyno if the owner's limit allows; other types wait until they
+    are scaled."""
     have = set(Formation.objects.filter(app=release.app_id).values_list("type", flat=True))
     for type in release.process_types:
         if type != RELEASE and type not in have:
-            Formation.objects.get_or_create(
-                app_id=release.app_id, type=type, defaults={"quantity": int(type == WEB)}
-            )
+            quantity = int(type == WEB and limits.has_room_for_dyno(release.app.owner))
+            Formation.objects.get_or_create(app_id=release.app_id, type=type, defaults={"quantity": quantity})
 
 
 def _phase_id(release: Release) -> str:

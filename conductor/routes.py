@@ -26,8 +26,8 @@ def route(view: View, backends: Sequence[Backend], rows: Sequence[Dyno]) -> Rout
         name=view.app.name,
         hosts=view.hosts,
         backends=tuple(backends),
-        maintenance=view.app.maintenance,
-        why_none=_why_none([row.state for row in rows if row.type == WEB]),
+        maintenance=view.app.maintenance and not view.app.suspended_at,
+        why_none="H84" if view.app.suspended_at else _why_none([r.state for r in rows if r.type == WEB]),
     )
 
 

@@ -65,6 +65,12 @@ KEEP_DAYS = env.int("SLIPWAY_KEEP_DAYS", default=90)
 LEASE_SECONDS = env.float("SLIPWAY_LEASE_SECONDS", default=30)
 HEARTBEAT_SECONDS = env.float("SLIPWAY_HEARTBEAT_SECONDS", default=10)
 SWEEP_SECONDS = env.float("SLIPWAY_SWEEP_SECONDS", default=5)
+MAX_APPS = env.int(
+    "SLIPWAY_MAX_APPS", default=0
+)  # of a person's own; a team's limits are set in the admin site
+MAX_DYNOS = env.int("SLIPWAY_MAX_DYNOS", default=0)
+MAX_BUILDS = env.int("SLIPWAY_MAX_BUILDS", default=0)
+CONTACT = env.str("SLIPWAY_CONTACT", default="")
 API_CALLS_PER_HOUR = env.int("SLIPWAY_API_CALLS_PER_HOUR", default=4500)
 
 # --- requests that users cause (buildpacks by URL): internal addresses are refused but for these hosts and networks --

@@ -6,8 +6,10 @@ from datetime import timedelta
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
+from accounts.access import demand_not_suspended
 from accounts.models import Team, User
 from apps import access as app_access
+from apps import limits
 from apps.models import App
 from core import activity, failpoints, live, names
 from core.errors import Conflict, NotFound, Refusal
@@ -65,11 +67,14 @@ def destroy_pipeline(pipeline: Pipeline, *, confirm: str, by: User) -> None:
 def transfer_pipeline(pipeline: Pipeline, owner: User | Team, *, by: User) -> Pipeline:
     """Hand the pipeline *and the apps in it* that `by` manages to another owner."""
     before = str(pipeline.owner)
-    couplings = list(Coupling.objects.filter(pipeline=pipeline).select_related("app"))
+    couplings = list(Coupling.objects.filter(pipeline=pipeline).select_related("app__user", "app__team"))
     for coupling in couplings:
         if app_access.MANAGE not in app_access.rights_in(by, coupling.app):
             raise Refusal(f"You do not manage {coupling.app.name}, which would be transferred too.")
-    things: list[Pipeline | App] = [pipeline, *(coupling.app for coupling in couplings)]
+    apps = [coupling.app for coupling in couplings]
+    demand_not_suspended(owner, *apps)
+    limits.demand_room(apps, owner=owner)
+    things: list[Pipeline | App] = [pipeline, *apps]
     for thing in things:
         for field, value in type(thing).owner_fields(owner).items():
             setattr(thing, field, value)
@@ -204,6 +209,9 @@ def promote(
         note=note[:500],
         one_by_one=one_by_one,
     )
+    for target in targets:
+        access.demand_promotion(by, target)
+    demand_not_suspended(source.app, *(target.app for target in targets))
     for place, target in enumerate(targets):  # the order of their times is the order of their turns
         at = promotion.created_at + timedelta(microseconds=place)
         promotion.targets.create(app=target.app, created_at=at)

@@ -8,8 +8,9 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from accounts.access import demand_not_suspended
 from accounts.models import User
-from apps import config_vars
+from apps import limits
 from apps.models import App, ConfigVar
 from core import activity, failpoints, live, names
 from core.errors import Conflict, NotFound, Refusal
@@ -19,8 +20,8 @@ from releases.models import OPEN, Build, Release, Slug, Source
 @transaction.atomic
 def create_build(app: App, source: Source, *, by: User | None, clear_cache: bool = False) -> Build:
     """Ask for `source` to be built and released on `app`."""
-    if app.suspended_at:
-        raise Refusal(f"{app.name} is suspended by an operator.", id="suspended", status=403)
+    demand_not_suspended(app)
+    limits.demand_builds(app.owner)
     build = Build.objects.create(
         app=app, source=source, by=by, clear_cache=clear_cache, buildpacks=app.buildpacks, stack=app.stack
     )
@@ -167,6 +168,7 @@ def fail_release(release: Release, reason: str) -> None:
     ended = Release.objects.filter(pk=release.pk, status__in=OPEN).update(
         status=Release.Status.FAILED,
         reason=reason[:500],
+    demand_not_suspended(app)
         finished_at=timezone.now(),
         lease_until=None,
         lease_token=None,

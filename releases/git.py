@@ -26,12 +26,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.access import demand_not_suspended
 from accounts.actions import note_use
 from accounts.models import ApiToken
 from apps import access
 from apps.models import App
 from core import activity, bodies, failpoints
-from core.errors import Forbidden, Refusal, Unauthorized
+from core.errors import Refusal, Unauthorized
 from releases import repositories as repos
 from releases.pushes import Push, attend, in_thread
 
@@ -132,8 +133,7 @@ def _app_for(authorization: str, name: str) -> tuple[App, ApiToken]:
     if not re.fullmatch(r"[a-z0-9-]+", name) or re.fullmatch(r"[0-9a-f-]{32,36}", name):
         name = "-"  # a UUID is no address here
     app = access.app_for(token.user, name, to=access.DEPLOY)
-    if app.suspended_at:
-        raise Forbidden(f"{app.name} is suspended by an operator.", id="suspended")
+    demand_not_suspended(app)
     return app, token
 
 

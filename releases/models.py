@@ -4,6 +4,7 @@ import json
 import uuid
 from typing import Any, ClassVar, Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Coalesce
@@ -53,14 +54,30 @@ class BuildQuerySet(JobQuerySet):
         """One build at a time per app, in order, since they share the app's cache."""
         others = Build._base_manager.filter(app=OuterRef("app"), status__in=OPEN).exclude(pk=OuterRef("pk"))
         before = others.filter(Q(created_at__lt=OuterRef("created_at")) | Q(status="running"))
-        return super().claimable(now).filter(~Exists(before))
+        return super().claimable(now).filter(~Exists(before), ~Exists(_owners_at_their_limit()))
 
     def claim_order(self) -> tuple[Any, ...]:
         """Whoever has the fewest builds running comes first, so that no owner's backlog holds up others (I-17)."""
         same_owner = Q(app__user=OuterRef("app__user")) | Q(app__team=OuterRef("app__team"))
-        running = Build._base_manager.filter(same_owner, status="running").order_by()
-        count = running.values("status").annotate(n=models.Count("pk")).values("n")
-        return (Coalesce(models.Subquery(count), 0), "created_at")
+        return (_running(same_owner), "created_at")
+
+
+def _running(which: Q) -> Coalesce:
+    """How many builds run of those that `which` chooses."""
+    rows = Build._base_manager.filter(which, status="running").order_by()
+    return Coalesce(models.Subquery(rows.values("status").annotate(n=models.Count("pk")).values("n")), 0)
+
+
+def _owners_at_their_limit() -> models.QuerySet[App]:
+    """The app of a build when its owner has as many builds running as they may. No joins in the build's own query:
+    rivals must see each other's claims."""
+    app = App._base_manager.filter(pk=OuterRef("app"))
+    of_team = Q(team__max_builds__lte=_running(Q(app__team=OuterRef("team"))))
+    if not settings.MAX_BUILDS:
+        return app.filter(of_team)
+    return app.annotate(busy=_running(Q(app__user=OuterRef("user")))).filter(
+        of_team | Q(team__isnull=True, busy__gte=settings.MAX_BUILDS)
+    )
 
 
 class Build(Job):

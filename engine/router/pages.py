@@ -51,6 +51,12 @@ FAULTS: dict[str, Fault] = {
         at="info",
     ),
     "H81": Fault("Blank app", 503, "Nothing here yet", "Nothing has been deployed to this app so far."),
+    "H84": Fault(
+        "App suspended",
+        503,
+        "This site is suspended",
+        "Whoever runs the platform has suspended it. Nothing of it is lost; its owners can ask them why.",
+    ),
     "H99": Fault("Platform error", 503, _DOWN, _WAIT),
 }
 

@@ -28,7 +28,7 @@ async def hang(head, reader, writer):
     return False
 
 
-@pytest.mark.parametrize("code", ["H10", "H14", "H20", "H81"])
+@pytest.mark.parametrize("code", ["H10", "H14", "H20", "H81", "H84"])
 async def test_without_a_backend_the_route_says_why(code):
     async with Rig() as rig:
         rig.put(why_none=code)

@@ -107,7 +107,10 @@ def test_viewing_is_not_reading_code(server, app, vera):
 def test_a_suspended_app_takes_nothing(server, app, token):
     App.objects.filter(pk=app.pk).update(suspended_at=timezone.now())
     status, body, _ = ask(refs(server, "shop"), token=token)
-    assert (status, body) == (403, b"shop is suspended by an operator.\n")
+    assert (status, body) == (
+        403,
+        b"shop is suspended by an operator. Ask an operator of this Slipway to reinstate it.\n",
+    )
 
 
 def test_an_app_is_found_by_its_name_alone(server, app, token):
