@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.access import demand_not_suspended
 from accounts.models import User
-from apps import limits
+from apps import config_vars, limits
 from apps.models import App, ConfigVar
 from core import activity, failpoints, live, names
 from core.errors import Conflict, NotFound, Refusal
