@@ -13,6 +13,7 @@ from apps import limits
 from apps.models import App
 from core import activity, failpoints, live, names
 from core.errors import Conflict, NotFound, Refusal
+from pipelines import access
 from pipelines.models import Coupling, Pipeline, Promotion, Stage
 from releases.models import Release
 
