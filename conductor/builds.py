@@ -77,9 +77,9 @@ class Builds:
         app = App.objects.get(pk=row.app_id)
         if app.destroyed_at:
             raise BuildFailed(f"{app.name} has been destroyed.")
-        if row.started_at is not None:
         if app.suspended_at:
             raise BuildFailed(f"{app.name} is suspended by an operator.")
+        if row.started_at is not None:
             self._say(row, " !     The platform was interrupted; this step starts again.")
         row.record(
             started_at=row.started_at or timezone.now(),

@@ -202,6 +202,9 @@ def promote(
     release = release or Release.objects.current_for(source.app)
     _check_promotion(source, targets, release)
     assert release is not None
+    for target in targets:
+        access.demand_promotion(by, target)
+    demand_not_suspended(source.app, *(target.app for target in targets))
     promotion = Promotion.objects.create(
         pipeline=source.pipeline,
         source=source.app,
@@ -210,9 +213,6 @@ def promote(
         note=note[:500],
         one_by_one=one_by_one,
     )
-    for target in targets:
-        access.demand_promotion(by, target)
-    demand_not_suspended(source.app, *(target.app for target in targets))
     for place, target in enumerate(targets):  # the order of their times is the order of their turns
         at = promotion.created_at + timedelta(microseconds=place)
         promotion.targets.create(app=target.app, created_at=at)

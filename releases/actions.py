@@ -133,6 +133,7 @@ def replace_config(app: App, values: Mapping[str, str], *, by: User, seen: str) 
 @transaction.atomic
 def rollback(app: App, release: Release, *, by: User, note: str = "") -> Release:
     """Make a new release with the very triple of `release`: its slug, config and process types (I-02)."""
+    demand_not_suspended(app)
     if release.app_id != app.pk:
         raise NotFound("Couldn't find that release.", resource="release")
     if not release.eligible_for_rollback:
@@ -168,7 +169,6 @@ def fail_release(release: Release, reason: str) -> None:
     ended = Release.objects.filter(pk=release.pk, status__in=OPEN).update(
         status=Release.Status.FAILED,
         reason=reason[:500],
-    demand_not_suspended(app)
         finished_at=timezone.now(),
         lease_until=None,
         lease_token=None,
