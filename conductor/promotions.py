@@ -10,8 +10,8 @@ from apps import access
 from conductor.work import Held
 from core import failpoints, live
 from core.errors import ReleaseFailed
-from pipelines import outcomes
 from pipelines import access as pipeline_access
+from pipelines import outcomes
 from pipelines.models import Coupling, Promotion, PromotionTarget
 from releases.actions import create_release
 from releases.models import OPEN, Release

@@ -146,11 +146,13 @@ def remove_stage(stage: Stage, *, by: User) -> None:
 
 
 def couple(app: App, stage: Stage, *, by: User) -> Coupling:
-    """Put an app into a stage. An app is in one pipeline only."""
+    """Put an app into a stage, if the stage's rules let `by`. An app is in one pipeline only."""
     if stage.word == Stage.Word.REVIEW:
         raise Refusal("Review apps are made from branches; put the app into another stage.")
     try:
         with transaction.atomic():
+            stage = _as_it_is(stage)
+            access.demand_placing(by, stage)
             coupling = Coupling.objects.create(app=app, stage=stage, pipeline=stage.pipeline)
             activity.record(by, "added", app, pipeline=stage.pipeline, stage=stage.name)
             live.tell(stage.pipeline.topic)
@@ -162,11 +164,14 @@ def couple(app: App, stage: Stage, *, by: User) -> Coupling:
 
 @transaction.atomic
 def move(coupling: Coupling, stage: Stage, *, by: User) -> Coupling:
-    """Move an app to another stage of its pipeline."""
+    """Move an app to another stage of its pipeline, if the rules of both stages let `by`."""
+    stage = _as_it_is(stage)
     if stage.pipeline_id != coupling.pipeline_id:
         raise NotFound("Couldn't find that stage.", resource="stage")
     if stage.word == Stage.Word.REVIEW:
         raise Refusal("Review apps are made from branches; choose another stage.")
+    access.demand_leaving(by, coupling)
+    access.demand_placing(by, stage)
     before, coupling.stage = coupling.stage.name, stage
     coupling.save(update_fields=["stage", "updated_at"])
     activity.record(by, "moved", coupling.app, pipeline=coupling.pipeline, before=before, after=stage.name)
@@ -177,7 +182,8 @@ def move(coupling: Coupling, stage: Stage, *, by: User) -> Coupling:
 
 @transaction.atomic
 def uncouple(coupling: Coupling, *, by: User) -> None:
-    """Take an app out of its pipeline; the app itself stays as it is."""
+    """Take an app out of its pipeline, if the stage's rules let `by`; the app itself stays as it is."""
+    access.demand_leaving(by, coupling)
     activity.record(by, "removed", coupling.app, pipeline=coupling.pipeline, stage=coupling.stage.name)
     live.tell(coupling.pipeline.topic)
     live.tell(coupling.app.topic)
@@ -196,8 +202,9 @@ def promote(
 ) -> Promotion:
     """Ask for the slug of `release`, or the one that `source` runs now, to be released on every target (I-07, I-08).
 
-    Each target ends by itself; access to it is judged when its turn comes. With `one_by_one` they take turns in the
-    order given, and after one that fails the rest are not started.
+    Each target ends by itself. Whether its stage lets `by` promote into it is judged now and when its turn comes, the
+    right to deploy it when its turn comes. With `one_by_one` they take turns in the order given, and after one that
+    fails the rest are not started.
     """
     release = release or Release.objects.current_for(source.app)
     _check_promotion(source, targets, release)
@@ -248,6 +255,14 @@ def _check_promotion(source: Coupling, targets: Sequence[Coupling], release: Rel
             raise NotFound("Couldn't find that app in this pipeline.", resource="app")
         if target.app_id == source.app_id:
             raise Refusal(f"{source.app.name} can't be promoted to itself.")
+
+
+def _as_it_is(stage: Stage) -> Stage:
+    """The stage with the rules that it has now; it can't be removed or changed until the transaction ends."""
+    found = Stage.objects.select_for_update().filter(pk=stage.pk).first()
+    if found is None:
+        raise NotFound("Couldn't find that stage.", resource="stage")
+    return found
 
 
 def _ordered(pipeline: Pipeline) -> list[Stage]:

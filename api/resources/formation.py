@@ -12,6 +12,7 @@ from api.shapes import DynoOut, FormationOut
 from apps import access, actions
 from apps.models import App, Formation
 from core.errors import NotFound, Refusal
+from pipelines.access import demand_config
 from releases.models import Release
 
 router = Router(tags=["Dynos"])
@@ -111,6 +112,7 @@ def run(request: HttpRequest, app: str, body: DynoIn) -> Status[DynoOut]:
     """Run a command in a one-off dyno. Its output goes to the app's log."""
     by = asker(request)
     found = access.app_for(by, app, to=access.DEPLOY)
+    demand_config(by, found)
     if body.attach:
         raise Refusal(
             "Attached one-off dynos are not served yet: leave attach out (heroku run:detached) and read "
