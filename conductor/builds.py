@@ -25,6 +25,7 @@ from core import failpoints
 from core.errors import BuildFailed, LeaseLost
 from engine.builder import BuildCancelled, BuildLimits, BuildResult, BuildSpec, build
 from engine.outbound import Outbound
+from releases import checkouts
 from releases.actions import create_release
 from releases.models import Build, Release, Slug, Source
 
@@ -88,10 +89,14 @@ class Builds:
         tell(app)
 
     def _fetch(self, held: Held, row: Build) -> None:
-        """Make sure that the source is what was accepted."""
+        """Get the source if it is a commit of a repository, and make sure that it is what was accepted."""
         source = row.source
+        if not self._there(source):
+            checkouts.fill(source, say=lambda text: self._say(row, text), stop=lambda: self._stops(held))
+            if self._stops(held):
+                raise BuildCancelled
         path = self._parts.data / source.path
-        if not source.path or not path.is_file():
+        if not self._there(source):
             raise BuildFailed("The source is not there any more. Push or upload it again.")
         if source.checksum and checksum(path) != source.checksum.removeprefix("sha256:"):
             raise BuildFailed("The source is not what its checksum says. Push or upload it again.")
@@ -107,7 +112,7 @@ class Builds:
             spec,
             slugs=self._parts.slugs,
             write=self._parts.writer(row.log_stream, "build"),
-            cancelled=lambda: held.cancel.is_set() or held.lost.is_set(),
+            cancelled=lambda: self._stops(held),
             outbound=Outbound(settings.OUTBOUND_ALLOW),
             buildpacks=self._parts.data / "buildpacks",
         )
@@ -135,6 +140,12 @@ class Builds:
         self._parts.say(row.app.log_stream, "Build succeeded")
 
     # --- parts of steps -----------------------------------------------------------------------------------------
+
+    def _there(self, source: Source) -> bool:
+        return bool(source.path) and (self._parts.data / source.path).is_file()
+
+    def _stops(self, held: Held) -> bool:
+        return held.cancel.is_set() or held.lost.is_set()
 
     def _spec(self, row: Build) -> BuildSpec:
         app = row.app

@@ -14,6 +14,8 @@ from apps import config_vars, limits
 from apps.models import App, ConfigVar
 from core import activity, failpoints, live, names
 from core.errors import Conflict, NotFound, Refusal
+from releases import remotes, repositories
+from releases.checkouts import told_by
 from releases.models import OPEN, Build, Release, Slug, Source
 
 
@@ -25,11 +27,44 @@ def create_build(app: App, source: Source, *, by: User | None, clear_cache: bool
     build = Build.objects.create(
         app=app, source=source, by=by, clear_cache=clear_cache, buildpacks=app.buildpacks, stack=app.stack
     )
-    activity.record(by, "started a build of", app, build=str(build.pk), commit=source.commit)
+    activity.record(
+        by,
+        "started a build of",
+        app,
+        build=str(build.pk),
+        commit=source.commit or source.ref,
+        **({"from_": source.repository} if source.repository else {}),
+    )
     live.tell(app.topic)
     live.wake_conductor()
     failpoints.reach("git.build_row")
     return build
+
+
+def create_build_of(app: App, ref: str, *, by: User, clear_cache: bool = False) -> Build:
+    """Build a branch, tag or commit that is in the app's own repository. `Refusal` when it has no such thing."""
+    found = repositories.find(app, ref.strip())
+    if found is None:
+        shown = ref.strip()[:40] or "an empty name"
+        raise Refusal(
+            f"The repository of {app.name} has no branch, tag or commit “{shown}”. Push it first.",
+            fields={"ref": "The app's repository has no such branch, tag or commit. Push it first."},
+        )
+    commit, branch = found
+    with transaction.atomic():
+        source = Source.objects.create(
+            app=app, user=by, ref=(branch or ref.strip())[:255], branch=branch[:255], **told_by(commit)
+        )
+        return create_build(app, source, by=by, clear_cache=clear_cache)
+
+
+@transaction.atomic
+def create_build_from_git(app: App, *, url: str, ref: str, by: User) -> Build:
+    """Build a branch, tag or commit (HEAD when `ref` is empty) of the public git repository at `url`. It is fetched
+    when the build begins, and the build fails with the reason if that can't be done."""
+    url, ref = remotes.check_url(url), remotes.check_ref(ref)
+    source = Source.objects.create(app=app, user=by, repository=url, ref=ref)
+    return create_build(app, source, by=by)
 
 
 def create_release(

@@ -34,6 +34,14 @@ class Source(models.Model):
     author_email = models.CharField(max_length=254, blank=True)
     committed_at = models.DateTimeField(null=True)
     version = models.CharField(max_length=200, blank=True, help_text="As an API client called it.")
+    ref = models.CharField(
+        max_length=255,
+        blank=True,
+        help_text="The branch, tag or commit that a build takes from a repository.",
+    )
+    repository = models.CharField(
+        max_length=1000, blank=True, help_text="Where that is, by URL; empty: the app's own repository."
+    )
     put_digest = models.CharField(max_length=64, blank=True, help_text="Of the one-time upload token.")
     get_digest = models.CharField(max_length=64, blank=True, help_text="Of the download token.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -43,8 +51,8 @@ class Source(models.Model):
 
     @property
     def short(self) -> str:
-        """The commit as people write it."""
-        return self.commit[:7] or self.version[:12]
+        """The commit as people write it, or what else the source was called."""
+        return self.commit[:7] or self.version[:12] or self.ref[:12]
 
 
 class BuildQuerySet(JobQuerySet):

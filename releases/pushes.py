@@ -8,7 +8,6 @@ The ref moves only when the release has succeeded, so push verdict, ref and runn
 import asyncio
 import logging
 import socket
-import subprocess
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -18,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from channels.db import database_sync_to_async
-from django.conf import settings
 from django.db import transaction
 from django.db.models import OuterRef, Subquery
 
@@ -29,9 +27,8 @@ from apps.models import App
 from core import activity, failpoints, live
 from core.errors import Conflict, Refusal, Unauthorized
 from engine.logstore import harmless
-from releases import actions, sources
+from releases import actions, checkouts
 from releases import repositories as repos
-from releases.commits import read_commit
 from releases.models import OPEN, Build, Release, Source
 
 log = logging.getLogger(__name__)
@@ -216,25 +213,19 @@ def _accept(push: Push, command: Command, objects: Mapping[str, str]) -> tuple[u
     try:
         if repos.git(place, "cat-file", "-t", command.new, extra=objects) != b"commit\n":
             raise Rejected(f"{DEPLOYING[command.ref]} must name a commit.")
-        commit = read_commit(command.new, repos.git(place, "cat-file", "commit", command.new, extra=objects))
+        commit = checkouts.commit_at(place, command.new, objects)
         modules = repos.git(place, "ls-tree", "--name-only", command.new, ".gitmodules", extra=objects)
+        stored = checkouts.archive(place, command.new, objects)
     except repos.GitFailed as fault:
         raise Rejected(f"git can't read the commit: {fault}") from fault
-    stored = _archive(push.app, command.new, objects)
     try:
         with transaction.atomic(), activity.coming(**vars(push.origin)):
             source = Source.objects.create(
                 app=push.app,
                 user=push.token.user,
-                path=stored.path,
-                checksum=stored.checksum,
-                bytes=stored.bytes,
-                commit=command.new,
                 branch=DEPLOYING[command.ref],
-                message=commit.message[:500],
-                author=commit.author[:200],
-                author_email=commit.author_email[:254],
-                committed_at=commit.at,
+                **vars(stored),
+                **checkouts.told_by(commit),
             )
             build = actions.create_build(push.app, source, by=push.token.user)
     except BaseException:
@@ -246,32 +237,12 @@ def _accept(push: Push, command: Command, objects: Mapping[str, str]) -> tuple[u
 _SUBMODULES = " !     This repository has submodules. They are not fetched: their folders will be empty.\n"
 
 
-def _archive(app: App, sha: str, objects: Mapping[str, str]) -> sources.Stored:
-    place = repos.path(app)
-    command = ["git", "archive", "--format=tar", sha]
-    env = {**repos.environment(place, [("tar.umask", "0022")]), **objects}
-    with subprocess.Popen(
-        command, cwd=place, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as git:
-        assert git.stdout is not None and git.stderr is not None
-        try:
-            stored = sources.store_archive(git.stdout, settings.SOURCE_BYTES)
-        except BaseException:
-            git.kill()
-            raise
-        complaint = git.stderr.read().decode("utf-8", "replace").strip()
-    if git.returncode:
-        stored.remove()
-        raise Rejected(f"git can't read the files of the commit: {complaint}")
-    return stored
-
-
 def end_abandoned() -> int:
     """End the builds of pushes that died with their process, and the releases that these were to become; returns how
     many. Their pushers were told, or had to conclude, that the push came to nothing, and their commits never reached the
     repository: going on would deploy code that no ref names. A push that is alive holds its repository."""
     first = Build.objects.filter(source=OuterRef("source")).order_by("created_at").values("pk")[:1]
-    pushed = Build.objects.exclude(source__branch="").filter(pk=Subquery(first))
+    pushed = Build.objects.exclude(source__branch="").filter(source__ref="", pk=Subquery(first))
     suspects = pushed.open().filter(cancel_asked=False) | pushed.filter(release__status__in=OPEN)
     ended = 0
     for build in suspects.select_related("app", "source", "release"):

@@ -11,20 +11,32 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
 from django.conf import settings
 
 from apps.models import App
-from releases.commits import Commit, moment
+from releases.commits import Commit, moment, read_commit
 from releases.models import Build
 
-__all__ = ["Commit", "ahead", "commits_between", "ensure", "path", "remove", "unbuilt_heads"]
+__all__ = [
+    "Commit",
+    "ahead",
+    "branches",
+    "commits_between",
+    "ensure",
+    "find",
+    "path",
+    "remove",
+    "unbuilt_heads",
+]
 
 DEPLOYING = ("refs/heads/main", "refs/heads/master")
 SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 STALE_SECONDS = 24 * 3600
+SHORT_SHA = re.compile(r"[0-9a-f]{4,64}")
 SECONDS = 30  # for a question; reading and writing packs is not one
 
 # The tree is built as it was committed: attributes that would leave files out of an archive do not count.
@@ -37,6 +49,14 @@ class GitFailed(Exception):
 
 class Busy(Exception):
     """Another push holds the repository."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A branch of an app's repository, and the commit it names."""
+
+    name: str
+    commit: Commit
 
 
 def root() -> Path:
@@ -93,6 +113,44 @@ def head(app: App, ref: str) -> str | None:
     """The commit that `ref` names, None when there is none."""
     with suppress(GitFailed):
         return git(path(app), "rev-parse", "--verify", "--quiet", "--end-of-options", ref).decode().strip()
+    return None
+
+
+def branches(app: App, *, limit: int = 50) -> list[Branch]:
+    """The branches of the app's repository, the one with the newest commit first, `limit` at most."""
+    if not path(app).exists():
+        return []
+    fields = "%00".join(
+        f"%({field})"
+        for field in (
+            "refname:lstrip=2",
+            "objectname",
+            "authorname",
+            "authoremail:trim",
+            "committerdate:unix",
+            "contents:subject",
+        )
+    )
+    options = ("--sort=-committerdate", f"--count={limit}", f"--format={fields}")
+    try:
+        output = git(path(app), "for-each-ref", *options, "refs/heads/").decode("utf-8", "replace")
+    except GitFailed:
+        return []
+    rows = [line.split("\0", 5) for line in output.split("\n") if line.count("\0") == 5]
+    return [Branch(name, Commit(sha, who, mail, moment(at), text)) for name, sha, who, mail, at, text in rows]
+
+
+def find(app: App, ref: str) -> tuple[Commit, str] | None:
+    """The commit that a person means by `ref` (a branch, a tag, or a commit by at least four of its digits), and the
+    name of the branch if it is one. None when the app's repository has no such thing."""
+    if not ref or "\0" in ref or not path(app).exists():
+        return None
+    candidates = [(f"refs/heads/{ref}", ref), (f"refs/tags/{ref}", "")]
+    candidates += [(ref.lower(), "")] if SHORT_SHA.fullmatch(ref.lower()) else []
+    for name, branch in candidates:
+        sha = head(app, name + "^{commit}")
+        if sha:
+            return read_commit(sha, git(path(app), "cat-file", "commit", sha)), branch
     return None
 
 

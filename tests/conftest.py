@@ -7,6 +7,7 @@ from django.db import connection
 
 from accounts import actions as account_actions
 from tests.factories import make_app, make_pipeline, make_user, stage
+from tests.forge import Forge
 from tests.waiting import eventually as eventually  # where most tests look for it
 
 if "TEST_DATABASE_URL" in os.environ:
@@ -58,3 +59,13 @@ def shop(team, alice):
     make_app("shop-staging", owner=team, stage=stage(pipeline, "staging"), released=True)
     make_app("shop-production", owner=team, stage=stage(pipeline, "production"), released=True)
     return pipeline
+
+
+@pytest.fixture
+def forge(tmp_path, settings):
+    """A public git server on loopback, which requests that users cause may reach."""
+    settings.OUTBOUND_ALLOW = ["127.0.0.1", "localhost"]
+    (tmp_path / "forge").mkdir()
+    forge = Forge(tmp_path / "forge")
+    yield forge
+    forge.stop()

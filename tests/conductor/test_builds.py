@@ -2,9 +2,10 @@
 
 import pytest
 
-from releases import actions
-from releases.models import Build, Release
-from tests.conductor.conftest import ended
+from core.errors import Refusal
+from releases import actions, repositories
+from releases.models import Build, Release, Source
+from tests.conductor.conftest import SERVER, SERVER_PY, ended
 from tests.conftest import eventually
 from tests.factories import make_app
 
@@ -65,3 +66,63 @@ def test_a_running_build_is_cancelled_within_seconds(platform, alice, source):
     actions.cancel_build(build, by=alice)
     assert ended(build, 10).status == "cancelled"
     assert not list((platform.data / "work").glob("*"))
+
+
+def test_a_commit_of_a_public_repository_is_fetched_built_and_released(platform, alice, forge):
+    app = make_app("shop", owner=alice)
+    url = forge.repository(**{"server.py": SERVER_PY, "Procfile": f"web: {SERVER}\n"})
+    build = ended(actions.create_build_from_git(app, url=url, ref="main", by=alice), 60)
+    assert build.status == "succeeded", build.reason
+    sha = forge.git("shop.git", "rev-parse", "main")
+    assert (build.slug.commit, build.slug.branch, build.slug.message) == (sha, "main", "First")
+    assert f"-----> Fetching main from {url}" in platform.lines(build.log_stream)
+    again = ended(actions.build_again(app, build.source, by=alice), 60)
+    assert again.status == "succeeded" and again.slug.digest == build.slug.digest
+
+
+def test_what_can_not_be_fetched_fails_the_build_with_the_reason(platform, alice, forge):
+    app = make_app("shop", owner=alice)
+    url = forge.repository()
+    build = ended(actions.create_build_from_git(app, url=url, ref="nope", by=alice))
+    assert (build.status, build.reason) == ("failed", f"{url} has no branch or tag nope.")
+    eventually(lambda: platform.logs.ended(build.log_stream))
+    assert f" !     {build.reason}" in platform.lines(build.log_stream)
+
+
+@pytest.mark.promise("I-41")
+def test_an_internal_address_is_refused_when_the_build_begins(platform, alice):
+    app = make_app("shop", owner=alice)
+    build = ended(actions.create_build_from_git(app, url="http://127.0.0.1:1/shop.git", ref="main", by=alice))
+    assert build.status == "failed" and "internal address" in build.reason
+
+
+def test_a_branch_that_was_pushed_is_built_from_the_apps_own_repository(platform, alice, forge):
+    app = make_app("shop", owner=alice)
+    forge.repository(**{"server.py": SERVER_PY, "Procfile": f"web: {SERVER}\n"})
+    forge.git("shop.git", "push", "-q", str(repositories.ensure(app)), "main:refs/heads/feature/x")
+    sha = forge.git("shop.git", "rev-parse", "main")
+    build = ended(actions.create_build_of(app, "feature/x", by=alice), 60)
+    assert build.status == "succeeded", build.reason
+    assert (build.slug.commit, build.slug.branch) == (sha, "feature/x")
+    by_commit = ended(actions.create_build_of(app, sha[:8], by=alice), 60)
+    assert (by_commit.slug.commit, by_commit.slug.branch) == (sha, "")
+
+
+def test_an_archive_that_was_cleaned_away_is_taken_from_the_repository_again(platform, alice, forge):
+    app = make_app("shop", owner=alice)
+    forge.repository(**{"server.py": SERVER_PY, "Procfile": f"web: {SERVER}\n"})
+    forge.git("shop.git", "push", "-q", str(repositories.ensure(app)), "main")
+    sha = forge.git("shop.git", "rev-parse", "main")
+    pushed = Source.objects.create(app=app, commit=sha, branch="main")
+    build = ended(actions.build_again(app, pushed, by=alice), 60)
+    assert build.status == "succeeded", build.reason
+
+
+@pytest.mark.parametrize("ref", ["nope", "", "--all", "abcd", "HEAD~1", "main^{tree}", "a\0b"])
+def test_what_is_not_in_the_repository_is_refused_at_once(db, alice, forge, ref):
+    app = make_app("shop", owner=alice)
+    forge.repository()
+    forge.git("shop.git", "push", "-q", str(repositories.ensure(app)), "main")
+    with pytest.raises(Refusal) as refusal:
+        actions.create_build_of(app, ref, by=alice)
+    assert "ref" in refusal.value.fields and not Build.objects.exists()

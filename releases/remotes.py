@@ -1,0 +1,178 @@
+"""Public git repositories elsewhere. git connects to the address that was checked and to no other (I-41): no redirects,
+no protocols but http and https, no credentials, nothing of the machine's own configuration."""
+
+import ipaddress
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from core.errors import Refusal
+from engine.outbound import Outbound, Target
+from releases import repositories as repos
+
+SECONDS = 300  # for all of a fetch
+POLL_SECONDS = 0.1
+MAX_URL = 1000
+HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\]")
+PATH = re.compile(r"(/[A-Za-z0-9._~%!$&'()*+,;=:@-]+)+/?")
+REF = re.compile(
+    r"(?!.*(\.\.|//|@\{|/\.|\.lock(/|$)))[^\x00-\x20\x7f~^:?*\[\\/.+-][^\x00-\x20\x7f~^:?*\[\\]{0,254}(?<![/.])"
+)
+_TOLERATED = ("badTimezone", "missingSpaceBeforeDate", "zeroPaddedFilemode", "missingEmail", "badDate")
+
+
+def check_url(url: str) -> str:
+    """The address of a repository as it is fetched from; `Refusal` for what is none. Asks nobody: where it leads is
+    checked when it is fetched."""
+    given = url.strip()
+    if not given.isascii() or not given.isprintable() or " " in given:
+        raise _no("This is not a URL.")
+    try:
+        parts = urlsplit(given)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        raise _no("This is not a URL.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise _no("Give a URL that starts with https://.")
+    if "@" in parts.netloc:
+        raise _no("Leave user name and password out of the URL: only public repositories can be fetched.")
+    if parts.query or parts.fragment:
+        raise _no("Leave out what follows ? or #; the branch has a field of its own.")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    if not HOST.fullmatch(host) or not PATH.fullmatch(parts.path) or len(given) > MAX_URL:
+        raise _no("This is not the URL of a repository.")
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+
+
+def check_ref(ref: str) -> str:
+    """The name of a branch or tag, or a commit; `Refusal` for what git would not take for one. Empty: HEAD."""
+    ref = ref.strip() or "HEAD"
+    if not REF.fullmatch(ref):
+        raise Refusal(
+            f"“{ref[:40]}” can't be the name of a branch, a tag or a commit.",
+            fields={"ref": "This can't be the name of a branch, a tag or a commit."},
+        )
+    return ref
+
+
+def fetch(url: str, ref: str, place: Path, *, stop: Callable[[], bool]) -> tuple[str, str] | None:
+    """Fetch one commit of the repository at `url` into `place`, an empty folder that becomes a bare repository.
+    Returns the commit and, if `ref` is a branch, its name; None once `stop()` is true. `Refusal` says why there is
+    nothing to be had, `EngineError` that the host is not known."""
+    url, ref = check_url(url), check_ref(ref)
+    target = Outbound(settings.OUTBOUND_ALLOW).check(url)
+    repos.git(place, "init", "--quiet", "--bare", "--template=", ".")
+    options = ("--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules")
+    complaint = _run(["git", "fetch", *options, "--end-of-options", url, ref], place, target, stop)
+    if complaint is None:
+        return None
+    if complaint:
+        raise Refusal(_reason(url, ref, complaint))
+    sha = repos.git(place, "rev-parse", "--verify", "FETCH_HEAD^{commit}").decode().strip()
+    said = (place / "FETCH_HEAD").read_text(errors="replace").split("\t")[-1]
+    return sha, ref if said.startswith("branch ") else ""
+
+
+def _run(command: list[str], place: Path, target: Target, stop: Callable[[], bool]) -> str | None:
+    """Run git until it ends; returns what it complains about, empty when it is content, None when it was stopped."""
+    deadline = time.monotonic() + min(SECONDS, settings.BUILD_SECONDS)
+    with tempfile.TemporaryFile() as errors:
+        git = subprocess.Popen(
+            command,
+            cwd=place,
+            env=repos.environment(place, _options(target)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+        )
+        try:
+            while git.poll() is None:
+                if stop():
+                    return None
+                _be_modest(place, deadline)
+                with suppress(subprocess.TimeoutExpired):
+                    git.wait(POLL_SECONDS)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(git.pid, signal.SIGKILL)  # its helpers too
+            git.wait()
+        errors.seek(0)
+        said = errors.read(64 * 1024).decode("utf-8", "replace").strip()
+    return "" if git.returncode == 0 else said or f"git ended with {git.returncode}"
+
+
+def _options(target: Target) -> list[tuple[str, str]]:
+    return [
+        ("protocol.allow", "never"),
+        ("protocol.http.allow", "always"),
+        ("protocol.https.allow", "always"),
+        ("http.followRedirects", "false"),  # for the alternates of a dumb server too
+        *([("http.curloptResolve", pin)] if (pin := _pin(target)) else []),
+        ("http.lowSpeedLimit", "1000"),
+        ("http.lowSpeedTime", "30"),
+        ("credential.helper", ""),
+        ("transfer.bundleURI", "false"),
+        ("fetch.unpackLimit", "1"),
+        ("fetch.fsckObjects", "true"),
+        *((f"fetch.fsck.{fault}", "warn") for fault in _TOLERATED),
+        ("core.bigFileThreshold", "16m"),
+        ("core.fsync", "none"),  # the folder is thrown away
+        ("pack.threads", "1"),
+        ("gc.auto", "0"),
+        ("maintenance.auto", "false"),
+    ]
+
+
+def _pin(target: Target) -> str:
+    """What makes git connect to the addresses that were checked, whatever the name resolves to by then."""
+    with suppress(ValueError):
+        ipaddress.ip_address(target.host)
+        return ""  # an address has nothing to resolve
+    addresses = ",".join(f"[{one}]" if ":" in one else one for one in target.addresses)
+    return f"{target.host}:{target.port}:{addresses}"
+
+
+def _be_modest(place: Path, deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise Refusal("The repository can't be fetched: it takes too long.")
+    if _size(place) > settings.SOURCE_BYTES:
+        raise Refusal(f"The repository can't be fetched: it is larger than {settings.SOURCE_BYTES:,} bytes.")
+
+
+def _size(place: Path) -> int:
+    total = 0
+    for file in place.rglob("*"):
+        with suppress(OSError):  # git has renamed it meanwhile
+            total += file.stat().st_size
+    return total
+
+
+def _reason(url: str, ref: str, complaint: str) -> str:
+    """git's complaint in words that say what to do."""
+    told = complaint.lower()
+    if "couldn't find remote ref" in told or "not our ref" in told or "no such ref" in told:
+        short = " A commit needs all of its 40 digits here." if repos.SHORT_SHA.fullmatch(ref) else ""
+        return f"{url} has no branch or tag {ref}.{short}"
+    if "could not read username" in told or "authentication failed" in told or "error: 403" in told:
+        return f"There is no public repository at {url}: it asks for a password."
+    if "not found" in told or "error: 404" in told or "not valid: is this a git repository" in told:
+        return f"There is no repository at {url}."
+    if "dumb http transport" in told:
+        return f"{url} is served without git's own protocol (smart HTTP), which this needs."
+    if re.search(r"error: 30[1278]|redirect", told):
+        return f"{url} leads to another address. Give that one instead."
+    return f"The repository can't be fetched: {complaint.splitlines()[-1].removeprefix('fatal: ')}"
+
+
+def _no(message: str) -> Refusal:
+    return Refusal(message, fields={"url": message})
