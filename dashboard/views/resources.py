@@ -12,6 +12,7 @@ from dashboard import panels
 from dashboard.answers import see
 from dashboard.app_forms import DynoForm, RunForm, formation_changes, read
 from dashboard.http import PageRequest
+from pipelines.access import demand_config
 from releases.models import Release
 
 
@@ -52,6 +53,7 @@ def restart(request: PageRequest, name: str) -> HttpResponse:
 def run(request: PageRequest, name: str) -> HttpResponse:
     """Run a command in a one-off dyno of the current release."""
     app = access.app_for(request.user, name, to=access.DEPLOY)
+    demand_config(request.user, app)
     asked = read(RunForm(request.POST))
     current = Release.objects.current_for(app)
     if current is None or current.slug is None:
