@@ -69,6 +69,8 @@ class Front(asyncio.Protocol):
         """Begin with the request at the start of `data`, once its head is whole."""
         if data[:2] == b"\r\n":  # an empty line before a request is allowed
             data = data[2:]
+        if data[:1] == b"r" and self.router.meet(self, data):
+            return
         end = data.find(wire.BLANK)
         if end < 0 or end > self.router.limits.control_head:
             self._wait(data)

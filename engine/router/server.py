@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 from core.errors import EngineError
+from engine.rendezvous import PREFIX, Find, Meeting
 from engine.router.front import Front
 from engine.router.limits import Limits
 from engine.router.lines import RouterLines
@@ -29,7 +30,8 @@ class LocalRouter:
 
     `sink` gets the router's lines, called in a thread of its own. `control` is the unix socket of the platform's own
     pages, for requests to `control_hosts`. Every other name below `apps_host` is an app's, or nobody's. Without `ca`
-    https is turned away. Peers in `trusted_proxies` (addresses) are believed what they say was forwarded.
+    https is turned away. Peers in `trusted_proxies` (addresses) are believed what they say was forwarded. Clients that
+    come by TLS with a secret of `engine.rendezvous` instead of a request are shown to the dyno that `find_guest` finds.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class LocalRouter:
         ca: LocalCA | None = None,
         trusted_proxies: Collection[str] = (),
         limits: Limits | None = None,
+        find_guest: Find | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.control_hosts = frozenset(host.lower().strip("[]") for host in control_hosts) | control_hosts
@@ -51,6 +54,8 @@ class LocalRouter:
         self.control_pool = Pool(None, control, self.limits)
         self.lines = RouterLines(sink)
         self.fronts: set[Front] = set()
+        self._find_guest = find_guest
+        self._meetings: set[Meeting] = set()
         self.draining = False
         self._empty = asyncio.Event()  # no client is left, while draining
         self.port = 0
@@ -143,12 +148,14 @@ class LocalRouter:
             self._listeners.pop().close()
         for sock in list(self._peeking):
             self._unpeek(sock).close()
+        for meeting in list(self._meetings):
+            meeting.close()
         for front in list(self.fronts):
             if front.exchange is None:
                 front.close()
             elif front.exchange.tunnel:
                 front.exchange.finish()
-        if self.fronts:
+        if self.fronts or self._meetings:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.limits.drain):
                     await self._empty.wait()
@@ -162,10 +169,28 @@ class LocalRouter:
         self._thread = 0
         await asyncio.to_thread(self.lines.stop)
 
+    def meet(self, front: Front, data: bytes) -> bool:
+        """Have a client that began with `data` meet its dyno; False when it did not come for that."""
+        if self._find_guest is None or front.proto != b"https" or not data.startswith(PREFIX):
+            return False
+        meeting = Meeting(front.transport, self._find_guest, self._met)
+        self._meetings.add(meeting)
+        front.transport.set_protocol(meeting)
+        self.fronts.discard(front)
+        meeting.data_received(data)
+        return True
+
+    def _met(self, meeting: Meeting) -> None:
+        self._meetings.discard(meeting)
+        self._one_less()
+
     def lost(self, front: Front) -> None:
         """A client's connection is closed."""
         self.fronts.discard(front)
-        if self.draining and not self.fronts:
+        self._one_less()
+
+    def _one_less(self) -> None:
+        if self.draining and not self.fronts and not self._meetings:
             self._empty.set()
         if not self._accepting and not self.draining:
             self._accept_on()
@@ -194,7 +219,8 @@ class LocalRouter:
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(64):
-            if len(self.fronts) + len(self._peeking) + len(self._tasks) >= self.limits.connections:
+            open_now = len(self.fronts) + len(self._meetings) + len(self._peeking) + len(self._tasks)
+            if open_now >= self.limits.connections:
                 self._accept_off()  # the kernel keeps them in its queue until one of ours ends
                 return
             try:

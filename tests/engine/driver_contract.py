@@ -57,14 +57,6 @@ def read_all(streams):
         said += data
 
 
-def alive(pid):
-    """Whether the process runs; one that nobody has waited for yet does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 class Recorder:
     """A sink that keeps everything."""
 
