@@ -10,11 +10,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Max
 from django.utils import timezone
 
+from accounts import transfers
 from accounts.access import RIGHTS, demand_not_suspended
 from accounts.models import Team, User
 from apps import limits
-from apps.models import App, Collaborator, Domain, Dyno, Formation
-from core import activity, failpoints, live, names
+from apps.models import App, AppTransfer, Collaborator, Domain, Dyno, Formation
+from core import activity, failpoints, live, names, secrets
 from core.errors import NotFound, Refusal
 from engine.spec import SIZES
 
@@ -105,13 +106,14 @@ def destroy_app(app: App, *, confirm: str, by: User) -> None:
 
 @transaction.atomic
 def transfer_app(app: App, owner: User | Team, *, by: User) -> App:
-    """Hand the app to another owner, within that one's limits. A suspended app stays where it is."""
+    """Hand the app to another owner, within that one's limits. A suspended app stays where it is. Offers of it end."""
     demand_not_suspended(app, owner)
     limits.demand_room([app], owner=owner)
     before = str(app.owner)
     for field, value in App.owner_fields(owner).items():
         setattr(app, field, value)
     app.save(update_fields=["user", "team", "updated_at"])
+    transfers.withdraw_open(AppTransfer, app=app)
     activity.record(by, "transferred", app, before=before, after=str(owner))
     _changed(app)
     return app
@@ -264,6 +266,40 @@ def run_detached(
 
     `time_to_live` is in seconds. Returns the dyno, which the conductor starts; its output goes to the app's log.
     """
+    return _one_off(app, command, release_version, by, size, env, time_to_live, type)
+
+
+@transaction.atomic
+def run_attached(
+    app: App,
+    command: str,
+    *,
+    tty: bool,
+    release_version: int,
+    by: User,
+    size: str = "standard-1x",
+    env: Mapping[str, str] | None = None,
+    time_to_live: int | None = None,
+    type: str = "run",
+) -> tuple[Dyno, str]:
+    """Like `run_detached`, for somebody who will sit at its streams: returns the dyno, and the secret to attach with,
+    which works once. With `tty` they are a terminal, as `TERM`, `COLUMNS` and `LINES` of `env` describe it."""
+    secret = secrets.new_token("rendezvous")
+    attach = {"attached": "tty" if tty else "plain", "attach_digest": secrets.digest(secret)}
+    return _one_off(app, command, release_version, by, size, env, time_to_live, type, **attach), secret
+
+
+def _one_off(
+    app: App,
+    command: str,
+    release_version: int,
+    by: User,
+    size: str,
+    env: Mapping[str, str] | None,
+    time_to_live: int | None,
+    type: str,
+    **attach: str,
+) -> Dyno:
     _check_one_off(app, command, size=size, time_to_live=time_to_live, type=type)
     taken = set(Dyno.objects.filter(app=app, type=type).values_list("number", flat=True))
     free = [number for number in range(1000, 10000) if number not in taken]
@@ -277,6 +313,7 @@ def run_detached(
         one_off=True,
         time_to_live=time_to_live,
         by=by,
+        **attach,
     )
     if env:
         dyno.env = dict(env)

@@ -233,6 +233,16 @@ class Dyno(models.Model):
     release_version = models.PositiveIntegerField()
     one_off = models.BooleanField(default=False)
     sealed_env = models.TextField(blank=True, editable=False, help_text="A one-off dyno's own variables.")
+    attached = models.CharField(
+        max_length=5, blank=True, editable=False, help_text="tty or plain, when somebody sits at its streams."
+    )
+    attach_digest = models.CharField(
+        max_length=64,
+        blank=True,
+        db_index=True,
+        editable=False,
+        help_text="Of the secret to attach with, once.",
+    )
     time_to_live = models.PositiveIntegerField(null=True, help_text="Seconds that a one-off dyno may run.")
     stop_asked = models.BooleanField(default=False)
     generation = models.PositiveIntegerField(default=0, help_text="A restart raises it.")

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import connections
 from django.db.models import Q
 
-from conductor import agenda, cleaning, notes, promotions, status, work
+from conductor import agenda, cleaning, guests, notes, promotions, status, work
 from conductor.builds import Builds
 from conductor.dynos import Keeper
 from conductor.parts import Parts
@@ -29,6 +29,7 @@ from conductor.wishes import START_STEP
 from conductor.work import Held, Kind
 from core import live
 from core.errors import EngineError, LeaseLost
+from engine.rendezvous import Guest
 from pipelines.models import PromotionTarget
 from releases.models import OPEN, Build, Release
 
@@ -64,6 +65,10 @@ class Conductor:
         self._looked = 0.0
         self._claim: TextIO | None = None
         self._deafen: Callable[[], None] = lambda: None
+
+    def find_guest(self, secret: str) -> Guest:
+        """What the router shows to a client that comes with this secret; waits. See `conductor.guests`."""
+        return guests.find(self.parts, secret)
 
     def start(self) -> None:
         """Begin to work. `EngineError` when another conductor works on the same data folder."""

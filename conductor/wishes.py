@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from apps.models import App, Domain, Dyno, Formation
-from engine.spec import SIZES, ProcessSpec
+from engine.spec import SIZES, Attach, ProcessSpec
 from releases.models import Release
 
 RELEASE = "release"  # the process type of the release phase, which never runs as part of the formation
@@ -131,4 +131,16 @@ def spec(app: App, row: Dyno, id: str, *, stream: str = "") -> ProcessSpec:
         one_off=row.one_off,
         seconds=seconds,
         stream=stream,
+        attach=_attach(row),
     )
+
+
+def _attach(row: Dyno) -> Attach | None:
+    """How somebody sits at it; the terminal is as large as the client said it is."""
+    if not row.attached:
+        return None
+    columns, lines = (
+        int(text) if text.isdecimal() and 0 < int(text) < 10_000 else usual
+        for text, usual in ((row.env.get("COLUMNS", ""), 80), (row.env.get("LINES", ""), 24))
+    )
+    return Attach(row.attached == "tty", columns, lines)

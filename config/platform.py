@@ -106,6 +106,7 @@ async def _live(loop: asyncio.AbstractEventLoop, ready: Callable[[], None]) -> N
         apps_host=settings.APPS_HOST,
         ca=local_ca(),
         trusted_proxies=settings.TRUSTED_PROXIES,
+        find_guest=lambda secret: conductor.find_guest(secret),
     )
     await in_thread(end_abandoned)
     web = await server.serve(application, unix=settings.CONTROL_SOCKET)

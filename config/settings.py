@@ -29,6 +29,11 @@ SLIPWAY_KEYS = env.list("SLIPWAY_KEYS", default=[])
 PORT = env.int("SLIPWAY_PORT", default=8000)
 BIND = env.str("SLIPWAY_BIND", default="127.0.0.1")
 URL = env.str("SLIPWAY_URL", default=f"http://localhost:{PORT}").rstrip("/")
+# Where `heroku run` connects to, by TLS: host and port. The router answers it on its own port.
+RENDEZVOUS = env.str(
+    "SLIPWAY_RENDEZVOUS",
+    default=f"{urlsplit(URL).hostname}:{urlsplit(URL).port or (443 if URL.startswith('https') else PORT)}",
+)
 APPS_HOST = env.str("SLIPWAY_APPS_HOST", default="localhost")
 HOST = urlsplit(URL).hostname or "localhost"
 ALLOWED_HOSTS = [HOST, "localhost", "127.0.0.1", "[::1]", *env.list("SLIPWAY_ALLOWED_HOSTS", default=[])]
@@ -76,6 +81,21 @@ API_CALLS_PER_HOUR = env.int("SLIPWAY_API_CALLS_PER_HOUR", default=4500)
 # --- requests that users cause (buildpacks by URL): internal addresses are refused but for these hosts and networks --
 OUTBOUND_ALLOW = env.list("SLIPWAY_OUTBOUND_ALLOW", default=[])
 
+# --- people: how they sign in, and mail to them -------------------------------------------------------------------
+REQUIRE_TWO_FACTOR = env.str(
+    "SLIPWAY_REQUIRE_TWO_FACTOR", default=""
+)  # of "operators", of "everyone", of nobody
+GITHUB_CLIENT_ID = env.str("SLIPWAY_GITHUB_CLIENT_ID", default="")
+GITHUB_CLIENT_SECRET = env.str("SLIPWAY_GITHUB_CLIENT_SECRET", default="")
+GITHUB_URL = env.str("SLIPWAY_GITHUB_URL", default="https://github.com").rstrip("/")
+GOOGLE_CLIENT_ID = env.str("SLIPWAY_GOOGLE_CLIENT_ID", default="")
+GOOGLE_CLIENT_SECRET = env.str("SLIPWAY_GOOGLE_CLIENT_SECRET", default="")
+_MAIL = env.email_url("EMAIL_URL", default="dummymail://")
+vars().update(_MAIL)
+MAIL = not EMAIL_BACKEND.endswith("dummy.EmailBackend")  # type: ignore[name-defined]  # noqa: F821
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("SLIPWAY_MAIL_FROM", default=f"slipway@{HOST}")
+
 # --- for developers and tests -------------------------------------------------------------------------------------
 DEBUG = env.bool("SLIPWAY_DEBUG", default=False)
 FAILPOINTS_ALLOWED = env.bool("SLIPWAY_FAILPOINTS", default=False)
@@ -92,6 +112,12 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_htmx",
     "channels",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    *(["allauth.socialaccount.providers.github"] if GITHUB_CLIENT_ID else []),
+    *(["allauth.socialaccount.providers.google"] if GOOGLE_CLIENT_ID else []),
     "core",
     "accounts",
     "apps",
@@ -116,7 +142,10 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "core.middleware.PrivateMiddleware",
+    "accounts.middleware.SeenMiddleware",
+    "accounts.middleware.TwoFactorMiddleware",
     "core.middleware.RefusalMiddleware",
 ]
 
@@ -176,6 +205,57 @@ LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "pipelines"
 LOGOUT_REDIRECT_URL = "sign-in"
 
+# What counts tries and spent codes. Without Redis there is one web process, and its memory is enough; the entries must
+# not push each other out.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    if REDIS_URL
+    else {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
+ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_CHANGE_EMAIL = True  # one address each: the new one replaces the old once it is confirmed
+ACCOUNT_EMAIL_VERIFICATION = (
+    "none"  # accounts are made by operators and invitations, not by whoever types an address
+)
+ACCOUNT_EMAIL_NOTIFICATIONS = MAIL
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 10 * 60
+ACCOUNT_SESSION_REMEMBER = True
+MFA_ADAPTER = "accounts.adapters.TwoFactorAdapter"
+MFA_FORMS = {"activate_totp": "accounts.two_factor.ActivateAppForm"}
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_ISSUER = "Slipway"
+MFA_TOTP_TOLERANCE = 1
+SOCIALACCOUNT_ADAPTER = "accounts.adapters.SocialAdapter"
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_QUERY_EMAIL = True
+SOCIALACCOUNT_PROVIDERS = {
+    "github": {
+        "APP": {"client_id": GITHUB_CLIENT_ID, "secret": GITHUB_CLIENT_SECRET},
+        **({} if GITHUB_URL == "https://github.com" else {"GITHUB_URL": GITHUB_URL}),
+    },
+    "google": {
+        "APP": {"client_id": GOOGLE_CLIENT_ID, "secret": GOOGLE_CLIENT_SECRET},
+        "OAUTH_PKCE_ENABLED": True,
+    },
+}
+# A form that leads there is sent to ourselves first, but browsers ask whether the redirect is allowed as well.
+_SIGN_IN_ELSEWHERE = [
+    *([GITHUB_URL] if GITHUB_CLIENT_ID else []),
+    *(["https://accounts.google.com"] if GOOGLE_CLIENT_ID else []),
+]
+
 # --- browser ------------------------------------------------------------------------------------------------------
 _SECURE = URL.startswith("https://")
 # Cookies know no ports: instances side by side on localhost keep sessions apart by name.
@@ -202,7 +282,7 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF, "data:"],
         "font-src": [SELF],
         "connect-src": [SELF],
-        "form-action": [SELF],
+        "form-action": [SELF, *_SIGN_IN_ELSEWHERE],
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
     },

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema, Status
 from pydantic import Field
@@ -109,29 +110,27 @@ def dynos(request: HttpRequest, response: HttpResponse, app: str) -> Status[list
 
 @router.post("/apps/{app}/dynos", response={201: DynoOut})
 def run(request: HttpRequest, app: str, body: DynoIn) -> Status[DynoOut]:
-    """Run a command in a one-off dyno. Its output goes to the app's log."""
+    """Run a command in a one-off dyno. Its output goes to who attaches to it, without `attach` to the app's log."""
     by = asker(request)
     found = access.app_for(by, app, to=access.DEPLOY)
     demand_config(by, found)
-    if body.attach:
-        raise Refusal(
-            "Attached one-off dynos are not served yet: leave attach out (heroku run:detached) and read "
-            "the app's log."
-        )
     current = Release.objects.current_for(found)
     if current is None or current.slug is None:
         raise Refusal(f"{found.name} has not been deployed yet: there is no code to run.")
-    dyno = actions.run_detached(
-        found,
-        body.command,
-        release_version=current.version,
-        by=by,
-        size=body.size or "standard-1x",
-        env=body.env,
-        time_to_live=body.time_to_live,
-        type=body.type or "run",
-    )
-    return Status(201, DynoOut.of(dyno, current))
+    options: dict[str, Any] = {
+        "release_version": current.version,
+        "by": by,
+        "size": body.size or "standard-1x",
+        "env": body.env,
+        "time_to_live": body.time_to_live,
+        "type": body.type or "run",
+    }
+    if not body.attach:
+        return Status(201, DynoOut.of(actions.run_detached(found, body.command, **options), current))
+    dyno, secret = actions.run_attached(found, body.command, tty=not body.force_no_tty, **options)
+    answer = DynoOut.of(dyno, current)
+    answer.attach_url = f"rendezvous://{settings.RENDEZVOUS}/{secret}"
+    return Status(201, answer)
 
 
 @router.get("/apps/{app}/dynos/{ref}", response=DynoOut)

@@ -1,5 +1,7 @@
 """One-off dynos run once."""
 
+import os
+
 import pytest
 
 from apps import actions
@@ -67,3 +69,48 @@ def test_scaling_leaves_it_alone(platform, app, alice):
 def test_of_a_release_without_code_it_says_so(platform, alice):
     empty = make_app("empty", owner=alice)
     assert "no code" in down(run(empty, "ls", alice)).reason
+
+
+def attached(app, command, by, **options):
+    return actions.run_attached(app, command, tty=False, release_version=1, by=by, **options)
+
+
+def said(guest):
+    """Everything that comes from the dyno until it ends."""
+    os.set_blocking(guest.streams.reader, True)
+    with os.fdopen(guest.streams.reader, "rb", closefd=False) as reader:
+        text = reader.read()
+    guest.streams.close()
+    return text
+
+
+def test_who_attaches_gets_what_it_says_and_the_log_does_not(platform, app, alice):
+    dyno, secret = attached(app, "echo hello; exit 4", alice)
+    guest = platform.conductor.find_guest(secret)
+    assert said(guest) == b"hello\n"
+    assert down(dyno).exit_code == 4
+    assert "hello" not in platform.lines(app.log_stream)
+    assert any("Starting process with command `echo hello" in line for line in platform.lines(app.log_stream))
+
+
+def test_its_secret_works_once_and_others_never(platform, app, alice):
+    _, secret = attached(app, "sleep 1000", alice)
+    platform.conductor.find_guest(secret).leave()
+    for wrong in (secret, "", "rendezvous-nobody"):
+        with pytest.raises(LookupError, match="can't be attached"):
+            platform.conductor.find_guest(wrong)
+
+
+def test_it_ends_when_its_guest_has_gone(platform, app, alice):
+    dyno, secret = attached(app, "sleep 1000", alice)
+    guest = platform.conductor.find_guest(secret)
+    guest.streams.close()
+    guest.leave()
+    down(dyno)
+
+
+def test_who_comes_for_one_that_cannot_start_is_told_why(platform, app, alice):
+    dyno, secret = actions.run_attached(app, "true", tty=False, release_version=99, by=alice)
+    with pytest.raises(LookupError, match="no code in v99"):
+        platform.conductor.find_guest(secret)
+    down(dyno)
