@@ -68,16 +68,17 @@ class ConfigVarForm(forms.Form):
 
     key = forms.CharField(max_length=255, error_messages={"required": "Give the config var a name."})
     value = forms.CharField(required=False, strip=False)
+    write_only = forms.BooleanField(required=False)
 
     def clean_value(self) -> str:
         return unix(self.cleaned_data["value"])
 
 
 class DotenvForm(forms.Form):
-    """Many config vars as `.env` text. With `whole`, what is left out is unset."""
+    """Many config vars as `.env` text. With `whole`, the proof that all values were loaded, what is left out is unset."""
 
     text = forms.CharField(required=False, strip=False)
-    whole = forms.BooleanField(required=False)
+    whole = forms.CharField(required=False, max_length=1000)
 
 
 class NameForm(forms.Form):

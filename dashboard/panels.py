@@ -13,11 +13,10 @@ from addons.models import Attachment
 from apps import access
 from apps.models import App, Collaborator, Dyno
 from core.models import Event
-from dashboard import dotenv, feed, fleet
+from dashboard import feed, fleet
 from dashboard.drift import commits_ahead
 from engine.spec import MB, SIZES
 from pipelines.models import Coupling, Pipeline, Stage
-from releases import comparison
 from releases.models import Build, Release, Source
 
 LATEST = 5
@@ -86,7 +85,7 @@ class Upstream:
 
 def _upstream(app: App, coupling: Coupling | None, current: Release | None, user: User) -> Upstream | None:
     """What waits to be promoted here: of the apps of the stage before, the one that is furthest ahead."""
-    before = _stage_before(coupling) if coupling else None
+    before = stage_before(coupling) if coupling else None
     if before is None:
         return None
     found = []
@@ -105,7 +104,7 @@ def _upstream(app: App, coupling: Coupling | None, current: Release | None, user
     return max(found, key=lambda one: one.commits, default=None)
 
 
-def _stage_before(coupling: Coupling) -> Stage | None:
+def stage_before(coupling: Coupling) -> Stage | None:
     """The stage whose promotions come here by default."""
     stages = Stage.objects.filter(pipeline=coupling.pipeline_id, position__lt=coupling.stage.position)
     before = stages.order_by("-position").first()
@@ -229,31 +228,6 @@ def deploy(app: App, user: User) -> dict[str, Any]:
         "git_url": app.git_url,
         "branches": branches(app)[:5],
         "body_limit": settings.BODY_BYTES,
-    }
-
-
-def config(app: App, user: User) -> dict[str, Any]:
-    """The names of the config vars, who set each and when, and what saving one will do."""
-    attached = {f"{attachment.name}_URL": attachment.addon for attachment in attachments(app)}
-    variables = list(app.config_vars.select_related("set_by").defer("sealed"))
-    return {
-        **frame(app, user, "config"),
-        **consequences(app),
-        "variables": variables,
-        "attached": attached,
-    }
-
-
-def config_file(app: App, user: User, text: str, whole: bool) -> dict[str, Any]:
-    """What saving `.env` text would do, by name: nothing of it is saved."""
-    values, problems = dotenv.parse(text)
-    before = {var.key: var.value for var in app.config_vars.all()}
-    after = values if whole else {**before, **values}
-    return {
-        **frame(app, user, "config"),
-        **consequences(app),
-        "problems": problems,
-        "changes": comparison.names(before, after),
     }
 
 

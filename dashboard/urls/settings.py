@@ -10,6 +10,11 @@ urlpatterns = [
     path("apps/<slug:name>/config/vars/<str:key>/value/", config.reveal, name="config-value"),
     path("apps/<slug:name>/config/vars/<str:key>/edit/", config.edit, name="config-edit"),
     path("apps/<slug:name>/config/vars/<str:key>/removal/", config.unset, name="config-removal"),
+    path(
+        "apps/<slug:name>/config/vars/<str:key>/write-only/",
+        config.make_write_only,
+        name="config-write-only",
+    ),
     path("apps/<slug:name>/config/file/", config.file, name="config-file"),
     path("apps/<slug:name>/config/file/values/", config.open_file, name="config-values"),
     path("apps/<slug:name>/config/file/preview/", config.preview, name="config-preview"),

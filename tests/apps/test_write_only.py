@@ -6,6 +6,7 @@ from apps import config_vars
 from apps.models import ConfigVar
 from core.errors import Conflict, Forbidden
 from core.models import Event
+from pipelines.models import Stage
 from releases import actions
 from releases.models import Release
 from tests.api.conftest import ApiClient
@@ -99,3 +100,13 @@ def test_the_api_leaves_it_out_and_names_it_and_sending_back_what_came_keeps_it(
     assert api.patch("/apps/shop/config-vars", answer.json()).json() == {"OTHER": "plain"}
     assert var().value == SECRET
     assert SECRET not in api.get("/apps/shop/releases/2/config-vars").text
+
+
+def test_a_stage_that_hides_config_hides_it_from_the_api_too(shop, alice, bob):
+    Stage.objects.filter(name="production").update(readers="admins")
+    api = ApiClient(bob)
+    assert api.get("/apps/shop-production/config-vars").status_code == 403
+    assert api.patch("/apps/shop-production/config-vars", {"A": "1"}).status_code == 403
+    assert api.get("/apps/shop-production/releases/1/config-vars").status_code == 403
+    assert api.get("/apps/shop-staging/config-vars").json() == {}
+    assert ApiClient(alice).get("/apps/shop-production/config-vars").json() == {}

@@ -45,6 +45,7 @@ VERBS = {
     "config-value": (["KEY"], "deploy"),
     "config-edit": (["KEY"], "deploy"),
     "config-removal": (["KEY"], "deploy"),
+    "config-write-only": (["KEY"], "deploy"),
     "config-values": ([], "deploy"),
     "config-preview": ([], "deploy"),
     "config-file-save": ([], "deploy"),

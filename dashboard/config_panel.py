@@ -1,0 +1,77 @@
+"""What the page of config vars shows: names, where each value comes from, and what changing one does."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from accounts.models import User
+from apps import access
+from apps.models import App, ConfigVar
+from dashboard import panels
+from pipelines.access import hiding_from
+from pipelines.models import Coupling, Stage
+from releases.models import Release
+
+MISSING_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Names that an app of the stage before has and this one lacks."""
+
+    keys: list[str]
+    more: int
+    app: App
+    stage: str
+
+
+def config(app: App, user: User) -> dict[str, Any]:
+    """The names of the config vars, who set each and when, and what saving one will do."""
+    framed = panels.frame(app, user, "config")
+    effects = panels.consequences(app)
+    variables = list(app.config_vars.select_related("set_by").defer("sealed"))
+    attached = _attached(app)
+    for var in variables:
+        var.addon = attached.get(var.key)  # type: ignore[attr-defined]
+    return {
+        **framed,
+        **effects,
+        "variables": variables,
+        "missing": _missing(framed["coupling"], effects["current"], {var.key for var in variables}, user),
+    }
+
+
+def row(app: App, user: User, var: ConfigVar) -> dict[str, Any]:
+    """One line of that table."""
+    var.addon = _attached(app).get(var.key)  # type: ignore[attr-defined]
+    return {**panels.frame(app, user, "config"), **panels.consequences(app), "var": var}
+
+
+def _attached(app: App) -> dict[str, Any]:
+    """The add-ons by the config var that each sets."""
+    return {f"{attachment.name}_URL": attachment.addon for attachment in panels.attachments(app)}
+
+
+def _missing(coupling: Coupling | None, current: Release | None, own: set[str], user: User) -> Missing | None:
+    """What the code that will be promoted here may need: of the apps of the stage before that run code from the same
+    place, the first that has names which this one lacks."""
+    before = panels.stage_before(coupling) if coupling else None
+    if before is None or current is None or current.slug is None:
+        return None
+    alike = access.apps_for(user).filter(
+        coupling__stage=before, releases__current=True, releases__slug__app=current.slug.app_id
+    )
+    apps = [
+        app for app in access.with_rights(alike, user) if access.DEPLOY in access.rights_found(user, app, app)
+    ]
+    hidden = hiding_from(user, apps)
+    rows = ConfigVar.objects.filter(app__in=[app for app in apps if app.pk not in hidden])
+    lacking = rows.exclude(key__in=own).values_list("app_id", "key")
+    return _first(apps, list(lacking), before)
+
+
+def _first(apps: list[App], lacking: list[tuple[Any, str]], stage: Stage) -> Missing | None:
+    for app in apps:
+        keys = sorted(key for of, key in lacking if of == app.pk)
+        if keys:
+            return Missing(keys[:MISSING_SHOWN], max(len(keys) - MISSING_SHOWN, 0), app, stage.title)
+    return None
