@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import connections
 from django.db.models import Q
 
-from conductor import agenda, cleaning, guests, notes, promotions, status, work
+from conductor import agenda, cleaning, disk, guests, notes, promotions, status, work
 from conductor.builds import Builds
 from conductor.dynos import Keeper
 from conductor.parts import Parts
@@ -63,6 +63,7 @@ class Conductor:
         self._notes = notes.Notes(parts)
         self._status = status.Status(self)
         self._looked = 0.0
+        self.swept = 0.0  # when it last made up for lost nudges, in seconds since the epoch
         self._claim: TextIO | None = None
         self._deafen: Callable[[], None] = lambda: None
 
@@ -122,6 +123,7 @@ class Conductor:
             ("heartbeat", self._beat, settings.HEARTBEAT_SECONDS),
             ("sweeper", self._sweep, settings.SWEEP_SECONDS),
             ("status", lambda: self._status.write(), status.EVERY_SECONDS),
+            ("measurer", lambda: disk.measure(self.parts.data), disk.EVERY_SECONDS),
             ("cleaner", lambda: cleaning.clean(self.parts), cleaning.EVERY_SECONDS),
         ]
 
@@ -188,6 +190,7 @@ class Conductor:
         self.keeper.poke_all()
         cleaning.clear_destroyed(self.parts)
         cleaning.end_streams(self.parts)
+        self.swept = time.time()
         self._woken.set()
 
     # --- work ---------------------------------------------------------------------------------------------------

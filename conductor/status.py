@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from conductor.parts import NoRouter
+from engine.spec import Driver
 
 if TYPE_CHECKING:
     from conductor.loop import Conductor
@@ -24,6 +25,8 @@ class Status:
 
     def __init__(self, conductor: "Conductor") -> None:
         self._conductor = conductor
+        self._started = time.time()
+        self._node = _node(conductor.parts.driver)
 
     def write(self, *, stopped: bool = False) -> None:
         """Replace the file by what is so now."""
@@ -41,6 +44,9 @@ class Status:
             "at": time.time(),
             "pid": os.getpid(),
             "stopped": stopped,
+            "started": self._started,
+            "swept": conductor.swept,
+            "node": self._node,
             "roles": roles,
             "jobs": [
                 {
@@ -54,6 +60,16 @@ class Status:
             ],
             "dynos": {} if stopped else conductor.keeper.running(),
         }
+
+
+def _node(driver: Driver) -> dict[str, Any]:
+    """The machine, and what keeps dynos apart on it."""
+    return {
+        "hostname": socket.gethostname(),
+        "level": getattr(driver, "level", ""),
+        "isolation": getattr(driver, "isolation", ""),
+        "controllers": getattr(driver, "controllers", []),
+    }
 
 
 def path() -> Path:

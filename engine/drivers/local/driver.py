@@ -60,6 +60,7 @@ class LocalDriver:
         self._sweep(tag)
         hidden = [self._root, *(path.resolve() for path in hide)]
         level = isolation.none(self._root) if bare else isolation.detect(self._root, hidden)
+        self.level = level.level
         self.isolation = level.sentence + _limits(self._cgroups)
         self._sample_seconds = sample_seconds
         self._lock = threading.Condition()

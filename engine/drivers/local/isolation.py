@@ -31,6 +31,13 @@ class Isolation:
     expose: tuple[tuple[str, str], ...] = field(default=())
 
     @property
+    def level(self) -> str:
+        """Its name, as in docs/operating.md."""
+        if self.own_user:
+            return "own user, own view" if self.mounts else "own user, a copy"
+        return "own view" if self.mounts else "none"
+
+    @property
     def sentence(self) -> str:
         """For the dashboard."""
         if self.own_user and self.mounts:
