@@ -6,15 +6,17 @@ from datetime import timedelta
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
+from accounts import transfers
 from accounts.access import demand_not_suspended
 from accounts.models import Team, User
 from apps import access as app_access
+from apps import actions as app_actions
 from apps import limits
 from apps.models import App
 from core import activity, failpoints, live, names
 from core.errors import Conflict, NotFound, Refusal
 from pipelines import access
-from pipelines.models import Coupling, Pipeline, Promotion, Stage
+from pipelines.models import Coupling, Pipeline, PipelineTransfer, Promotion, Stage
 from releases.models import Release
 
 MAX_STAGES = 20
@@ -65,24 +67,37 @@ def destroy_pipeline(pipeline: Pipeline, *, confirm: str, by: User) -> None:
 
 
 @transaction.atomic
-def transfer_pipeline(pipeline: Pipeline, owner: User | Team, *, by: User) -> Pipeline:
-    """Hand the pipeline *and the apps in it* that `by` manages to another owner."""
+def transfer_pipeline(
+    pipeline: Pipeline, owner: User | Team, *, by: User, giver: User | None = None
+) -> Pipeline:
+    """Hand the pipeline *and the apps in it* to another owner at once. `giver` is whose right to do so counts, `by`'s
+    own when they are one. Offers of any of it to others end."""
     before = str(pipeline.owner)
-    couplings = list(Coupling.objects.filter(pipeline=pipeline).select_related("app__user", "app__team"))
-    for coupling in couplings:
-        if app_access.MANAGE not in app_access.rights_in(by, coupling.app):
-            raise Refusal(f"You do not manage {coupling.app.name}, which would be transferred too.")
-    apps = [coupling.app for coupling in couplings]
+    apps = demand_all_managed(pipeline, giver or by)
     demand_not_suspended(owner, *apps)
     limits.demand_room(apps, owner=owner)
-    things: list[Pipeline | App] = [pipeline, *apps]
-    for thing in things:
-        for field, value in type(thing).owner_fields(owner).items():
-            setattr(thing, field, value)
-        thing.save(update_fields=["user", "team", "updated_at"])
+    for field, value in Pipeline.owner_fields(owner).items():
+        setattr(pipeline, field, value)
+    pipeline.save(update_fields=["user", "team", "updated_at"])
+    transfers.withdraw_open(PipelineTransfer, pipeline=pipeline)
     activity.record(by, "transferred", pipeline, before=before, after=str(owner))
+    for app in apps:
+        app_actions.transfer_app(app, owner, by=by)
     live.tell(pipeline.topic)
     return pipeline
+
+
+def demand_all_managed(pipeline: Pipeline, by: User) -> list[App]:
+    """The apps of the pipeline; `Refusal` when `by` does not manage each of them."""
+    rows = Coupling.objects.filter(pipeline=pipeline).select_related("app__user", "app__team")
+    apps = [row.app for row in rows]
+    for app in apps:
+        if app_access.MANAGE not in app_access.rights_in(by, app):
+            raise Refusal(
+                f"{by.get_full_name()} does not manage {app.name}, which would be transferred too.",
+                fields={"owner": f"{app.name}, which is in the pipeline, is not theirs to transfer."},
+            )
+    return apps
 
 
 @transaction.atomic

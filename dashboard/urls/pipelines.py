@@ -1,11 +1,15 @@
-"""Pipelines: the list, settings, activity."""
+"""Pipelines: the list, settings, activity; what is handed from one person to another."""
 
 from django.urls import path
 
-from dashboard.views import pipeline_activity, pipeline_settings, pipelines
+from dashboard.views import pipeline_activity, pipeline_settings, pipelines, transfers
 
 urlpatterns = [
     path("", pipelines.index, name="pipelines"),
+    path("transfers/", transfers.index, name="transfers"),
+    path("transfers/<uuid:transfer_id>/acceptance/", transfers.accept, name="transfer-acceptance"),
+    path("transfers/<uuid:transfer_id>/refusal/", transfers.decline, name="transfer-refusal"),
+    path("transfers/<uuid:transfer_id>/withdrawal/", transfers.withdraw, name="transfer-withdrawal"),
     path("pipelines/new/", pipelines.new, name="pipeline-new"),
     path("pipelines/<slug:name>/activity/", pipeline_activity.activity, name="pipeline-activity"),
     path("pipelines/<slug:name>/settings/", pipeline_settings.settings, name="pipeline-settings"),

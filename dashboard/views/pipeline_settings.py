@@ -12,7 +12,7 @@ from accounts.models import Membership
 from core.errors import NotFound
 from dashboard.forms import Form
 from dashboard.http import PageRequest, go, page_or_dialog
-from pipelines import access, actions
+from pipelines import access, actions, transfers
 from pipelines.models import Coupling, Pipeline, Stage
 
 
@@ -38,19 +38,26 @@ def rename(request: PageRequest, name: str) -> HttpResponse:
 @require_POST
 @login_required
 def transfer(request: PageRequest, name: str) -> HttpResponse:
-    """Hand the pipeline and the apps in it to a person or a team."""
+    """Hand the pipeline and the apps in it to a team of one's own, or offer them to another person."""
     pipeline = access.pipeline_for(request.user, name, to=access.MANAGE)
     form = Form(request, owner="")
-    if form.attempt(lambda: _transfer(request, pipeline, form.value("owner"))) is None:
+    said = form.attempt(lambda: _transfer(request, pipeline, form.value("owner")))
+    if said is None:
         return _page(request, pipeline, form)
-    messages.success(request, f"{pipeline.name} and its apps belong to {pipeline.owner} now.")
+    messages.success(request, said)
     seen = access.VIEW in access.rights_in(request.user, pipeline)
-    return go(request, "pipeline-settings", pipeline.name) if seen else go(request, "pipelines")
+    return (
+        go(request, "pipeline-settings", pipeline.name, fragment="owner")
+        if seen
+        else go(request, "pipelines")
+    )
 
 
-def _transfer(request: PageRequest, pipeline: Pipeline, text: str) -> Pipeline:
+def _transfer(request: PageRequest, pipeline: Pipeline, text: str) -> str:
     owner = account_access.new_owner(request.user, text)
-    return actions.transfer_pipeline(pipeline, owner, by=request.user)
+    if transfers.hand_over(pipeline, owner, by=request.user):
+        return f"{pipeline.name} is offered to {owner}. It stays as it is until they accept."
+    return f"{pipeline.name} and its apps belong to {owner} now."
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -8,73 +8,156 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('pipelines', '0002_one_by_one'),
+        ("pipelines", "0002_one_by_one"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='stage',
-            name='buildpacks',
-            field=models.JSONField(blank=True, default=list, help_text='Of new apps here; empty: detected.'),
+            model_name="stage",
+            name="buildpacks",
+            field=models.JSONField(blank=True, default=list, help_text="Of new apps here; empty: detected."),
         ),
         migrations.AddField(
-            model_name='stage',
-            name='formation',
-            field=models.JSONField(blank=True, default=dict, help_text='{type: {quantity, size}} of new apps here.'),
+            model_name="stage",
+            name="formation",
+            field=models.JSONField(
+                blank=True, default=dict, help_text="{type: {quantity, size}} of new apps here."
+            ),
         ),
         migrations.AddField(
-            model_name='stage',
-            name='health_path',
-            field=models.CharField(blank=True, help_text='Of new apps here.', max_length=200),
+            model_name="stage",
+            name="health_path",
+            field=models.CharField(blank=True, help_text="Of new apps here.", max_length=200),
         ),
         migrations.AddField(
-            model_name='stage',
-            name='people',
-            field=models.ManyToManyField(blank=True, help_text='Who may promote into it, where people are named.', related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="stage",
+            name="people",
+            field=models.ManyToManyField(
+                blank=True,
+                help_text="Who may promote into it, where people are named.",
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddField(
-            model_name='stage',
-            name='promoters',
-            field=models.CharField(choices=[('deployers', 'Everybody who may deploy the app'), ('admins', 'Admins only'), ('people', 'Named people')], default='deployers', max_length=10),
+            model_name="stage",
+            name="promoters",
+            field=models.CharField(
+                choices=[
+                    ("deployers", "Everybody who may deploy the app"),
+                    ("admins", "Admins only"),
+                    ("people", "Named people"),
+                ],
+                default="deployers",
+                max_length=10,
+            ),
         ),
         migrations.AddField(
-            model_name='stage',
-            name='readers',
-            field=models.CharField(choices=[('deployers', 'Everybody who may deploy the app'), ('admins', 'Admins only')], default='deployers', max_length=10),
+            model_name="stage",
+            name="readers",
+            field=models.CharField(
+                choices=[("deployers", "Everybody who may deploy the app"), ("admins", "Admins only")],
+                default="deployers",
+                max_length=10,
+            ),
         ),
         migrations.CreateModel(
-            name='PipelineTransfer',
+            name="PipelineTransfer",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('state', models.CharField(choices=[('pending', 'pending'), ('accepted', 'accepted'), ('declined', 'declined'), ('withdrawn', 'withdrawn')], default='pending', max_length=10)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('owner', models.ForeignKey(help_text='Who offers it, and managed it then.', on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('pipeline', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='transfers', to='pipelines.pipeline')),
-                ('recipient', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "pending"),
+                            ("accepted", "accepted"),
+                            ("declined", "declined"),
+                            ("withdrawn", "withdrawn"),
+                        ],
+                        default="pending",
+                        max_length=10,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("updated_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        help_text="Who offers it, and managed it then.",
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "pipeline",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="transfers",
+                        to="pipelines.pipeline",
+                    ),
+                ),
+                (
+                    "recipient",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
-                'abstract': False,
-                'constraints': [models.UniqueConstraint(condition=models.Q(('state', 'pending')), fields=('pipeline',), name='one_open_transfer_per_pipeline')],
+                "ordering": ["-created_at"],
+                "abstract": False,
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "pending")),
+                        fields=("pipeline",),
+                        name="one_open_transfer_per_pipeline",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='StageVar',
+            name="StageVar",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=255)),
-                ('sealed', models.TextField(editable=False)),
-                ('set_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('set_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('stage', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='config_vars', to='pipelines.stage')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", models.CharField(max_length=255)),
+                ("sealed", models.TextField(editable=False)),
+                ("set_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "set_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "stage",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="config_vars",
+                        to="pipelines.stage",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['key'],
-                'constraints': [models.UniqueConstraint(fields=('stage', 'key'), name='one_value_per_stage_var')],
+                "ordering": ["key"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("stage", "key"), name="one_value_per_stage_var")
+                ],
             },
         ),
     ]

@@ -3,9 +3,10 @@
 import pytest
 from pytest_django.asserts import assertContains, assertNotContains, assertRedirects
 
+from accounts import actions as account_actions
 from apps.models import App
 from core.models import Event
-from pipelines.models import Pipeline, Stage
+from pipelines.models import Pipeline, PipelineTransfer, Stage
 
 URL = "/pipelines/shop"
 
@@ -62,13 +63,26 @@ def test_it_is_renamed(shop, alice, client):
     assertRedirects(client.post(f"{URL}/name/", {"name": "boutique"}), "/pipelines/boutique/settings/", 303)
 
 
-def test_it_is_handed_over_with_its_apps(shop, alice, bob, client):
+def test_it_is_offered_to_a_person_and_goes_with_its_apps(shop, team, alice, bob, client):
     client.force_login(alice)
     answer = client.post(f"{URL}/owner/", {"owner": "nobody@example.com"})
     assertContains(answer, "Nobody has this address.", status_code=422)
-    assertRedirects(client.post(f"{URL}/owner/", {"owner": "bob@example.com"}), "/", 303)
+    answer = client.post(f"{URL}/owner/", {"owner": "bob@example.com"})
+    assertRedirects(answer, f"{URL}/settings/#owner", 303)
+    assert Pipeline.objects.get().team == team
+    client.force_login(bob)
+    client.post(f"/transfers/{PipelineTransfer.objects.get().pk}/acceptance/")
     assert Pipeline.objects.get().user == bob
     assert set(App.objects.values_list("user", flat=True)) == {bob.pk}
+
+
+def test_it_goes_to_a_team_of_ones_own_at_once(shop, alice, bob, client):
+    others = account_actions.create_team("others", by=alice)
+    client.force_login(alice)
+    assertRedirects(client.post(f"{URL}/owner/", {"owner": "others"}), f"{URL}/settings/#owner", 303)
+    assert Pipeline.objects.get().team == others
+    account_actions.create_team("foreign", by=bob)
+    assert client.post(f"{URL}/owner/", {"owner": "foreign"}).status_code == 404
 
 
 def test_it_is_destroyed_by_name_and_its_apps_stay(shop, alice, client):

@@ -150,7 +150,7 @@ def test_hiding_is_told_of_many_apps_at_once(guarded, bob, alice, django_assert_
     for app in apps:
         couple(app, guarded, "production", by=alice)
     app_actions.share(apps[0], bob, ["manage"], by=alice)
-    with django_assert_max_num_queries(2):
+    with django_assert_max_num_queries(3):
         hidden = access.hiding_from(bob, apps)
     assert hidden == {app.pk for app in apps[1:]}
     assert access.hiding_from(alice, apps) == frozenset()
