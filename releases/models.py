@@ -205,6 +205,8 @@ class Release(Job):
         ROLLBACK = "rollback", "rollback"
         ADDON = "addon", "add-on"
 
+    SEALED: ClassVar = {"sealed_config": "bound_to"}
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="releases")
     version = models.PositiveIntegerField()

@@ -1,13 +1,16 @@
-"""Moving every sealed value to the current key, while everything runs (promise I-38)."""
+"""Moving every sealed value to the current key, while everything runs (promise I-38).
+
+A model tells of its sealed columns by `SEALED = {"column": "bound_to"}`, with the property that says what the value
+belongs to; whoever seals something new has it moved along.
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
+from django.apps import apps as registry
 from django.db import models
 
-from apps.models import ConfigVar, Dyno
 from core import secrets
-from releases.models import Release
 
 
 def rotate() -> int:
@@ -15,32 +18,30 @@ def rotate() -> int:
 
     A value that someone changes meanwhile is left to them: they seal with the current key.
     """
-    return sum(_again(model, pk, column, bound_to) for model, pk, column, bound_to in _sealed())
+    current = secrets.current_key()
+    return sum(
+        _again(row, column, getattr(row, bound_to))
+        for row, column, bound_to in _sealed()
+        if not getattr(row, column).startswith(f"{current}.")
+    )
 
 
 def keys_in_use() -> set[str]:
     """The names of all keys that some value is still under. A key that is not among them can be taken away."""
-    return {getattr(row, column).partition(".")[0] for row, column in _rows()}
+    return {getattr(row, column).partition(".")[0] for row, column, _ in _sealed()}
 
 
-def _rows() -> Iterator[tuple[models.Model, str]]:
-    for row in ConfigVar.objects.iterator():
-        yield row, "sealed"
-    for release in Release.objects.iterator():
-        yield release, "sealed_config"
-    for dyno in Dyno.objects.exclude(sealed_env="").iterator():
-        yield dyno, "sealed_env"
+def _sealed() -> Iterator[tuple[models.Model, str, str]]:
+    """Every row with a sealed value: with the value's column, and the property that says what it is bound to."""
+    for model in registry.get_models():
+        for column, bound_to in getattr(model, "SEALED", {}).items():
+            rows: models.Manager[Any] = model._default_manager
+            for row in rows.exclude(**{column: ""}).iterator():
+                yield row, column, bound_to
 
 
-def _sealed() -> Iterator[tuple[type[models.Model], Any, str, str]]:
-    current = secrets.current_key()
-    for row, column in _rows():
-        if not getattr(row, column).startswith(f"{current}."):
-            yield type(row), row.pk, column, row.env_bound_to if isinstance(row, Dyno) else row.bound_to  # type: ignore[attr-defined]
-
-
-def _again(model: type[models.Model], pk: Any, column: str, bound_to: str) -> int:
-    rows: models.Manager[Any] = model._default_manager
-    old = rows.values_list(column, flat=True).get(pk=pk)
+def _again(row: models.Model, column: str, bound_to: str) -> int:
+    rows: models.Manager[Any] = type(row)._default_manager
+    old = rows.values_list(column, flat=True).get(pk=row.pk)
     new = secrets.seal(secrets.unseal(old, to=bound_to), to=bound_to)
-    return rows.filter(pk=pk, **{column: old}).update(**{column: new})
+    return rows.filter(pk=row.pk, **{column: old}).update(**{column: new})

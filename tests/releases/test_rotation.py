@@ -3,6 +3,7 @@
 from io import StringIO
 
 import pytest
+from django.apps import apps as registry
 from django.core.management import call_command
 
 from apps.actions import run_detached
@@ -55,3 +56,10 @@ def test_without_its_key_a_value_does_not_open(app, settings):
     settings.SLIPWAY_KEYS = [secrets.new_key("other")]
     with pytest.raises(Tampered, match="not among SLIPWAY_KEYS"):
         _ = ConfigVar.objects.get(key="A").value
+
+
+def test_every_sealed_column_is_moved_along():
+    """A model with a sealed value says so, or rotation would leave it under a key that is then thrown away."""
+    for model in registry.get_models():
+        columns = {field.name for field in model._meta.fields if field.name.startswith("sealed")}
+        assert columns == set(getattr(model, "SEALED", {})), model
