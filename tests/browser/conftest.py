@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,13 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="session")
 def site(data):
     """The address of a seeded dashboard."""
+    with serve(data, "tests.browser.seed") as url:
+        yield url
+
+
+@contextmanager
+def serve(data, seed):
+    """A dashboard whose database, in the folder `data`, the module `seed` has filled; its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -45,7 +53,7 @@ def site(data):
         "SLIPWAY_URL": url,
     }
     environment.pop("DATABASE_URL", None)
-    subprocess.run([sys.executable, "-m", "tests.browser.seed"], cwd=ROOT, env=environment, check=True)
+    subprocess.run([sys.executable, "-m", seed], cwd=ROOT, env=environment, check=True)
     command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "config.asgi:application"]
     quiet = subprocess.DEVNULL
     server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=quiet, stderr=quiet)

@@ -1,0 +1,33 @@
+"""The world of tests.world, and a file that says how to address it: run as tests.browser.seed is."""
+
+import json
+
+import django
+
+django.setup()
+# ruff: noqa: E402 - models can be imported only now
+
+from django.conf import settings
+from django.core.management import call_command
+from django.test import Client
+
+from accounts.models import User
+from tests.world import World
+
+
+def session(user: User) -> str:
+    """The key of a session that `user` is signed in by."""
+    client = Client()
+    client.force_login(user)
+    return str(client.cookies[settings.SESSION_COOKIE_NAME].value)
+
+
+if __name__ == "__main__":
+    call_command("migrate", verbosity=0)
+    world = World(3)
+    found = {
+        "cookie": settings.SESSION_COOKIE_NAME,
+        "names": {name: str(value) for name, value in world.names.items()},
+        "sessions": {"mara": session(world.mara), "newcomer": session(world.newcomer)},
+    }
+    (settings.DATA / "world.json").write_text(json.dumps(found))

@@ -1,0 +1,138 @@
+"""What a page may cost: queries, whatever the number of rows, and bytes. Each GET route of the product is held to it."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+from django.contrib.staticfiles import finders
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tests import pages
+from tests.world import World
+
+QUERIES = 12
+BYTES = 150_000  # of HTML, CSS and JavaScript, uncompressed
+# Over the budget still: to be brought below it and taken out of here.
+DEAR = (
+    "/apps/{app}/",
+    "/apps/{new}/",
+    "/apps/{crashed}/",
+    "/apps/{long}/",
+    "/apps/{building}/",
+    "/apps/{releasing}/",
+    "/apps/{app}/deploy/",
+    "/pipelines/{pipeline}/promotions/new/?from={from}",
+)
+HEAVY = (
+    "/pipelines/{pipeline}/",
+    "/pipelines/{pipeline}/settings/",
+    "/apps/{app}/logs/",
+    "/apps/{app}/releases/2/",
+    "/apps/{app}/builds/{build}/",
+)
+
+
+@pytest.fixture
+def world(db):
+    return World(1)
+
+
+@pytest.fixture
+def clients(world):
+    """By who looks: an empty name is nobody."""
+    found = {"": Client(), "mara": Client(), "newcomer": Client()}
+    found["mara"].force_login(world.mara)
+    found["newcomer"].force_login(world.newcomer)
+    return found
+
+
+def test_every_page_is_in_the_table(clients):
+    missing = [name for name in pages.answering_get(clients["mara"]) if name not in pages.PAGES]
+    assert not missing, (
+        f"These routes answer GET and are in no line of tests/pages.py: {', '.join(missing)}. Add one to PAGES, "
+        'as "route-name": [Page("/path/{app}/")], so that its queries, weight, looks and accessibility are checked. '
+        "(A route that is only POSTed to belongs to require_POST.)"
+    )
+    known = {name for name, _ in pages.routes()}
+    assert not [name for name in pages.PAGES if name not in known], "in tests/pages.py, but no route any more"
+
+
+def test_every_page_answers(world, clients):
+    found = {
+        page: clients[page.who].get(page.path.format(**world.names)).status_code for page in pages.every()
+    }
+    assert {page.path: status for page, status in found.items() if status != page.status} == {}
+
+
+def test_queries_are_few_and_do_not_grow_with_the_rows(world, clients):
+    few = {page: _queries(page, world, clients) for page in pages.every()}
+    world.grow(60)
+    problems = []
+    for page, before in few.items():
+        after = _queries(page, world, clients)
+        if (len(after) > QUERIES and page.path not in DEAR) or len(after) > len(before):
+            problems += [f"{page.path}: {len(before)} queries, {len(after)} with 60 rows more", *after]
+    assert not problems, f"{QUERIES} queries are allowed, whatever the rows:\n" + "\n  ".join(problems)
+
+
+def test_pages_are_light(world, clients):
+    weights = {page.path: _weight(_open(page, world, clients)) for page in pages.to_look_at()}
+    heavy = {path: weight for path, weight in weights.items() if weight > BYTES and path not in HEAVY}
+    assert not heavy, f"More than {BYTES:,} bytes of HTML, CSS and JavaScript: {heavy}"
+    assert min(weights.values()) > 20_000, "the style sheets are counted"
+
+
+def _open(page, world, clients):
+    return clients[page.who].get(page.path.format(**world.names))
+
+
+def _queries(page, world, clients):
+    with CaptureQueriesContext(
+        connection,
+    ) as found:
+        _open(page, world, clients)
+    return [_gist(query["sql"]) for query in found]
+
+
+def _gist(sql):
+    """Enough of a query to know it by: its table, and what it asks for."""
+    _, table, condition = sql.partition(" FROM ")
+    return " ".join((table + condition).split())[:110]
+
+
+def _weight(answer):
+    """Bytes of the page with its style sheets, scripts and the modules that those import; files count once."""
+    links = _Links()
+    links.feed(answer.content.decode())
+    todo, files = [urlsplit(link).path for link in links.found], {}
+    while todo:
+        path = todo.pop()
+        name = path.removeprefix(settings.STATIC_URL)
+        found = finders.find(name)
+        if path in files or not found:
+            continue
+        files[path] = Path(found).read_bytes()
+        if name.endswith(".js"):
+            imported = re.findall(rb'(?:from|import) *\(?"\./([\w-]+\.js)"', files[path])
+            todo += [f"{path.rpartition('/')[0]}/{one.decode()}" for one in imported]
+    return len(answer.content) + sum(map(len, files.values()))
+
+
+class _Links(HTMLParser):
+    """The style sheets and scripts of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if tag == "script" and given.get("src"):
+            self.found.append(given["src"])
+        if tag == "link" and given.get("rel") == "stylesheet":
+            self.found.append(given["href"])

@@ -1,0 +1,139 @@
+"""Every page of the product: what its quality tests open. A new route that answers GET needs a line here.
+
+Names in braces come from `tests.world.World.names`. The list itself is checked against the URL resolver by
+tests/dashboard/test_budget.py, which says what is missing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+ANYTHING = {"uuid": "00000000-0000-0000-0000-000000000000", "int": 1, "slug": "x", "str": "x", "path": "x"}
+ELSEWHERE = (
+    "admin/",
+    "streams/",
+    "<str:name>.git/",
+    "_",
+)  # the operators' site, and what only programs fetch
+
+
+@dataclass(frozen=True)
+class Page:
+    """Something to open: `path` with the world's names in braces; by whom; whether it is a page to look at."""
+
+    path: str
+    who: str = "mara"  # or newcomer, who has nothing yet; empty: signed out
+    whole: bool = True  # not a fragment or a file
+    status: int = 200
+
+
+def part(path: str) -> Page:
+    return Page(path, whole=False)
+
+
+def door(path: str) -> Page:
+    return Page(path, who="")
+
+
+def first(path: str) -> Page:
+    return Page(path, who="newcomer")
+
+
+PAGES: dict[str, list[Page]] = {
+    # board
+    "board": [
+        Page("/pipelines/{pipeline}/"),
+        Page("/pipelines/{empty}/"),
+        Page("/pipelines/{pipeline}/?q=nothing-like-it"),
+    ],
+    "coupling-new": [Page("/pipelines/{pipeline}/couplings/new/")],
+    "coupling": [Page("/pipelines/{pipeline}/couplings/{app}/")],
+    "promotion-new": [Page("/pipelines/{pipeline}/promotions/new/?from={from}")],
+    "promotion": [Page("/pipelines/{pipeline}/promotions/{promotion}/")],
+    "card": [part("/apps/{app}/card/")],
+    "card-menu": [part("/apps/{app}/card/menu/")],
+    # pipelines
+    "pipelines": [Page("/"), first("/"), Page("/?q=nothing-like-it")],
+    "pipeline-new": [Page("/pipelines/new/")],
+    "pipeline-activity": [Page("/pipelines/{pipeline}/activity/")],
+    "pipeline-settings": [Page("/pipelines/{pipeline}/settings/")],
+    "pipeline-removal": [Page("/pipelines/{pipeline}/removal/")],
+    # an app's code
+    "apps": [Page("/apps/"), first("/apps/")],
+    "app-new": [Page("/apps/new/")],
+    "app": [
+        Page(f"/apps/{{{name}}}/") for name in ("app", "new", "crashed", "long", "building", "releasing")
+    ],
+    "app-resources": [Page("/apps/{app}/resources/"), Page("/apps/{new}/resources/")],
+    "app-deploy": [Page("/apps/{app}/deploy/"), Page("/apps/{new}/deploy/")],
+    "build": [
+        Page("/apps/{app}/builds/{build}/"),
+        Page("/apps/{dev}/builds/{running}/"),
+        Page("/apps/{crashed}/builds/{failed}/"),
+    ],
+    "app-releases": [Page("/apps/{app}/releases/"), Page("/apps/{new}/releases/")],
+    "releases-compare": [
+        Page("/apps/{app}/releases/compare/?base=1&head=2"),
+        Page("/apps/{app}/releases/compare/"),
+    ],
+    "release": [Page("/apps/{app}/releases/2/"), Page("/apps/{releasing}/releases/{version}/")],
+    "rollback-new": [Page("/apps/{app}/rollbacks/new/?to=1")],
+    # an app's settings
+    "app-config": [Page("/apps/{app}/config/"), Page("/apps/{new}/config/")],
+    "config-file": [Page("/apps/{app}/config/file/")],
+    "app-logs": [
+        Page("/apps/{app}/logs/"),
+        Page("/apps/{new}/logs/"),
+        Page("/apps/{app}/logs/?q=nothing-like-it"),
+    ],
+    "app-logs-text": [part("/apps/{app}/logs/text/")],
+    "app-activity": [Page("/apps/{app}/activity/"), Page("/apps/{new}/activity/")],
+    "app-access": [Page("/apps/{app}/access/")],
+    "app-settings": [Page("/apps/{app}/settings/")],
+    "app-removal": [Page("/apps/{app}/removal/")],
+    # people
+    "teams": [Page("/teams/"), first("/teams/")],
+    "team": [Page("/teams/{team}/")],
+    "account": [Page("/account/")],
+    "tokens": [Page("/account/tokens/"), first("/account/tokens/")],
+    # everywhere
+    "jump": [Page("/jump/"), Page("/jump/?q=storefront"), Page("/jump/?q=nothing-like-it")],
+    "sign-in": [door("/sign-in/")],
+    "setup": [door("/setup/{setup}/"), Page("/setup/no-such-secret/", who="", status=404)],
+}
+ERRORS = [Page("/nothing/here/", status=404), Page("/apps/not-an-app/", status=404)]
+
+
+def every() -> list[Page]:
+    """All of them, fragments and files too."""
+    return [page for pages in PAGES.values() for page in pages]
+
+
+def to_look_at() -> list[Page]:
+    """Those that a person sees whole, and what is shown instead of them."""
+    return [*(page for page in every() if page.whole), *ERRORS]
+
+
+def routes(prefix: str = "", resolver: URLResolver | None = None) -> Iterator[tuple[str, str]]:
+    """The name of every route that the product's pages have, and an address of it that leads nowhere in particular."""
+    resolver = resolver or get_resolver()
+    for pattern in resolver.url_patterns:
+        path = prefix + str(pattern.pattern)
+        if path.startswith(ELSEWHERE):
+            continue
+        if isinstance(pattern, URLResolver):
+            yield from routes(path, pattern)
+        elif isinstance(pattern, URLPattern) and pattern.name:
+            kinds = pattern.pattern.converters.items()
+            yield pattern.name, reverse(pattern.name, kwargs={name: _sample(kind) for name, kind in kinds})
+
+
+def answering_get(client: Client) -> list[str]:
+    """The names of the routes that don't refuse GET as such (405) to who is signed in with `client`."""
+    return [name for name, address in routes() if client.get(address).status_code != 405]
+
+
+def _sample(converter: object) -> object:
+    return ANYTHING[type(converter).__name__.removesuffix("Converter").lower().replace("string", "str")]

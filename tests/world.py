@@ -1,0 +1,230 @@
+"""A platform that looks real: teams, pipelines and apps in every state, as many rows of each as asked for."""
+
+import datetime
+import itertools
+import time
+from typing import Any
+
+from django.utils import timezone
+
+from accounts import actions as account_actions
+from accounts.models import Team
+from apps import actions as app_actions
+from apps import logs
+from apps.models import App, Dyno, Formation
+from engine.spec import Line
+from pipelines import actions as pipeline_actions
+from pipelines.models import Coupling, Pipeline, Stage
+from releases.actions import create_build, set_config
+from releases.models import Build, Release
+from tests.factories import make_app, make_pipeline, make_release, make_slug, make_source, make_user, stage
+
+PASSWORD = "a fine password"
+PEOPLE = ["Rosa Silva", "Davit Beridze", "Ines Okafor", "Tomasz Wójcik", "Yuki Tanaka", "Noor Haddad"]
+MESSAGES = [
+    "Round shipping costs half up in the order summary",
+    "Show the delivery window before the address is typed",
+    "Cache the exchange rates for five minutes, and say how old they are when the bank does not answer",
+    "Upgrade to Django 5.2",
+    "Fix the basket badge after signing out in another tab",
+    "Drop the unused promo banner",
+]
+LONG = "storefront-checkout-experiment"  # 30 characters, the most that a name may have
+LINES = [
+    (
+        "heroku",
+        "router",
+        'at=info method=GET path="/cart" host=storefront-us dyno=web.1 status=200 bytes=5120',
+    ),
+    ("app", "web.1", "INFO  basket 8121 priced in 12 ms"),
+    ("app", "web.2", "\x1b[33mWARN\x1b[0m  exchange rates are 6 minutes old"),
+    ("app", "worker.1", "ERROR could not reach the mail server, trying again in 30 s"),
+]
+_numbers = itertools.count(1)
+
+
+class World:
+    """What `tests.pages` writes into its paths, by name."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.mara = make_user("mara@acme.example", PASSWORD, name="Mara Lindqvist")
+        self.newcomer = make_user("newcomer@acme.example", PASSWORD, name="Nils Newcomer")
+        self.team = account_actions.create_team("acme", by=self.mara)
+        self.names: dict[str, Any] = {"team": "acme", "pipeline": "acme-storefront", "empty": "empty-harbour"}
+        self.pipeline = _pipeline(self.team)
+        make_pipeline("empty-harbour", owner=self.team)
+        self._apps()
+        self._history(self.us)
+        self._account()
+        self.grow(rows)
+
+    def _apps(self) -> None:
+        team, where = self.team, lambda name: stage(self.pipeline, name)
+        dev = make_app("storefront-dev", owner=team, stage=where("development"))
+        _deployed(dev, 3)
+        source = make_source(dev, message=MESSAGES[1], author=PEOPLE[2])
+        build = create_build(dev, source, by=self.mara)
+        _begun(Build, build, [{"name": "fetch source", "seconds": 1.2}, {"name": "compile", "seconds": None}])
+        staging = make_app("storefront-staging", owner=team, stage=where("staging"))
+        _deployed(staging, 2)
+        releasing = make_release(staging, by=self.mara, slug=_slug(staging), status="running", current=False)
+        _begun(
+            Release,
+            releasing,
+            [{"name": "release phase", "seconds": 3.1}, {"name": "start", "seconds": None}],
+        )
+        self.us = make_app("storefront-us", owner=team, stage=where("production"))
+        self.jp = make_app("storefront-jp", owner=team, stage=where("production"))
+        for app in (self.us, self.jp, make_app(LONG, owner=team, stage=where("canary"))):
+            _deployed(app, 2)
+        _crash(self.jp)
+        failed = create_build(
+            self.jp, make_source(self.jp, message=MESSAGES[4], author=PEOPLE[1]), by=self.mara
+        )
+        _ended(failed, "failed", reason="The buildpack's compile step exited with 1.")
+        make_app("storefront-eu", owner=team, stage=where("production"))
+        app_actions.set_maintenance(App.objects.get(name=LONG), True, by=self.mara)
+        make_app("fresh-app", owner=self.mara)
+        self.names |= {"app": "storefront-us", "new": "fresh-app", "crashed": "storefront-jp", "long": LONG}
+        self.names |= {
+            "building": "storefront-dev",
+            "running": build.pk,
+            "failed": failed.pk,
+            "dev": dev.name,
+        }
+        self.names |= {"releasing": "storefront-staging", "version": releasing.version}
+
+    def _history(self, app: App) -> None:
+        app_actions.add_domain(app, "www.storefront.example", by=self.mara)
+        built = create_build(app, make_source(app, message=MESSAGES[0], author=PEOPLE[0]), by=self.mara)
+        _ended(built, "succeeded", release=Release.objects.current_for(app))
+        source = Coupling.objects.get(app__name=LONG)
+        promotion = pipeline_actions.promote(
+            source, source.downstream(), by=self.mara, note="The one with the new basket"
+        )
+        Build.objects.filter(app=app).update(slug=app.slugs.first())
+        self.names |= {
+            "promotion": promotion.pk,
+            "build": built.pk,
+            "from": LONG,
+            "domain": app.domains.get().pk,
+        }
+        lines = [Line(source, dyno, text.encode(), time.time()) for source, dyno, text in LINES * 30]
+        logs.store().append(app.log_stream, lines)
+        logs.store().append(
+            built.log_stream, [Line("app", "build", b"-----> Python app detected", time.time())] * 40
+        )
+
+    def _account(self) -> None:
+        token, _ = account_actions.create_token(self.mara, "laptop", by=self.mara)
+        self.names |= {"token": token.pk, "setup": account_actions.create_sign_in_link()}
+
+    def grow(self, rows: int) -> None:
+        """Have at least `rows` of everything that a page lists."""
+        for number in range(rows):
+            self._person(number)
+            self._app(number)
+            make_pipeline(f"pipeline-{next(_numbers)}", owner=self.team)
+            account_actions.create_team(f"team-{next(_numbers)}", by=self.mara)
+            account_actions.create_token(self.mara, f"script {number}", by=self.mara)
+            _deploy(self.us, number)
+            built = create_build(
+                self.us,
+                make_source(self.us, message=MESSAGES[number % 6], author=PEOPLE[number % 6]),
+                by=self.mara,
+            )
+            _ended(built, "succeeded")
+            app_actions.add_domain(self.us, f"shop-{next(_numbers)}.example.com", by=self.mara)
+            _dyno(self.us, "web", number + 10)
+            _dyno(self.us, "run", next(_numbers), one_off=True, state="down", by=self.mara, exit_code=0)
+        set_config(self.us, {f"SETTING_{next(_numbers)}": "value" for _ in range(rows)}, by=self.mara)
+        Release.objects.filter(app=self.us, status="pending").update(
+            status="succeeded", finished_at=timezone.now()
+        )
+        Formation.objects.filter(app=self.us, type="web").update(quantity=min(rows, 60))
+
+    def _person(self, number: int) -> None:
+        name = PEOPLE[number % len(PEOPLE)]
+        member = make_user(f"{name.split()[0].lower()}{next(_numbers)}@acme.example", PASSWORD, name=name)
+        account_actions.set_role(self.team, member, "member" if number % 2 else "viewer", by=self.mara)
+        app_actions.share(self.us, member, ["view", "deploy"], by=self.mara)
+        self.names["member"] = member.pk
+
+    def _app(self, number: int) -> None:
+        app = make_app(
+            f"storefront-{next(_numbers)}", owner=self.team, stage=stage(self.pipeline, "production")
+        )
+        _deployed(app, 1)
+        make_app(f"tool-{next(_numbers)}", owner=self.team, released=True)
+
+
+def _pipeline(team: Team) -> Pipeline:
+    pipeline = make_pipeline("acme-storefront", owner=team)
+    by = team.members.first()
+    assert by is not None
+    staging = Stage.objects.get(pipeline=pipeline, name="staging")
+    pipeline_actions.add_stage(pipeline, "canary", word="staging", after=staging, by=by)
+    return pipeline
+
+
+def _slug(app: App, number: int = 0) -> Any:
+    return make_slug(
+        app,
+        message=MESSAGES[number % 6],
+        author=PEOPLE[number % 6],
+        branch="main",
+        process_types={
+            "web": "gunicorn shop.wsgi",
+            "worker": "python manage.py work",
+            "release": "python manage.py migrate",
+        },
+    )
+
+
+def _deploy(app: App, number: int) -> Release:
+    return make_release(app, by=app.team.members.first() if app.team else app.user, slug=_slug(app, number))
+
+
+def _deployed(app: App, releases: int) -> None:
+    for number in range(releases):
+        _deploy(app, number)
+    Formation.objects.filter(app=app, type="web").update(quantity=2)
+    for number in (1, 2):
+        _dyno(app, "web", number)
+
+
+def _dyno(app: App, type: str, number: int, *, state: str = "up", **extra: Any) -> Dyno:
+    version = Release.objects.get(app=app, current=True).version
+    return Dyno.objects.create(
+        app=app,
+        type=type,
+        number=number,
+        command="gunicorn shop.wsgi",
+        release_version=version,
+        state=state,
+        **extra,
+    )
+
+
+def _crash(app: App) -> None:
+    reason = "It did not listen on $PORT within 60 s"
+    Dyno.objects.filter(app=app).update(state="crashed", exit_code=1, crashes=4, reason=reason)
+
+
+def _begun(model: Any, job: Any, steps: list[dict[str, Any]]) -> None:
+    at = timezone.now() - datetime.timedelta(seconds=48)
+    model.objects.filter(pk=job.pk).update(
+        status="running",
+        started_at=at,
+        finished_at=None,
+        steps=[{"at": at.isoformat(), **step} for step in steps],
+    )
+
+
+def _ended(build: Build, status: str, **extra: Any) -> None:
+    now = timezone.now()
+    steps = [{"name": name, "at": now.isoformat(), "seconds": 4.2} for name in ("fetch source", "compile")]
+    Build.objects.filter(pk=build.pk).update(
+        status=status, started_at=now - datetime.timedelta(seconds=41), finished_at=now, steps=steps, **extra
+    )
