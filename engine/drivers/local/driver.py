@@ -62,6 +62,7 @@ class LocalDriver:
         level = isolation.none(self._root) if bare else isolation.detect(self._root, hidden)
         self.level = level.level
         self.isolation = level.sentence + _limits(self._cgroups)
+        self.controllers = sorted(self._cgroups.controllers) if self._cgroups else []
         self._sample_seconds = sample_seconds
         self._lock = threading.Condition()
         self._dynos: dict[str, Dyno] = {}
