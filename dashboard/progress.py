@@ -6,10 +6,13 @@ from typing import Any
 
 from accounts.models import User
 from apps import access as app_access
+from apps.models import App
 from dashboard import standing
 from dashboard.standing import Standing
 from dashboard.story import RELEASE_STEPS
+from dashboard.words import about
 from pipelines.models import Promotion, PromotionTarget
+from releases.estimates import expected_for
 from releases.models import Release
 
 TARGET = {
@@ -18,6 +21,7 @@ TARGET = {
     "succeeded": Standing("live", "Live"),
     "failed": Standing("failed", "Failed"),
 }
+SKIPPED = Standing("none", "Not started")
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Line:
     state: Standing
     steps: list[Step]
     stays: Release | None  # what keeps serving when it failed
+    usual: str  # how long such a release takes as a rule, while it is not over; empty when there is nothing to go by
 
 
 def progress(promotion: Promotion, user: User) -> dict[str, Any]:
@@ -45,18 +50,40 @@ def progress(promotion: Promotion, user: User) -> dict[str, Any]:
         release.app_id: release
         for release in Release.objects.filter(app__in=[row.app_id for row in rows], current=True)
     }
-    lines = [_line(row, serving.get(row.app_id)) for row in rows]
-    steps = list(RELEASE_STEPS.values())
-    return {"promotion": promotion, "lines": lines, "steps": steps, "outcome": outcome(lines)}
+    usual = expected_for([row.app_id for row in rows if row.status in ("pending", "running")], "release")
+    lines = [
+        _line(row, serving.get(row.app_id), about(usual[row.app_id].seconds) if row.app_id in usual else "")
+        for row in rows
+    ]
+    may_deploy = app_access.DEPLOY in app_access.rights_in(user, promotion.source)
+    waiting = [line for line in lines if line.target.status == "pending"]
+    return {
+        "promotion": promotion,
+        "lines": lines,
+        "steps": list(RELEASE_STEPS.values()),
+        "outcome": outcome(lines),
+        "next": waiting[0] if waiting and may_deploy else None,
+        "failed": [line for line in lines if line.target.status == "failed"] if may_deploy else [],
+    }
 
 
-def _line(target: PromotionTarget, serving: Release | None) -> Line:
+def short_names(apps: Sequence[App]) -> list[str]:
+    """The names of apps without the words that all of them begin with, as heads of narrow columns: `shop-eu` and
+    `shop-us` are `eu` and `us`."""
+    parts = [app.name.split("-") for app in apps]
+    alike = 0
+    while all(len(words) > alike + 1 for words in parts) and len({words[alike] for words in parts}) == 1:
+        alike += 1
+    return ["-".join(words[alike if len(parts) > 1 else 0 :]) for words in parts]
+
+
+def _line(target: PromotionTarget, serving: Release | None, usual: str) -> Line:
     release = target.release
-    state = TARGET[target.status]
+    state = SKIPPED if target.skipped else TARGET[target.status]
     if target.status == "running" and release is not None:
         state = standing.of_release(release)
     steps = [_step(release, name) for name in RELEASE_STEPS]
-    return Line(target, state, steps, serving if target.status == "failed" else None)
+    return Line(target, state, steps, serving if target.status == "failed" else None, usual)
 
 
 def _step(release: Release | None, name: str) -> Step:
@@ -76,9 +103,13 @@ def _step(release: Release | None, name: str) -> Step:
 def outcome(lines: Sequence[Line]) -> Standing:
     """All of it as one state."""
     done = sum(line.target.status == "succeeded" for line in lines)
-    failed = sum(line.target.status == "failed" for line in lines)
-    if done + failed < len(lines):
-        return Standing("releasing", f"Releasing, {done + failed} of {len(lines)} done")
+    skipped = sum(line.target.skipped for line in lines)
+    failed = sum(line.target.status == "failed" for line in lines) - skipped
+    if done + failed + skipped < len(lines):
+        return Standing("releasing", f"Releasing, {done + failed + skipped} of {len(lines)} done")
+    rest = f", {skipped} not started" if skipped else ""
     if failed:
-        return Standing("failed", f"Failed on {failed} of {len(lines)}")
+        return Standing("failed", f"Failed on {failed} of {len(lines)}{rest}")
+    if skipped:
+        return Standing("stopped", f"Stopped: live on {done} of {len(lines)}{rest}")
     return Standing("live", f"Live on {len(lines)}" if len(lines) > 1 else "Live")

@@ -3,15 +3,20 @@
 Config vars are compared by value and named only; no value leaves this module.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from django.core import signing
+from django.db import transaction
+from django.utils.crypto import salted_hmac
 
 from addons.models import Attachment
-from apps.models import App, ConfigVar
-from pipelines.models import Coupling
+from apps.models import App, ConfigVar, Formation
+from pipelines import actions
+from pipelines.models import Coupling, Promotion
 from releases import repositories
 from releases.comparison import Change, changes
 from releases.models import Release, Slug
@@ -24,7 +29,8 @@ _SALT = "pipelines.changes.plan"
 @dataclass(frozen=True)
 class Row:
     """A name of which the source and the targets do not all have the same: what each has, in words, targets in
-    order. A word of config is `set`, `missing` or `differs`; of add-ons it is the plan, or `missing`."""
+    order. A word of config is `set`, `not set`, `missing`, `differs` or `hidden`; of add-ons it is the plan, or
+    `missing`."""
 
     name: str
     source: str
@@ -38,7 +44,7 @@ class TargetChange:
     app: App
     current: Release | None
     same: bool = False  # it runs this very slug already
-    commits: list[Any] = field(default_factory=list)  # repositories.Commit, newest first, the first of them
+    commits: list[repositories.Commit] = field(default_factory=list)  # newest first, the first of them
     ahead: int | None = None  # how many commits there are; None where the repository does not know
     behind: int | None = None  # commits that the target has and would lose
     process_types: list[Change] = field(default_factory=list)
@@ -54,6 +60,7 @@ class Plan:
     config: list[Row] = field(default_factory=list)
     config_alike: int = 0
     addons: list[Row] = field(default_factory=list)
+    hidden: list[App] = field(default_factory=list)  # whose config the viewer may not see
 
     @property
     def slug(self) -> Slug:
@@ -72,15 +79,62 @@ class Plan:
         return max(self.targets, key=lambda change: change.ahead or 0, default=None)
 
 
-def plan(source: Coupling, release: Release, targets: Sequence[Coupling]) -> Plan:
-    """Compare `release` of `source` with what each target runs now."""
-    current = {r.app_id: r for r in _current([target.app for target in targets])}
-    found = [_change(release, target.app, current.get(target.app_id)) for target in targets]
-    made = Plan(source.app, release, found)
+@dataclass(frozen=True)
+class Ground:
+    """How apps stand, by their ids: all that a plan and its token are made from."""
+
+    current: Mapping[Any, Release | None]
+    formation: Mapping[Any, Sequence[Formation]]
+    config: Mapping[Any, Mapping[str, str]]
+    addons: Mapping[Any, Mapping[str, str]]
+
+
+def survey(apps: Sequence[App]) -> Ground:
+    """Look at `apps`, in four queries."""
+    formation: dict[Any, list[Formation]] = {app.pk: [] for app in apps}
+    for row in Formation.objects.filter(app__in=apps):
+        formation[row.app_id].append(row)
+    return with_values(apps, {release.app_id: release for release in _current(apps)}, formation)
+
+
+def with_values(
+    apps: Sequence[App], current: Mapping[Any, Release | None], formation: Mapping[Any, Sequence[Formation]]
+) -> Ground:
+    """The same in two queries, for who has looked at releases and formations already."""
+    return Ground(current, formation, _config(apps), _plans(apps))
+
+
+def plan(
+    source: Coupling,
+    release: Release,
+    targets: Sequence[Coupling],
+    *,
+    ground: Ground | None = None,
+    hidden: Collection[Any] = (),
+) -> Plan:
+    """Compare `release` of `source` with what each target runs now. Nothing is said about the config of the apps whose
+    ids are in `hidden`."""
     apps = [source.app, *(target.app for target in targets)]
-    made.config, made.config_alike = compare_config(apps, _config(apps))
-    made.addons = compare_addons(apps, _plans(apps))
+    ground = ground or survey(apps)
+    between = lru_cache(_commits)
+    found = [_change(release, target.app, ground.current.get(target.app_id), between) for target in targets]
+    made = Plan(source.app, release, found)
+    made.hidden = [app for app in apps if app.pk in hidden]
+    if source.app_id not in hidden:
+        made.config, made.config_alike = _compare_shown(apps, ground.config, hidden)
+    made.addons = compare_addons(apps, ground.addons)
     return made
+
+
+def _compare_shown(
+    apps: Sequence[App], config: Mapping[Any, Mapping[str, str]], hidden: Collection[Any]
+) -> tuple[list[Row], int]:
+    """As `compare_config`, of the apps that are not hidden; the others have the word `hidden` in each row."""
+    shown = [app for app in apps if app.pk not in hidden]
+    rows, alike = compare_config(shown, config)
+    words = [dict(zip([app.pk for app in shown[1:]], row.targets, strict=True)) for row in rows]
+    full = [tuple(found.get(app.pk, "hidden") for app in apps[1:]) for found in words]
+    return [Row(row.name, row.source, told) for row, told in zip(rows, full, strict=True)], alike
 
 
 def compare_config(apps: Sequence[App], values: Mapping[Any, Mapping[str, str]]) -> tuple[list[Row], int]:
@@ -117,10 +171,12 @@ def compare_addons(apps: Sequence[App], plans: Mapping[Any, Mapping[str, str]]) 
     return rows
 
 
-def token(source: Coupling, release: Release, candidates: Sequence[Coupling]) -> str:
-    """What somebody was shown: the release, and what each candidate ran then. It travels with the form."""
-    current = {str(r.app_id): str(r.pk) for r in _current([candidate.app for candidate in candidates])}
-    seen = {"source": str(source.app_id), "release": str(release.pk), "current": current}
+def token(
+    source: Coupling, release: Release, targets: Sequence[Coupling], *, ground: Ground | None = None
+) -> str:
+    """What somebody was shown: the release, and how source and targets stood then. It travels with the form."""
+    stands = _stands([source, *targets], ground)
+    seen = {"source": str(source.app_id), "release": str(release.pk), "apps": stands}
     return signing.dumps(seen, salt=_SALT, compress=True)
 
 
@@ -134,14 +190,69 @@ def changed_since(text: str, source: Coupling, release: Release, targets: Sequen
         return ["This form is about another app."]
     said = []
     if seen["release"] != str(release.pk):
-        said.append(f"{source.app.name} runs {release} now.")
-    current = {r.app_id: r for r in _current([target.app for target in targets])}
-    for target in targets:
-        now = current.get(target.app_id)
-        if seen["current"].get(str(target.app_id)) != (str(now.pk) if now else None):
-            said.append(
-                f"{target.app.name} runs {now} now." if now else f"{target.app.name} runs nothing now."
-            )
+        said.append(f"It was about another release of {source.app.name} than {release}.")
+    stands = _stands([source, *targets])
+    for coupling in (source, *targets):
+        before = seen["apps"].get(str(coupling.app_id))
+        said += _apart(coupling, before, stands[str(coupling.app_id)])
+    return said
+
+
+@transaction.atomic
+def promote_as_shown(
+    text: str, source: Coupling, release: Release, targets: Sequence[Coupling], **how: Any
+) -> tuple[Promotion | None, list[str]]:
+    """Promote, or say what is not as it was when `text` was made. No release of these apps can come in between: their
+    rows are locked meanwhile. `how` is as `actions.promote` takes it."""
+    apps = [source.app_id, *(target.app_id for target in targets)]
+    list(App.objects.select_for_update().filter(pk__in=apps).order_by("pk").values_list("pk"))
+    rows = Coupling.objects.filter(pipeline=source.pipeline_id, app__in=apps)
+    fresh = {row.app_id: row for row in rows.select_related("app", "stage__pipeline", "pipeline")}
+    if len(fresh) < len(apps):
+        return None, ["An app has left the pipeline."]
+    source, *targets = (fresh[pk] for pk in apps)
+    said = changed_since(text, source, release, targets)
+    if said:
+        return None, said
+    return actions.promote(source, targets, release=release, **how), []
+
+
+def _stands(couplings: Sequence[Coupling], ground: Ground | None = None) -> dict[str, list[Any]]:
+    """How apps stand, as far as a plan tells or follows from it. Config is in it as a keyed digest."""
+    ground = ground or survey([coupling.app for coupling in couplings])
+    stands: dict[str, list[Any]] = {}
+    for coupling in couplings:
+        pk, current = coupling.app_id, ground.current.get(coupling.app_id)
+        formation = sorted((row.type, row.quantity, row.size) for row in ground.formation[pk])
+        stands[str(pk)] = [
+            current.version if current else 0,
+            coupling.app.last_version,
+            coupling.stage.name,
+            *map(_digest, (ground.config[pk], ground.addons[pk], formation)),
+        ]
+    return stands
+
+
+def _digest(value: Any) -> str:
+    return salted_hmac(_SALT, json.dumps(value, sort_keys=True), algorithm="sha256").hexdigest()[:16]
+
+
+def _apart(coupling: Coupling, before: Sequence[Any] | None, now: Sequence[Any]) -> list[str]:
+    """What changed of one app, in sentences."""
+    name = coupling.app.name
+    if before is None:
+        return [f"What would change on {name} was not shown yet."]
+    sentences = [
+        f"{name} runs v{now[0]} now." if now[0] else f"{name} runs nothing now.",
+        "",  # the newest version, told below where nothing else tells of it
+        f"{name} is in {coupling.stage.title.lower()} now.",
+        f"The config vars of {name} changed.",
+        f"The add-ons of {name} changed.",
+        f"The formation of {name} changed.",
+    ]
+    said = [text for text, was, is_ in zip(sentences, before, now, strict=True) if was != is_ and text]
+    if not said and before[1] != now[1]:
+        said.append(f"{name} has a newer release, v{now[1]}.")
     return said
 
 
@@ -150,22 +261,29 @@ def _current(apps: Sequence[App]) -> list[Release]:
     return list(rows.select_related("slug__app", "app").defer("sealed_config"))
 
 
-def _change(release: Release, app: App, current: Release | None) -> TargetChange:
+def _change(
+    release: Release,
+    app: App,
+    current: Release | None,
+    between: Callable[[App | None, str, str], list[repositories.Commit]],
+) -> TargetChange:
     mine, theirs = release.slug, current.slug if current else None
     change = TargetChange(app, current)
     change.process_types = changes(current.process_types if current else {}, release.process_types)
     if mine is None or theirs is None:
         return change
     change.same = mine.digest == theirs.digest
-    if mine.app is None or not mine.commit or not theirs.commit:
+    if mine.app_id is None or not mine.commit or not theirs.commit:
         return change
-    change.ahead = repositories.ahead(mine.app, theirs.commit, mine.commit)
-    change.behind = repositories.ahead(mine.app, mine.commit, theirs.commit)
+    change.ahead = repositories.ahead(mine.app_id, theirs.commit, mine.commit)
+    change.behind = repositories.ahead(mine.app_id, mine.commit, theirs.commit)
     if change.ahead:
-        change.commits = repositories.commits_between(
-            mine.app, theirs.commit, mine.commit, limit=COMMITS_SHOWN
-        )
+        change.commits = between(mine.app, theirs.commit, mine.commit)
     return change
+
+
+def _commits(app: App | None, base: str, head: str) -> list[repositories.Commit]:
+    return repositories.commits_between(app, base, head, limit=COMMITS_SHOWN) if app else []
 
 
 def _config(apps: Sequence[App]) -> dict[Any, dict[str, str]]:

@@ -1,6 +1,7 @@
 """Pipelines, their stages, which app is in which, and promotions between them."""
 
 import uuid
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, Self
 
@@ -191,10 +192,13 @@ class Coupling(models.Model):
         run code which was built where ours was; without any, those that run nothing yet; without any, all."""
         rows = self.downstream()
         current = Release.objects.filter(current=True, app__in=[self.app_id, *(row.app_id for row in rows)])
-        built = dict(current.exclude(slug=None).values_list("app", "slug__app"))
+        return self.likely(rows, dict(current.exclude(slug=None).values_list("app", "slug__app")))
+
+    def likely(self, rows: "Sequence[Coupling]", built: Mapping[uuid.UUID, uuid.UUID | None]) -> "list[Coupling]":
+        """The same of `rows` at hand. `built` says in which app the code was built that each app runs."""
         own = built.get(self.app_id)
         kin = [row for row in rows if own is not None and built.get(row.app_id) == own]
-        return kin or [row for row in rows if row.app_id not in built] or rows
+        return kin or [row for row in rows if row.app_id not in built] or list(rows)
 
 
 class Promotion(models.Model):
@@ -272,7 +276,7 @@ class PromotionTarget(Job):
     @property
     def skipped(self) -> bool:
         """Whether its turn never came, since one before it failed."""
-        return self.status == self.Status.FAILED and self.step == 0 and self.attempt == 0
+        return self.status == self.Status.FAILED and self.release_id is None and self.attempt == 0
 
     @property
     def public_status(self) -> str:

@@ -18,6 +18,9 @@ urlpatterns = [
     path("pipelines/<slug:name>/promotions/new/", promotions.new, name="promotion-new"),
     path("pipelines/<slug:name>/promotions/", promotions.create, name="promotions"),
     path("pipelines/<slug:name>/promotions/<uuid:promotion_id>/", promotions.show, name="promotion"),
+    path(
+        "pipelines/<slug:name>/promotions/<uuid:promotion_id>/stop/", promotions.stop, name="promotion-stop"
+    ),
     path("apps/<slug:name>/card/", board.card, name="card"),
     path("apps/<slug:name>/card/menu/", board.card_menu, name="card-menu"),
 ]

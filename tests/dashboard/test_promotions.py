@@ -8,12 +8,14 @@ from pytest_django.asserts import assertContains, assertNotContains, assertRedir
 
 from addons.models import Addon, Attachment
 from apps import actions as app_actions
-from apps.models import App
-from pipelines import changes
-from pipelines.models import Coupling, Promotion
+from apps.models import App, ConfigVar, Formation
+from core.models import Event
+from pipelines import actions, changes
+from pipelines.models import Coupling, Promotion, PromotionTarget, Stage
 from releases import repositories
 from releases.actions import set_config
 from releases.models import Release
+from tests.dashboard.test_board import fill
 from tests.factories import make_app, make_release, make_slug, stage
 
 NEW = "/pipelines/shop/promotions/new/?from=shop-staging"
@@ -34,6 +36,7 @@ def form_of(page):
     """The fields of the promote form, as a browser would send them."""
     html = page.content.decode()
     data = dict(re.findall(r'type="hidden" name="(from|token|release)" value="([^"]*)"', html))
+    data |= {"release": version for version in re.findall(r'<option value="(\d+)" selected', html)}
     data["to"] = re.findall(r'name="to" value="([^"]+)" checked', html)
     return data
 
@@ -165,6 +168,181 @@ def test_what_changed_since_is_said_and_asked_again(shop, alice, production, cli
     assertContains(answer, 'value="Friday"', status_code=409)
     assert not Promotion.objects.exists()
     assert client.post(POST, form_of(answer)).status_code == 303
+
+
+def bind(app, **types):
+    """The formation of the app, as given."""
+    Formation.objects.filter(app=app).delete()
+    for type, quantity in types.items():
+        Formation.objects.create(app=app, type=type, quantity=quantity)
+
+
+CHANGES = {
+    "code of the source": ("shop-staging runs v2 now.", lambda by, old, new: make_release(old, by=by)),
+    "code of the target": ("shop-production runs v2 now.", lambda by, old, new: make_release(new, by=by)),
+    "config of the source": (
+        "The config vars of shop-staging changed.",
+        lambda by, old, new: set_config(old, {"NEW": "1"}, by=by),
+    ),
+    "config of the target": (
+        "The config vars of shop-production changed.",
+        lambda by, old, new: set_config(new, {"NEW": "1"}, by=by),
+    ),
+    "a value": (
+        "The config vars of shop-production changed.",
+        lambda by, old, new: ConfigVar.objects.create(app=new, key="SET", value="2"),
+    ),
+    "add-ons": (
+        "The add-ons of shop-staging changed.",
+        lambda by, old, new: Attachment.objects.create(
+            app=old, addon=Addon.objects.create(app=old, name="pg-1", service="pg", plan="mini"), name="DB"
+        ),
+    ),
+    "formation": (
+        "The formation of shop-production changed.",
+        lambda by, old, new: bind(new, web=3),
+    ),
+    "stage": (
+        "shop-production is in development now.",
+        lambda by, old, new: Coupling.objects.filter(app=new).update(
+            stage=stage(new.coupling.pipeline, "development")
+        ),
+    ),
+    "a release on its way": (
+        "shop-production has a newer release, v2.",
+        lambda by, old, new: make_release(new, by=by, current=False),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_every_change_of_source_and_target_is_noticed(what, shop, alice, staging, production, client):
+    client.force_login(alice)
+    data = form_of(client.get(NEW))
+    said, change = CHANGES[what]
+    change(alice, staging, production)
+    answer = client.post(POST, data)
+    assertContains(answer, said, status_code=409)
+    assert not Promotion.objects.exists()
+    again = form_of(answer)
+    again["to"] = again["to"] or ["shop-production"]
+    assert client.post(POST, again).status_code == 303
+
+
+def test_a_target_that_was_not_shown_is_shown_first(shop, team, alice, client):
+    """Ticked without JavaScript, it comes without its plan having been seen."""
+    make_app("shop-eu", owner=team, stage=stage(shop, "development"), released=True)
+    client.force_login(alice)
+    data = form_of(client.get(NEW))
+    answer = client.post(POST, {**data, "to": ["shop-production", "shop-eu"]})
+    assertContains(answer, "What would change on shop-eu was not shown yet.", status_code=409)
+    assert client.post(POST, form_of(answer)).status_code == 303
+    assert Promotion.objects.get().targets.count() == 2
+
+
+def test_one_after_another_or_all_at_once(shop, team, alice, client):
+    make_app("shop-eu", owner=team, stage=stage(shop, "production"), released=True)
+    client.force_login(alice)
+    page = client.get(NEW + "&to=shop-eu&to=shop-production")
+    assertContains(page, "Stops at the first failure")
+    for order, expected in (("at-once", False), ("in-turn", True)):
+        data = form_of(client.get(NEW + "&to=shop-eu&to=shop-production"))
+        client.post(POST, {**data, "order": order})
+        assert Promotion.objects.first().one_by_one is expected
+        PromotionTarget.objects.all().delete()
+    assertContains(
+        client.get(f"{NEW}&to=shop-eu&to=shop-production&order=at-once"), 'value="at-once" checked'
+    )
+    assertNotContains(client.get(NEW + "&to=shop-eu"), "Stops at the first failure")
+
+
+class TestStop:
+    @pytest.fixture
+    def promotion(self, shop, team, alice, production):
+        make_app("shop-eu", owner=team, stage=stage(shop, "production"), released=True)
+        targets = list(shop.couplings.filter(stage__name="production").order_by("-app__name"))
+        source = shop.couplings.get(app__name="shop-staging")
+        promotion = actions.promote(source, targets, by=alice, one_by_one=True)
+        first = make_release(production, by=alice, kind="promote", current=False)
+        Release.objects.filter(pk=first.pk).update(status="running")
+        promotion.targets.filter(app=production).update(status="running", release=first, attempt=1)
+        return promotion
+
+    def test_what_has_not_begun_is_not_started(self, promotion, alice, client):
+        client.force_login(alice)
+        url = f"{POST}{promotion.pk}/"
+        assertContains(client.get(url), "Stop before shop-eu")
+        assertRedirects(client.post(f"{url}stop/"), url, 303)
+        page = client.get(url)
+        assertContains(page, "Not started, since Alice Liddell stopped the promotion. v1 keeps serving.")
+        assertNotContains(page, "Stop before")
+        promotion.refresh_from_db()
+        assert promotion.status == "pending"
+        assert client.post(f"{url}stop/").status_code == 409
+        assert promotion.targets.get(app__name="shop-production").status == "running"
+        assert Event.objects.filter(verb="stopped the promotion of").count() == 1
+
+    def test_with_nothing_on_its_way_it_is_over(self, promotion, alice, client):
+        promotion.targets.filter(status="running").update(status="succeeded")
+        client.force_login(alice)
+        answer = client.post(f"{POST}{promotion.pk}/stop/", headers={"HX-Request": "true"})
+        assertContains(answer, "Stopped: live on 1 of 2, 1 not started")
+        assertContains(answer, "Promote again to 1 app")
+        promotion.refresh_from_db()
+        assert promotion.status == "completed"
+
+    def test_only_who_may_deploy_the_source(self, promotion, vera, charlie, client):
+        url = f"{POST}{promotion.pk}/stop/"
+        for user, status in ((vera, 403), (charlie, 404)):
+            client.force_login(user)
+            assert client.post(url).status_code == status
+            assert client.get(url).status_code == 405
+        assert promotion.targets.filter(status="pending").count() == 1
+
+
+@pytest.mark.parametrize("apps", [2, 60])
+def test_it_costs_the_same_however_many_the_apps(
+    apps, shop, team, alice, client, django_assert_max_num_queries
+):
+    fill(shop, team, alice, apps)
+    client.force_login(alice)
+    client.get("/pipelines/shop/")
+    with django_assert_max_num_queries(12):
+        page = client.get(NEW)
+    assert page.content.count(b'class="target"') <= 41
+    assert (b"Another app" in page.content) == (apps == 60)
+
+
+def test_an_app_beyond_the_list_is_named(shop, team, alice, client):
+    fill(shop, team, alice, 60)
+    client.force_login(alice)
+    page = client.get(f"{NEW}&asked=1&to=&to=bulk-57")
+    assert form_of(page)["to"] == ["bulk-57"]
+    assert client.get(f"{NEW}&to=nothing").status_code == 404
+
+
+def test_config_that_the_viewer_may_not_see_is_not_compared(shop, alice, bob, staging, production, client):
+    set_config(staging, {"ONLY_STAGING": "1"}, by=alice)
+    set_config(production, {"ONLY_PRODUCTION": "1"}, by=alice)
+    Stage.objects.filter(pipeline=shop, name="production").update(readers="admins")
+    client.force_login(bob)
+    page = client.get(NEW)
+    assertContains(page, "The config of shop-production is shown to admins only.")
+    assertNotContains(page, "ONLY_PRODUCTION")
+    client.force_login(alice)
+    assertContains(client.get(NEW), "ONLY_PRODUCTION")
+
+
+def test_a_stage_that_lets_only_admins_in_says_so(shop, alice, bob, client):
+    Stage.objects.filter(pipeline=shop, name="production").update(promoters="admins")
+    client.force_login(bob)
+    page = client.get(NEW)
+    assertContains(page, "you may not promote into production")
+    assertContains(page, 'value="shop-production" disabled')
+    token = form_of(client.get(NEW))
+    answer = client.post(POST, {**token, "to": "shop-production"})
+    assert not Promotion.objects.exists()
+    assert answer.status_code in (403, 409)
 
 
 def test_a_forged_or_missing_token_promotes_nothing(shop, alice, client):
