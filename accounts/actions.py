@@ -109,7 +109,7 @@ def change_password(user: User, new: str, *, by: User) -> None:
         validate_password(new, user)
     except ValidationError as error:
         text = " ".join(error.messages)
-        raise Refusal(text, fields={"new": text}) from error
+        raise Refusal(text, fields={"new": text, "password": text}) from error
     user.set_password(new)
     user.save(update_fields=["password"])
     activity.record(by, "changed the password of", user)
@@ -302,9 +302,12 @@ def find_sign_in_link(secret: str) -> SignInLink | None:
 
 @transaction.atomic
 def open_account(secret: str, *, email: str, password: str, name: str = "") -> User:
-    """Spend a one-time link on the account of the first operator; the link stays good when the form is refused."""
+    """Spend a one-time link: on the account of the first operator, or on signing in the person it was made for, with
+    a new password if one is given. The link stays good when the form is refused."""
     link = use_sign_in_link(secret)
     if link.user is not None:
+        if password:
+            change_password(link.user, password, by=link.user)
         return link.user
     return create_first_user(email, password, name=name)
 
@@ -316,5 +319,5 @@ def use_sign_in_link(secret: str) -> SignInLink:
     if not SignInLink.objects.filter(digest=digest, used_at__isnull=True, expires_at__gt=now).update(
         used_at=now
     ):
-        raise NotFound("This link was used already or has expired. Start `bin/up` again for a new one.")
+        raise NotFound("This link was used already or has expired. Ask for a new one.")
     return SignInLink.objects.select_related("user").get(digest=digest)

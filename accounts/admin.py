@@ -1,13 +1,18 @@
 """People, teams and tokens, for operators."""
 
+from django.apps import apps as registry
 from django.contrib import admin
 from django.contrib.auth.models import Group
 
-from accounts import actions
+from accounts import actions, two_factor
 from accounts.models import ApiToken, Membership, Team, User
 from core.admin import Shown, ShownInline, each
 
 admin.site.unregister(Group)
+for _config in registry.get_app_configs():
+    if _config.name.startswith("allauth."):  # secrets of second factors, sessions: nothing for a list of rows
+        for _model in filter(admin.site.is_registered, _config.get_models()):
+            admin.site.unregister(_model)
 
 
 class MembershipInline(ShownInline):
@@ -29,6 +34,7 @@ class UserAdmin(Shown):
     actions = (
         each(lambda user, by: actions.suspend(user, by=by), "Suspend"),
         each(lambda user, by: actions.reinstate(user, by=by), "Reinstate"),
+        each(lambda user, by: two_factor.turn_off(user, by=by), "Turn off two-factor"),
     )
 
 

@@ -2,7 +2,14 @@
 
 from datetime import timedelta
 
+from allauth.account.internal.flows.login import (
+    get_authentication_records,
+    perform_login,
+    record_authentication,
+)
+from allauth.account.models import Login
 from django.contrib.auth import authenticate
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from accounts.models import FailedSignIn, User
@@ -13,6 +20,7 @@ WINDOW = timedelta(minutes=15)
 FREE_TRIES = {"account": 5, "address": 20}  # within the window, before waiting begins
 LONGEST_WAIT = 60  # seconds; so nobody can lock another person out for long
 WRONG = "That password does not match this email."
+WRONG_AGAIN = "That is not your password."
 
 
 def sign_in(email: str, password: str, *, address: str | None) -> User:
@@ -31,6 +39,19 @@ def sign_in(email: str, password: str, *, address: str | None) -> User:
     assert isinstance(user, User)
     FailedSignIn.objects.filter(account=account).delete()
     return user
+
+
+def enter(request: HttpRequest, user: User, *, by: str, onward: str) -> HttpResponse:
+    """Let `user` in, who has proved who they are `by` “password” or “link”: either they are signed in and sent
+    `onward`, a page of ours, or they are sent to show their second factor first."""
+    record_authentication(request, user, method=by, reauthenticated=True)
+    return perform_login(request, Login(user=user, redirect_url=onward))
+
+
+def ways(request: HttpRequest, user: User) -> list[str]:
+    """How `user` proved who they are in this session: `["password", "totp"]`, say."""
+    records = get_authentication_records(request, user)
+    return [str(one.get("provider") or one.get("type") or one["method"]) for one in records]
 
 
 def _demand_patience(account: str, address: str) -> None:

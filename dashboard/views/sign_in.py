@@ -1,6 +1,8 @@
 """Into the dashboard and out of it. No page makes an account but the one-time link of the first start."""
 
-from django.contrib.auth import login, logout
+from allauth.account.views import password_reset
+from django.conf import settings
+from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -10,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import actions
 from accounts.models import User
+from accounts.sign_in import enter
 from accounts.sign_in import sign_in as check
 from core.middleware import client_address
 from dashboard.answers import SeeOther, see
@@ -30,9 +33,9 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         email, password = form.value("email"), request.POST.get("password", "")[:1000]
         user = form.attempt(lambda: check(email, password, address=client_address(request)))
         if user is not None:
-            login(request, user)
-            return SeeOther(onward)
-    return render(request, "accounts/sign_in.html", {"form": form, "next": onward}, status=form.status)
+            return SeeOther(enter(request, user, by="password", onward=onward)["Location"])
+    context = {"form": form, "next": onward, "elsewhere": elsewhere(), "mail": settings.MAIL}
+    return render(request, "accounts/sign_in.html", context, status=form.status)
 
 
 @require_POST
@@ -54,8 +57,7 @@ def setup(request: HttpRequest, secret: str) -> HttpResponse:
     if request.method == "POST":
         user = form.attempt(lambda: _open(request, secret, form))
         if user is not None:
-            login(request, user)
-            return see("pipelines")
+            return SeeOther(enter(request, user, by="link", onward="/")["Location"])
     return render(request, "accounts/setup.html", {"form": form, "link": link}, status=form.status)
 
 
@@ -66,6 +68,21 @@ def _open(request: HttpRequest, secret: str, form: Form) -> User:
         password=request.POST.get("password", "")[:1000],
         name=form.value("name")[:100],
     )
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def forgotten(request: HttpRequest) -> HttpResponse:
+    """Ask for the address that a link to a new password is mailed to; without a mail server say who can help."""
+    if not settings.MAIL:
+        return render(request, "account/password_reset.html", {"contact": settings.CONTACT})
+    return password_reset(request)
+
+
+def elsewhere() -> list[tuple[str, str]]:
+    """Where else people can sign in: what the URLs' names begin with, and the name."""
+    known = (("github", "GitHub", settings.GITHUB_CLIENT_ID), ("google", "Google", settings.GOOGLE_CLIENT_ID))
+    return [(name, called) for name, called, client_id in known if client_id]
 
 
 def _onward(request: HttpRequest) -> str:

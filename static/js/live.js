@@ -2,6 +2,7 @@
 // it (several topics are parted by spaces); htmx then asks for the element anew. Logs are fed through `follow`.
 const logs = new Map(); // stream → { wish(), hear(message) }
 const due = new Set();
+const GONE = 4403;
 let socket, timer, tries = 0, before = false;
 
 const elements = () => [...document.querySelectorAll("[data-live]")];
@@ -28,7 +29,8 @@ function connect() {
     if (message.topic) soon(message.topic);
     else logs.get(message.log)?.hear(message);
   };
-  socket.onclose = () => {
+  socket.onclose = ({ code } = {}) => {
+    if (code === GONE) return location.reload(); // signed out or a right lost: the page says what is left
     socket = undefined;
     state("reconnecting");
     timer = setTimeout(connect, Math.min(30_000, 500 * 2 ** tries++) * (0.5 + Math.random()));

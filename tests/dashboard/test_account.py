@@ -59,4 +59,3 @@ def test_strangers_are_asked_to_sign_in_and_verbs_refuse_get(alice, client):
     assert client.post("/account/name/", {"name": "x"}).url.startswith("/sign-in/")
     client.force_login(alice)
     assert client.get("/account/name/").status_code == 405
-    assert client.get("/account/password/").status_code == 405
