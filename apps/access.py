@@ -27,6 +27,7 @@ __all__ = [
     "VIEW",
     "app_for",
     "apps_for",
+    "rights_at_hand",
     "rights_found",
     "rights_in",
     "with_rights",
@@ -46,11 +47,19 @@ def rights_in(user: User, app: App) -> frozenset[str]:
 
 def app_for(user: User, ref: str, *, to: str = VIEW) -> App:
     """The app with this name or UUID, for `user` to `to`. Foreign and absent are the same `NotFound`."""
-    app = App.objects.alive().select_related("user", "team").by_ref(str(ref)).first()
-    if app is None or not user.is_authenticated:
+    if not user.is_authenticated:
         raise NotFound("Couldn't find that app.", resource="app")
-    demand(rights_in(user, app), to, what="app", resource="app", name=app.name)
+    found = App.objects.alive().select_related("user", "team").by_ref(str(ref))
+    app: App | None = with_rights(found, user).first()
+    if app is None:
+        raise NotFound("Couldn't find that app.", resource="app")
+    demand(rights_found(user, app, app), to, what="app", resource="app", name=app.name)
     return app
+
+
+def rights_at_hand(user: User, app: App) -> frozenset[str]:
+    """As `rights_in`, without asking again if `app` came through `app_for` for this very request."""
+    return rights_found(user, app, app) if hasattr(app, "viewer_role") else rights_in(user, app)
 
 
 def apps_for(user: User) -> AppQuerySet:

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
-from django.db.models import F, Q, Window
-from django.db.models.functions import RowNumber
+from django.db.models import Q
 
 from accounts.access import DEPLOY, RIGHTS, ROLE_RIGHTS
 from accounts.models import Membership, Team, User
@@ -17,7 +15,7 @@ from dashboard import feed, fleet
 from dashboard.drift import commits_ahead
 from engine.spec import MB, SIZES
 from pipelines.models import Coupling, Pipeline, Stage
-from releases.models import Build, Release, Source
+from releases.models import Build, Release
 
 LATEST = 5
 
@@ -34,7 +32,7 @@ def frame(app: App, user: User, tab: str) -> dict[str, Any]:
         "tab": tab,
         "coupling": coupling,
         "pipeline": coupling.pipeline if coupling else None,
-        "rights": access.rights_in(user, app),
+        "rights": access.rights_at_hand(user, app),
     }
 
 
@@ -157,14 +155,6 @@ def attachments(app: App) -> Any:
     return Attachment.objects.filter(app=app).select_related("addon", "addon__app")
 
 
-def branches(app: App) -> Any:
-    """The last source of each branch whose archive is still there, newest first."""
-    nth = Window(RowNumber(), partition_by=F("branch"), order_by=F("created_at").desc())
-    rows = Source.objects.filter(app=app, builds__isnull=False).exclude(branch="").distinct()
-    newest = Source.objects.filter(pk__in=rows.values("pk")).annotate(nth=nth).filter(nth=1)
-    return newest.order_by("-created_at")
-
-
 def sizes() -> list[tuple[str, str]]:
     """The sizes of a dyno, each with its memory in words."""
     return [(name, f"{name}, {_memory(size.memory)}") for name, size in SIZES.items()]
@@ -218,17 +208,6 @@ def places(user: User) -> dict[str, Any]:
     teams = Team.objects.filter(pk__in=Membership.objects.filter(user=user, role__in=creators).values("team"))
     mine = Pipeline.objects.filter(Q(user=user) | Q(team__in=teams)).prefetch_related("stages")
     return {"teams": teams, "pipelines": mine}
-
-
-def deploy(app: App, user: User) -> dict[str, Any]:
-    """Ways to deploy: what to type, and which branches can be built again."""
-    return {
-        **frame(app, user, "deploy"),
-        **stand(app),
-        "git_url": app.git_url,
-        "branches": branches(app)[:5],
-        "body_limit": settings.BODY_BYTES,
-    }
 
 
 def people(app: App, user: User) -> dict[str, Any]:

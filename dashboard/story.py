@@ -12,7 +12,8 @@ from accounts.models import User
 from apps.models import App
 from dashboard import panels, standing
 from dashboard.standing import Standing
-from releases import streams
+from releases import estimates, streams
+from releases.estimates import Estimate
 from releases.models import OPEN, Build, Release
 
 # The conductor's steps in order, in people's words. What is still to come is drawn too, to show how far it is.
@@ -30,12 +31,13 @@ TONES = {
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the timeline. `kind` is done, now, todo or bad."""
+    """One step of the timeline. `kind` is done, now, todo or bad; `usual` is how many seconds it takes as a rule."""
 
     kind: str
     name: str
     at: datetime | None = None
     seconds: float | None = None
+    usual: float | None = None
 
 
 def builds(app: App) -> Any:
@@ -72,10 +74,26 @@ def _story(app: App, build: Build | None, release: Release | None, user: User) -
         "mark": mark,
         "hue": hue,
         "failure": failure(build, release, current),
-        "steps": steps(build, release),
+        **_times(build, release),
         **_output(build, release, user),
-        "open": any(thing is not None and thing.status in OPEN for thing in (build, release)),
+    }
+
+
+def _times(build: Build | None, release: Release | None) -> dict[str, Any]:
+    """The timeline, and how long it all took; while it is under way, what earlier runs make one expect."""
+    under_way = any(thing is not None and thing.status in OPEN for thing in (build, release))
+    past: dict[str, Estimate] = {}
+    if under_way:
+        app = (release or build).app  # type: ignore[union-attr]
+        past = estimates.of_release(app) | (estimates.of_build(app) if build else {})
+    whole = [past[kind] for kind in ("build", "release") if kind in past and (kind == "release" or build)]
+    return {
+        "steps": steps(build, release, {name: known.seconds for name, known in past.items()}),
+        "open": under_way,
         "elapsed": _elapsed(build, release),
+        "usual": Estimate(sum(one.seconds for one in whole), min(one.runs for one in whole))
+        if whole
+        else None,
     }
 
 
@@ -89,6 +107,7 @@ def _code(build: Build | None, release: Release | None) -> dict[str, Any]:
         "slug": slug,
         "commit": told.short if told else "",
         "branch": told.branch if told else "",
+        "repository": build.source.repository if build else "",
         "message": told.message if told else "",
         "author": told.author if told else "",
         "by": asked.by,
@@ -136,30 +155,32 @@ def failure(build: Build | None, release: Release | None, current: Release | Non
     return f"{reason} {failed.app.name} {stays} v{current.version}."
 
 
-def steps(build: Build | None, release: Release | None) -> list[Step]:
-    """The timeline: what is done, what is under way, what is to come."""
-    found: list[Step] = []
+def steps(
+    build: Build | None, release: Release | None, usual: Mapping[str, float] | None = None
+) -> list[Step]:
+    """The timeline: what is done, what is under way, what is to come. `usual` says how many seconds a step takes."""
+    found, usual = [], usual or {}
     if build is not None:
-        found += _steps(build, BUILD_STEPS)
+        found += _steps(build, BUILD_STEPS, usual)
     if release is not None:
-        found += _steps(release, RELEASE_STEPS)
+        found += _steps(release, RELEASE_STEPS, usual)
     elif build is not None and build.status in OPEN:
-        found += [Step("todo", RELEASE_STEPS[word]) for word in ("start", "switch")]
+        found += [Step("todo", RELEASE_STEPS[word], usual=usual.get(word)) for word in ("start", "switch")]
     return found
 
 
-def _steps(job: Build | Release, words: Mapping[str, str]) -> list[Step]:
+def _steps(job: Build | Release, words: Mapping[str, str], usual: Mapping[str, float]) -> list[Step]:
     found = []
     for at, row in enumerate(job.steps):
         kind = _kind(job.status, row) if at == len(job.steps) - 1 else "done"
         name = words.get(row["name"], row["name"].capitalize())
-        found.append(Step(kind, name, parse_datetime(row["at"]), row["seconds"]))
+        found.append(Step(kind, name, parse_datetime(row["at"]), row["seconds"], usual.get(row["name"])))
     if job.status in OPEN:
         known = {row["name"] for row in job.steps}
         expected = [word for word in words if word not in known]
         if isinstance(job, Release) and not job.release_command:
             expected = [word for word in expected if word != "release phase"]
-        found += [Step("todo", words[word]) for word in expected]
+        found += [Step("todo", words[word], usual=usual.get(word)) for word in expected]
     return found
 
 

@@ -31,7 +31,7 @@ from accounts.actions import note_use
 from accounts.models import ApiToken
 from apps import access
 from apps.models import App
-from core import activity, bodies, failpoints
+from core import activity, bodies, failpoints, live
 from core.errors import Refusal, Unauthorized
 from releases import repositories as repos
 from releases.pushes import Push, attend, in_thread
@@ -340,6 +340,7 @@ async def _answer(push: Push, git: asyncio.subprocess.Process, outlet: Outlet) -
         raise OSError(f"git http-backend ended with {git.returncode}")
     if push.accepted:
         await in_thread(_settle, push)
+        live.tell_now(push.app.topic)
     push.hold.close()
     if report.held:
         await outlet.put(bytes(report.held))

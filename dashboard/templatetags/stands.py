@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from apps.models import Dyno
 from dashboard import standing
 from dashboard.templatetags.slipway import badge, short_age, span, status
+from releases.estimates import Estimate
 from releases.models import Build, Release
 
 register = template.Library()
@@ -56,3 +57,24 @@ def lasted(seconds: float | None) -> str:
     if seconds is None or seconds >= 60:
         return span(seconds)
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+@register.filter
+def about(seconds: float | None) -> str:
+    """A length of time that one may expect, no more exact than it can be: “about 4 s”, “about 40 s”, “about 3 min”."""
+    if seconds is None:
+        return ""
+    if seconds < 1.5:
+        return "about 1 s"
+    if seconds < 10:
+        return f"about {seconds:.0f} s"
+    if seconds < 87.5:
+        return f"about {round(seconds / 5) * 5} s"
+    return f"about {max(round(seconds / 60), 1)} min"
+
+
+@register.filter
+def drawn_from(estimate: Estimate, noun: str) -> str:
+    """`usual|drawn_from:"build"` → “about 40 s, from the last 5 builds”."""
+    runs = f"the last {noun}" if estimate.runs == 1 else f"the last {estimate.runs} {noun}s"
+    return f"{about(estimate.seconds)}, from {runs}"

@@ -16,6 +16,8 @@ urlpatterns = [
     path("apps/<slug:name>/deploy/", deploy.deploy, name="app-deploy"),
     path("apps/<slug:name>/sources/", deploy.upload, name="sources"),
     path("apps/<slug:name>/builds/", deploy.build_again, name="builds"),
+    path("apps/<slug:name>/builds/of-ref/", deploy.build_ref, name="ref-builds"),
+    path("apps/<slug:name>/builds/of-url/", deploy.build_url, name="url-builds"),
     path("apps/<slug:name>/builds/<uuid:build_id>/", builds.show, name="build"),
     path(
         "apps/<slug:name>/builds/<uuid:build_id>/cancellation/",

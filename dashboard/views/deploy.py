@@ -1,31 +1,32 @@
-"""How code gets here: git, this branch again, an archive; and the builds so far."""
+"""How code gets here: git, a branch that was pushed, a public repository, an archive; and the builds so far."""
+
+from collections.abc import Callable
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST, require_safe
 
 from apps import access
-from dashboard import panels
+from apps.models import App
+from dashboard import deploys
 from dashboard.app_forms import BuildForm, UploadForm, read
+from dashboard.forms import Form
 from dashboard.http import PageRequest, go
 from releases import actions, sources
-from releases.models import Source
-
-PER_PAGE = 20
+from releases.models import Build, Source
 
 
 @require_safe
 @login_required
 def deploy(request: PageRequest, name: str) -> HttpResponse:
-    """Ways to deploy and the builds so far; htmx gets the builds."""
+    """Ways to deploy and the builds so far; htmx gets the part that changes."""
     app = access.app_for(request.user, name)
-    page = Paginator(panels.builds(app), PER_PAGE).get_page(request.GET.get("page"))
-    context = {**panels.deploy(app, request.user), "page": page}
-    return render(request, "apps/_builds.html" if request.htmx else "apps/deploy.html", context)
+    number = request.GET.get("page", "")
+    template = "apps/_deploy.html" if request.htmx else "apps/deploy.html"
+    return render(request, template, deploys.page(app, request.user, number))
 
 
 @require_POST
@@ -41,19 +42,60 @@ def build_again(request: PageRequest, name: str) -> HttpResponse:
 
 @require_POST
 @login_required
+def build_ref(request: PageRequest, name: str) -> HttpResponse:
+    """Build a branch, tag or commit of the app's own repository."""
+    app = access.app_for(request.user, name, to=access.DEPLOY)
+    form = Form(request, ref="", clear_cache="")
+    clear = bool(form.value("clear_cache"))
+    return _built(
+        request,
+        app,
+        "ref",
+        form,
+        lambda: actions.create_build_of(app, form.value("ref"), by=request.user, clear_cache=clear),
+    )
+
+
+@require_POST
+@login_required
+def build_url(request: PageRequest, name: str) -> HttpResponse:
+    """Build a public git repository."""
+    app = access.app_for(request.user, name, to=access.DEPLOY)
+    form = Form(request, url="", ref="")
+    return _built(
+        request,
+        app,
+        "url",
+        form,
+        lambda: actions.create_build_from_git(
+            app, url=form.value("url"), ref=form.value("ref"), by=request.user
+        ),
+    )
+
+
+@require_POST
+@login_required
 def upload(request: PageRequest, name: str) -> HttpResponse:
     """Build an archive that came with the form."""
     app = access.app_for(request.user, name, to=access.DEPLOY)
+    form = Form(request, archive="", version="")
+    return _built(request, app, "archive", form, lambda: _upload(request, app))
+
+
+def _upload(request: PageRequest, app: App) -> Build:
     asked = read(UploadForm(request.POST, request.FILES))
     stored = sources.store_archive(asked["archive"], settings.SOURCE_BYTES)
     with transaction.atomic():
-        source = Source.objects.create(
-            app=app,
-            user=request.user,
-            path=stored.path,
-            checksum=stored.checksum,
-            bytes=stored.bytes,
-            version=asked["version"],
-        )
-        build = actions.create_build(app, source, by=request.user)
-    return go(request, "build", app.name, build.pk)
+        source = Source.objects.create(app=app, user=request.user, version=asked["version"], **vars(stored))
+        return actions.create_build(app, source, by=request.user)
+
+
+def _built(
+    request: PageRequest, app: App, name: str, form: Form, action: Callable[[], Build]
+) -> HttpResponse:
+    """On to the build that `action` makes, or the page again with what is wrong beside the fields of `form`."""
+    build = form.attempt(action)
+    if build is not None:
+        return go(request, "build", app.name, build.pk)
+    context = deploys.page(app, request.user, "", **{name: form})
+    return render(request, "apps/deploy.html", context, status=form.status)

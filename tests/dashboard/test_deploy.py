@@ -2,15 +2,18 @@
 
 import io
 import tarfile
+from datetime import timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
 from pytest_django.asserts import assertRedirects
 
 from apps.models import App
 from core.models import Event
-from releases.models import Build, Source
-from tests.factories import make_app, make_release, make_source
+from releases import repositories
+from releases.models import Build
+from tests.factories import make_app, make_release, make_slug, make_source
 
 HTMX = {"HX-Request": "true"}
 
@@ -52,13 +55,93 @@ def test_a_source_of_another_app_is_absent(app, alice, charlie, client):
     assert not Build.objects.exists()
 
 
-def test_it_offers_the_last_source_of_each_branch(app, client):
-    for commit, branch in (("a" * 40, "main"), ("b" * 40, "main"), ("c" * 40, "master")):
-        source = Source.objects.create(app=app, commit=commit, branch=branch)
-        Build.objects.create(app=app, source=source, status="succeeded")
+@pytest.fixture
+def pushed(app, forge):
+    """The app's repository has `main`, which serves, and `feature/hats`, which nobody deployed."""
+    forge.repository()
+    first = forge.git("shop.git", "rev-parse", "main")
+    forge.commit("shop.git", "Sell <b>hats</b>")
+    place = str(repositories.ensure(app))
+    forge.git("shop.git", "push", "-q", place, f"{first}:refs/heads/main", "main:refs/heads/feature/hats")
+    make_release(app, slug=make_slug(app, commit=first))
+    return forge.git("shop.git", "rev-parse", "main")
+
+
+def test_it_lists_branches_that_were_pushed_without_being_deployed(app, client, pushed):
     page = client.get("/apps/shop/deploy/").text
-    choices = page[page.index('id="h-again"') :]
-    assert "bbbbbbb" in choices and "ccccccc" in choices and "aaaaaaa" not in choices
+    branches = page[page.index('id="branches"') : page.index('id="builds"')]
+    assert "feature/hats" in branches and pushed[:7] in branches and "Sell &lt;b&gt;hats" in branches
+    assert "Not deployed" in branches and "1 commit ahead of what is live" in branches
+    assert branches.count('aria-label="Deploy ') == 1
+
+
+def test_it_deploys_a_branch(app, client, pushed):
+    answer = client.post("/apps/shop/builds/of-ref/", {"ref": "feature/hats", "clear_cache": "on"})
+    build = Build.objects.get()
+    assertRedirects(answer, f"/apps/shop/builds/{build.pk}/", status_code=303)
+    assert (build.source.commit, build.source.branch, build.clear_cache) == (pushed, "feature/hats", True)
+    part = client.get("/apps/shop/deploy/", headers=HTMX).text
+    assert "<html" not in part and "Queued" in part
+
+
+@pytest.mark.parametrize("ref", ["", "nope", "--upload-pack=x", "<script>alert(1)</script>"])
+def test_a_branch_that_is_not_there_is_told_beside_the_field(app, client, pushed, ref):
+    answer = client.post("/apps/shop/builds/of-ref/", {"ref": ref, "clear_cache": "on"})
+    assert answer.status_code == 422 and 'id="ref-error"' in answer.text
+    assert "<script>alert" not in answer.text and 'name="clear_cache" checked' in answer.text
+    assert not Build.objects.exists()
+
+
+def test_it_asks_for_a_build_of_a_public_repository(app, client):
+    form = {"url": "https://git.example/shop.git", "ref": "v1"}
+    answer = client.post("/apps/shop/builds/of-url/", form)
+    build = Build.objects.get()
+    assertRedirects(answer, f"/apps/shop/builds/{build.pk}/", status_code=303)
+    assert (build.source.repository, build.source.ref) == (form["url"], "v1")
+    assert "https://git.example/shop.git" in client.get(f"/apps/shop/builds/{build.pk}/").text
+    assert "https://git.example/shop.git" in client.get("/apps/shop/deploy/").text
+
+
+@pytest.mark.parametrize(
+    ("url", "ref", "error"),
+    [
+        ("file:///etc", "main", "url-error"),
+        ("https://user:secret@git.example/shop.git", "main", "url-error"),
+        ("", "main", "url-error"),
+        ("https://git.example/shop.git", "--upload-pack=x", "url-ref-error"),
+    ],
+)
+def test_what_is_no_public_repository_is_told_beside_the_field(app, client, url, ref, error):
+    answer = client.post("/apps/shop/builds/of-url/", {"url": url, "ref": ref})
+    assert answer.status_code == 422 and f'id="{error}"' in answer.text
+    assert f'value="{ref}"' in answer.text
+    assert not Build.objects.exists()
+
+
+def test_it_says_how_long_a_build_takes_once_it_knows(app, client):
+    assert "one takes" not in client.get("/apps/shop/deploy/").text
+    now = timezone.now()
+    for seconds in (39, 41, 300):
+        ended = {"started_at": now, "finished_at": now + timedelta(seconds=seconds)}
+        make_build(app, status="succeeded", **ended)
+    assert "one takes about 40 s, from the last 3 builds" in client.get("/apps/shop/deploy/").text
+
+
+def test_viewers_see_the_builds_and_no_way_to_make_one(shop, vera, client):
+    client.force_login(vera)
+    page = client.get("/apps/shop-staging/deploy/")
+    assert page.status_code == 200 and 'id="h-url"' not in page.text
+    for address in ("of-ref/", "of-url/", ""):
+        assert client.post(f"/apps/shop-staging/builds/{address}", {"ref": "main"}).status_code == 403
+
+
+def test_its_queries_do_not_grow_with_builds(app, client, django_assert_max_num_queries):
+    for _ in range(30):
+        make_build(app, status="succeeded")
+    client.get("/apps/shop/deploy/")  # notes the use of the session
+    with django_assert_max_num_queries(12):
+        page = client.get("/apps/shop/deploy/?page=2").text
+    assert "21 to 30 of 30" in page
 
 
 def test_it_builds_an_archive(app, client, settings):

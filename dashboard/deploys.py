@@ -1,0 +1,86 @@
+"""The Deploy page of an app: ways to bring code here, the branches that were pushed, and the builds so far."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.core.paginator import Paginator
+
+from accounts.models import ApiToken, User
+from apps.models import App
+from dashboard import panels, standing
+from dashboard.forms import Form
+from dashboard.standing import Standing
+from releases import estimates, repositories
+from releases.models import Build, Release
+from releases.repositories import Branch
+
+PER_PAGE = 20
+SHOWN = 8  # branches; more are found by typing their name
+FORMS = ("ref", "url", "archive")
+
+
+@dataclass(frozen=True)
+class BranchNow:
+    """A branch of the app's repository, and what became of its newest commit."""
+
+    branch: Branch
+    build: Build | None  # the last of that very commit
+    current: bool  # it is the code that serves now
+    ahead: int | None  # commits that the serving code lacks; None when that can't be told
+
+    @property
+    def state(self) -> Standing:
+        """How that commit stands."""
+        if self.current:
+            return Standing("live", "Live")
+        return standing.of_build(self.build) if self.build else Standing("idle", "Not deployed")
+
+    @property
+    def deploys(self) -> bool:
+        """Whether pushing it deploys it."""
+        return f"refs/heads/{self.branch.name}" in repositories.DEPLOYING
+
+
+def page(app: App, user: User, number: str, **forms: Form) -> dict[str, Any]:
+    """The whole page, with page `number` of the builds. `forms` are those that came back with an error."""
+    found = repositories.branches(app)
+    return {
+        **builds(app, user, number),
+        "git_url": app.git_url,
+        "body_limit": settings.BODY_BYTES,
+        "has_token": ApiToken.objects.valid().filter(user=user).exists(),
+        "branches": branches(app, found[:SHOWN]),
+        "branch_names": [branch.name for branch in found],
+        "more_branches": len(found) > SHOWN,
+        "forms": {name: Form() for name in FORMS} | forms,
+    }
+
+
+def builds(app: App, user: User, number: str) -> dict[str, Any]:
+    """The list of builds alone."""
+    return {
+        **panels.frame(app, user, "deploy"),
+        "page": Paginator(panels.builds(app), PER_PAGE).get_page(number),
+        "usual": estimates.expected(app, "build"),
+    }
+
+
+def branches(app: App, found: list[Branch]) -> list[BranchNow]:
+    """What became of each branch, in two queries."""
+    shas = [branch.commit.sha for branch in found]
+    rows = (
+        Build.objects.filter(app=app, source__commit__in=shas).select_related("source").order_by("created_at")
+    )
+    last = {build.source.commit: build for build in rows}
+    current = Release.objects.current_for(app) if found else None
+    serving = current.slug.commit if current and current.slug else ""
+    return [
+        BranchNow(
+            branch,
+            last.get(branch.commit.sha),
+            branch.commit.sha == serving,
+            repositories.ahead(app, serving, branch.commit.sha),
+        )
+        for branch in found
+    ]
