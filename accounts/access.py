@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Count, Q
 
 from accounts.models import Membership, Owned, Team, User
 from core.errors import Forbidden, NotFound, Refusal
@@ -34,14 +34,21 @@ def rights_as_owner(user: User, thing: Owned) -> frozenset[str]:
     return ROLE_RIGHTS[Membership.Role(membership.role)] if membership else frozenset()
 
 
-def team_for(user: User, name: str, *, to: str = VIEW) -> Team:
-    """The team called `name` if `user` is in it and may `to`; `NotFound` to strangers, `Forbidden` to others."""
-    membership = Membership.objects.select_related("team").filter(team__name=name, user=user).first()
+def membership_for(user: User, name: str, *, to: str = VIEW) -> Membership:
+    """The membership of `user` in the team called `name` if it lets them `to`; `NotFound` to strangers, `Forbidden`
+    to others. Its `people` is how many are in the team."""
+    found = Membership.objects.select_related("team").filter(team__name=name, user=user)
+    membership = found.annotate(people=Count("team__memberships")).first()
     if membership is None:
         raise NotFound("Couldn't find that team.", resource="team")
     if to not in ROLE_RIGHTS[Membership.Role(membership.role)]:
         raise Forbidden(f"You are a {membership.role} of {name}; this needs an admin of the team.")
-    return membership.team
+    return membership
+
+
+def team_for(user: User, name: str, *, to: str = VIEW) -> Team:
+    """The team called `name` if `user` is in it and may `to`; refused as `membership_for` does."""
+    return membership_for(user, name, to=to).team
 
 
 def owner_for(user: User, team_name: str | None) -> User | Team:

@@ -1,11 +1,14 @@
 """Invitations into teams: offered to one address, accepted once, by whoever has it (promise I-35)."""
 
+import logging
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.mail import send_mail
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
@@ -14,6 +17,7 @@ from accounts.models import Invitation, Membership, Team, User
 from core import activity, live, secrets
 from core.errors import Conflict, Forbidden, NotFound, Refusal
 
+log = logging.getLogger(__name__)
 DAYS = 7
 MOST_OPEN = 100  # of one team: mails that anybody can cause have an end
 RANKS = (Membership.Role.VIEWER, Membership.Role.MEMBER, Membership.Role.ADMIN)
@@ -88,6 +92,22 @@ def sign_up(secret: str, *, name: str, password: str) -> User:
     user = actions.create_user(invitation.email, password, by=None, name=name)
     _let_in(invitation, user)
     return user
+
+
+def send(invitation: Invitation, secret: str) -> bool:
+    """Mail the link to the address it is for. False when this Slipway sends no mail, or the mail server took none."""
+    if not settings.MAIL:
+        return False
+    by = " ".join(invitation.by.get_full_name().split()) if invitation.by else "Someone"
+    text = render_to_string(
+        "accounts/invitation.txt", {"invitation": invitation, "by": by, "link": link(secret), "days": DAYS}
+    )
+    try:
+        send_mail(f"{by} invites you to {invitation.team.name} on Slipway", text, None, [invitation.email])
+    except OSError:  # every failure of SMTP is one
+        log.warning("The invitation of %s could not be mailed", invitation.pk, exc_info=True)
+        return False
+    return True
 
 
 def link(secret: str) -> str:
