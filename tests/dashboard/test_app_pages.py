@@ -39,6 +39,8 @@ VERBS = {
     "app-dynos": ([], "deploy"),
     "sources": ([], "deploy"),
     "builds": ([], "deploy"),
+    "ref-builds": ([], "deploy"),
+    "url-builds": ([], "deploy"),
     "build-cancellation": (["build"], "deploy"),
     "rollbacks": ([], "deploy"),
     "config-vars": ([], "deploy"),
