@@ -1,7 +1,7 @@
 """Moving every sealed value to the current key, while everything runs (promise I-38).
 
 A model tells of its sealed columns by `SEALED = {"column": "bound_to"}`, with the property that says what the value
-belongs to; whoever seals something new has it moved along.
+belongs to; whoever seals something new has it moved along. Second factors, whose table is not ours, come on top.
 """
 
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from typing import Any
 from django.apps import apps as registry
 from django.db import models
 
+from accounts import two_factor
 from core import secrets
 
 
@@ -19,16 +20,18 @@ def rotate() -> int:
     A value that someone changes meanwhile is left to them: they seal with the current key.
     """
     current = secrets.current_key()
-    return sum(
+    columns = sum(
         _again(row, column, getattr(row, bound_to))
         for row, column, bound_to in _sealed()
         if not getattr(row, column).startswith(f"{current}.")
     )
+    return columns + two_factor.seal_again()
 
 
 def keys_in_use() -> set[str]:
     """The names of all keys that some value is still under. A key that is not among them can be taken away."""
-    return {getattr(row, column).partition(".")[0] for row, column, _ in _sealed()}
+    columns = {getattr(row, column).partition(".")[0] for row, column, _ in _sealed()}
+    return columns | {value.partition(".")[0] for _, _, value in two_factor.sealed()}
 
 
 def _sealed() -> Iterator[tuple[models.Model, str, str]]:
