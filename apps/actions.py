@@ -174,10 +174,7 @@ def _suspend_all(apps: Sequence[App], since: datetime | None) -> None:
 @transaction.atomic
 def set_health_path(app: App, path: str, *, by: User) -> App:
     """Choose the path that must answer below 400 before a new web dyno gets traffic; empty: the port is enough."""
-    if path and not re.fullmatch(r"/[!-~]{0,198}", path):
-        raise Refusal(
-            "A health path starts with / and has no spaces.", fields={"health_path": "Start with /."}
-        )
+    check_health_path(path)
     before, app.health_path = app.health_path, path
     App.objects.filter(pk=app.pk).update(health_path=path)
     activity.record(by, "set the health path of", app, before=before, after=path)
@@ -187,12 +184,31 @@ def set_health_path(app: App, path: str, *, by: User) -> App:
 @transaction.atomic
 def set_buildpacks(app: App, buildpacks: Sequence[str], *, by: User) -> App:
     """Choose the buildpacks of the next build, in order; none: they are detected."""
-    if len(buildpacks) > 20 or any(not b or len(b) > 500 for b in buildpacks):
-        raise Refusal("Give up to 20 buildpacks, each a name or a URL of 500 characters at most.")
+    check_buildpacks(buildpacks)
     before, app.buildpacks = app.buildpacks, list(buildpacks)
     App.objects.filter(pk=app.pk).update(buildpacks=app.buildpacks)
     activity.record(by, "set the buildpacks of", app, before=before, after=app.buildpacks)
     return app
+
+
+def check_health_path(path: str) -> None:
+    """`Refusal` for what can't be a health path; an empty one can."""
+    if path and not re.fullmatch(r"/[!-~]{0,198}", path):
+        raise Refusal(
+            "A health path starts with / and has no spaces.", fields={"health_path": "Start with /."}
+        )
+
+
+def check_buildpacks(buildpacks: Sequence[str]) -> None:
+    """`Refusal` for what can't be a list of buildpacks; an empty one can."""
+    if len(buildpacks) > 20 or any(not b or len(b) > 500 for b in buildpacks):
+        text = "Give up to 20 buildpacks, each a name or a URL of 500 characters at most."
+        raise Refusal(text, fields={"buildpacks": text})
+
+
+def check_start(quantity: int, size: str) -> None:
+    """`Refusal` for a quantity or size that no formation can have."""
+    _resize(Formation(), quantity=quantity, size=size)
 
 
 @transaction.atomic

@@ -71,10 +71,10 @@ def demand_builds(owner: User | Team) -> None:
         raise Forbidden(f"{owner} may run no builds. {whom_to_ask()} to allow some.", id="limit_reached")
 
 
-def has_room_for_dyno(owner: User | Team) -> bool:
-    """Whether the apps of `owner` may have one dyno more."""
+def room_for_dynos(owner: User | Team, wanted: int) -> int:
+    """How many of `wanted` dynos more the apps of `owner` may have."""
     limit = max_dynos(owner)
-    return limit is None or dynos_of(owner) < limit
+    return wanted if limit is None or not wanted else max(0, min(wanted, limit - dynos_of(owner)))
 
 
 def _demand(owner: User | Team, used: int, more: int, limit: int, what: str) -> None:

@@ -23,6 +23,7 @@ from core import failpoints, live
 from core.errors import ReleaseFailed
 from engine.plan import ALIVE
 from engine.spec import DynoState, ProcessSpec
+from pipelines import stages
 from pipelines.models import Coupling
 from releases.models import Release, Slug
 
@@ -199,13 +200,15 @@ def _to_start(release: Release, **changes: Any) -> None:
 
 
 def _make_formation(release: Release) -> None:
-    """The first release with a web process starts one dyno if the owner's limit allows; other types wait until they
-    are scaled."""
+    """A process type that the app has for the first time starts as its stage says. Without a word of the stage, web has
+    one dyno, and other types wait until they are scaled. The owner's limit holds for both."""
     have = set(Formation.objects.filter(app=release.app_id).values_list("type", flat=True))
-    for type in release.process_types:
-        if type != RELEASE and type not in have:
-            quantity = int(type == WEB and limits.has_room_for_dyno(release.app.owner))
-            Formation.objects.get_or_create(app_id=release.app_id, type=type, defaults={"quantity": quantity})
+    new = [type for type in release.process_types if type != RELEASE and type not in have]
+    said = stages.formation_of(release.app) if new else {}
+    for type in new:
+        start = {"quantity": int(type == WEB), **said.get(type, {})}
+        start["quantity"] = limits.room_for_dynos(release.app.owner, start["quantity"])
+        Formation.objects.get_or_create(app_id=release.app_id, type=type, defaults=start)
 
 
 def _phase_id(release: Release) -> str:

@@ -15,7 +15,7 @@ from apps import limits
 from apps.models import App
 from core import activity, failpoints, live, names
 from core.errors import Conflict, NotFound, Refusal
-from pipelines import access
+from pipelines import access, stages
 from pipelines.models import Coupling, Pipeline, PipelineTransfer, Promotion, Stage
 from releases.models import Release
 
@@ -118,8 +118,10 @@ def add_stage(pipeline: Pipeline, name: str, *, word: str, after: Stage | None, 
 @transaction.atomic
 def change_stage(stage: Stage, *, name: str | None = None, word: str | None = None, by: User) -> Stage:
     """Rename a stage or change the API word it answers to."""
+    rows = _ordered(stage.pipeline)
+    stage = _among(rows, stage)
     before = {"name": stage.name, "word": stage.word}
-    others = [s for s in _ordered(stage.pipeline) if s.pk != stage.pk]
+    others = [row for row in rows if row.pk != stage.pk]
     _check_stage(others, names.check_stage(name or stage.name), word or stage.word)
     stage.name, stage.word = name or stage.name, word or stage.word
     stage.save(update_fields=["name", "word"])
@@ -138,49 +140,75 @@ def change_stage(stage: Stage, *, name: str | None = None, word: str | None = No
 @transaction.atomic
 def move_stage(stage: Stage, *, by_places: int, by: User) -> Stage:
     """Move a stage left (negative) or right among its neighbours."""
-    stages = _ordered(stage.pipeline)
-    at = next(i for i, s in enumerate(stages) if s.pk == stage.pk)
-    to = min(max(at + by_places, 0), len(stages) - 1)
-    stages.insert(to, stages.pop(at))
-    _reorder(stages)
-    activity.record(by, "moved the stage", stage, pipeline=stage.pipeline, before=at, after=to)
-    live.tell(stage.pipeline.topic)
-    return stages[to]
+    rows = _ordered(stage.pipeline)
+    at = rows.index(_among(rows, stage))
+    to = min(max(at + by_places, 0), len(rows) - 1)
+    rows.insert(to, rows.pop(at))
+    _place(stage.pipeline, rows, rows[to], at, to, by)
+    return rows[to]
+
+
+@transaction.atomic
+def order_stages(pipeline: Pipeline, order: Sequence[str], *, by: User) -> None:
+    """Put the stages into the order of these names. `Conflict` unless they are the pipeline's stages, each once."""
+    rows = {row.name: row for row in _ordered(pipeline)}
+    if sorted(order) != sorted(rows):
+        raise Conflict(
+            "The stages have changed meanwhile. Look at them as they are now, and move them again."
+        )
+    before = list(rows)
+    moved = [name for name, was in zip(order, before, strict=True) if name != was]
+    if moved:
+        at = {name: before.index(name) for name in moved}
+        farthest = max(moved, key=lambda name: abs(order.index(name) - at[name]))
+        _place(
+            pipeline,
+            [rows[name] for name in order],
+            rows[farthest],
+            at[farthest],
+            order.index(farthest),
+            by,
+        )
 
 
 @transaction.atomic
 def remove_stage(stage: Stage, *, by: User) -> None:
-    """Take an empty stage away."""
+    """Take an empty stage away, with its defaults and rules."""
+    rows = _ordered(stage.pipeline)
+    stage = _among(rows, stage)
     if stage.couplings.exists():
         raise Refusal(f"{stage.title} still holds apps. Move them to another stage first.")
-    if Stage.objects.filter(pipeline=stage.pipeline_id).count() == 1:
+    if len(rows) == 1:
         raise Refusal("A pipeline needs a stage.")
     activity.record(by, "removed the stage", stage, pipeline=stage.pipeline)
     live.tell(stage.pipeline.topic)
     stage.delete()
 
 
+@transaction.atomic
 def couple(app: App, stage: Stage, *, by: User) -> Coupling:
-    """Put an app into a stage, if the stage's rules let `by`. An app is in one pipeline only."""
+    """Put an app into a stage, if the stage's rules let `by`; it gets what it lacks of the stage's defaults. An app is
+    in one pipeline only."""
     if stage.word == Stage.Word.REVIEW:
         raise Refusal("Review apps are made from branches; put the app into another stage.")
+    stage = stages.locked(stage)
+    access.demand_placing(by, stage)
     try:
         with transaction.atomic():
-            stage = _as_it_is(stage)
-            access.demand_placing(by, stage)
             coupling = Coupling.objects.create(app=app, stage=stage, pipeline=stage.pipeline)
-            activity.record(by, "added", app, pipeline=stage.pipeline, stage=stage.name)
-            live.tell(stage.pipeline.topic)
-            live.tell(app.topic)
     except IntegrityError as error:
         raise Conflict(f"{app.name} is in a pipeline already. Remove it there first.") from error
+    activity.record(by, "added", app, pipeline=stage.pipeline, stage=stage.name)
+    stages.start(app, stage, by=by)
+    live.tell(stage.pipeline.topic)
+    live.tell(app.topic)
     return coupling
 
 
 @transaction.atomic
 def move(coupling: Coupling, stage: Stage, *, by: User) -> Coupling:
     """Move an app to another stage of its pipeline, if the rules of both stages let `by`."""
-    stage = _as_it_is(stage)
+    stage = stages.locked(stage)
     if stage.pipeline_id != coupling.pipeline_id:
         raise NotFound("Couldn't find that stage.", resource="stage")
     if stage.word == Stage.Word.REVIEW:
@@ -272,16 +300,23 @@ def _check_promotion(source: Coupling, targets: Sequence[Coupling], release: Rel
             raise Refusal(f"{source.app.name} can't be promoted to itself.")
 
 
-def _as_it_is(stage: Stage) -> Stage:
-    """The stage with the rules that it has now; it can't be removed or changed until the transaction ends."""
-    found = Stage.objects.select_for_update().filter(pk=stage.pk).first()
+def _ordered(pipeline: Pipeline) -> list[Stage]:
+    return list(Stage.objects.select_for_update().filter(pipeline=pipeline))
+
+
+def _among(rows: Sequence[Stage], stage: Stage) -> Stage:
+    """The stage as it is now, locked like all `rows`."""
+    found = next((row for row in rows if row.pk == stage.pk), None)
     if found is None:
         raise NotFound("Couldn't find that stage.", resource="stage")
     return found
 
 
-def _ordered(pipeline: Pipeline) -> list[Stage]:
-    return list(Stage.objects.select_for_update().filter(pipeline=pipeline))
+def _place(pipeline: Pipeline, rows: Sequence[Stage], moved: Stage, at: int, to: int, by: User) -> None:
+    """Number the stages as they are listed; `moved` is the one that the activity tells of."""
+    _reorder(rows)
+    activity.record(by, "moved the stage", moved, pipeline=pipeline, before=at + 1, after=to + 1)
+    live.tell(pipeline.topic)
 
 
 def _top(pipeline: Pipeline) -> int:

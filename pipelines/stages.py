@@ -1,0 +1,207 @@
+"""What a stage gives to the apps that come into it, its defaults; and what it asks of people, its rules."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from accounts.models import Membership, User
+from apps import actions as app_actions
+from apps.models import App, Collaborator, ConfigVar
+from core import activity, live, names
+from core.errors import NotFound, Refusal
+from pipelines.models import Pipeline, Stage, StageVar
+from releases.actions import set_config
+
+MAX_TYPES = 20
+
+
+def locked(stage: Stage) -> Stage:
+    """The stage as it is now; nobody can remove or change it until the transaction ends."""
+    found = Stage.objects.select_for_update().filter(pk=stage.pk).first()
+    if found is None:
+        raise NotFound("Couldn't find that stage.", resource="stage")
+    return found
+
+
+# --- rules ----------------------------------------------------------------------------------------------------------------
+
+
+def candidates(pipeline: Pipeline) -> QuerySet[User]:
+    """Who may deploy something of the pipeline, and so can be named: its owner, people of the owning team and of the
+    teams that own its apps unless they only view, and collaborators."""
+    apps = App.objects.filter(coupling__pipeline=pipeline)
+    teams = Q(team=pipeline.team_id) | Q(team__in=apps.values("team"))
+    members = Membership.objects.filter(teams).exclude(role=Membership.Role.VIEWER).values("user")
+    sharers = [
+        row.user_id for row in Collaborator.objects.filter(app__in=apps) if "deploy" in row.rights
+    ]  # JSON lists can't be looked into alike in every database
+    owners = Q(pk=pipeline.user_id) | Q(pk__in=apps.values("user"))
+    found = User.objects.filter(owners | Q(pk__in=members) | Q(pk__in=sharers), is_active=True)
+    return found.order_by("name", "email")
+
+
+@transaction.atomic
+def set_rules(stage: Stage, *, promoters: str, people: Iterable[str] = (), readers: str, by: User) -> Stage:
+    """Say who may promote into the stage (`people`, the ids of some `candidates`, where those are named) and who may
+    see config there. It counts from now on, for promotions under way too."""
+    stage = locked(stage)
+    if promoters not in Stage.Promoters.values or readers not in Stage.Readers.values:
+        raise Refusal("Choose who may.", fields={"promoters": "Choose one."})
+    named = promoters == Stage.Promoters.PEOPLE
+    chosen = [user for user in candidates(stage.pipeline) if str(user.pk) in set(people)] if named else []
+    if named and not chosen:
+        text = "Name at least one person, or choose another rule."
+        raise Refusal(text, fields={"people": text})
+    before = rules_in_words(stage)
+    stage.promoters, stage.readers = promoters, readers
+    stage.save(update_fields=["promoters", "readers"])
+    stage.people.set(chosen)
+    after = rules_in_words(stage)
+    if before != after:
+        _record(by, "set the rules of", stage, before=before, after=after)
+    return stage
+
+
+def rules_in_words(stage: Stage) -> dict[str, str]:
+    """The rules as the activity tells them."""
+    people = ", ".join(stage.people.order_by("email").values_list("email", flat=True))
+    return {
+        "promote": people if stage.promoters == Stage.Promoters.PEOPLE else stage.promoters,
+        "see config": stage.readers,
+    }
+
+
+# --- defaults ---------------------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def set_defaults(
+    stage: Stage,
+    *,
+    buildpacks: Sequence[str],
+    health_path: str,
+    formation: Mapping[str, Mapping[str, Any]],
+    by: User,
+) -> Stage:
+    """Say what apps start with here; `formation` is `{type: {"quantity": 2, "size": "basic"}}`. Apps that are here
+    already keep what they have."""
+    stage = locked(stage)
+    app_actions.check_buildpacks(buildpacks)
+    app_actions.check_health_path(health_path)
+    before = _defaults(stage)
+    stage.buildpacks, stage.health_path = list(buildpacks), health_path
+    stage.formation = _checked(formation)
+    stage.save(update_fields=["buildpacks", "health_path", "formation"])
+    after = _defaults(stage)
+    if before != after:
+        _record(by, "set the defaults of", stage, before=before, after=after)
+    return stage
+
+
+@transaction.atomic
+def set_vars(stage: Stage, changes: Mapping[str, str | None], *, by: User) -> None:
+    """Set (text) or unset (None) config vars that apps start with here. Apps that are here already keep theirs."""
+    stage = locked(stage)
+    for key in changes:
+        names.check_config_key(key)
+    found = {var.key: var for var in StageVar.objects.filter(stage=stage)}
+    before = {key: var.value for key, var in found.items()}
+    changed = {key: value for key, value in changes.items() if before.get(key) != value}
+    _check_size({**before, **changed})
+    for key, value in changed.items():
+        if value is None:
+            found[key].delete()
+            continue
+        var = found.get(key) or StageVar(stage=stage, key=key)
+        var.value, var.set_by, var.set_at = value, by, timezone.now()
+        var.save()
+    if changed:
+        words = {
+            key: "removed" if value is None else "changed" if key in found else "added"
+            for key, value in changed.items()
+        }
+        _record(by, "changed default config of", stage, keys=words)
+
+
+@transaction.atomic
+def reveal(stage: Stage, key: str, *, by: User) -> str:
+    """The value of a default config var, for `by` to see, which is noted."""
+    var = StageVar.objects.filter(stage=stage, key=key).first()
+    if var is None:
+        raise NotFound(f"{stage.title} has no default {key[:80]}.", resource="config_var")
+    activity.record(by, "revealed default config of", stage, pipeline=stage.pipeline, keys=[key])
+    return var.value
+
+
+def start(app: App, stage: Stage, *, by: User) -> None:
+    """Give the app what it lacks of the stage's defaults: config vars that it does not have, in one release; buildpacks
+    and a health path if it has none. The formation follows with its first release (`formation_of`). Call it in the
+    transaction that puts the app there."""
+    have = set(ConfigVar.objects.filter(app=app).values_list("key", flat=True))
+    lacking = {var.key: var.value for var in StageVar.objects.filter(stage=stage) if var.key not in have}
+    if stage.buildpacks and not app.buildpacks:
+        app_actions.set_buildpacks(app, stage.buildpacks, by=by)
+    if stage.health_path and not app.health_path:
+        app_actions.set_health_path(app, stage.health_path, by=by)
+    if lacking:
+        set_config(
+            app,
+            lacking,
+            by=by,
+            description=f"Config vars that {stage.title} starts with",
+            origin=f"Default of {stage.title}",
+        )
+
+
+def formation_of(app: App) -> dict[str, dict[str, Any]]:
+    """What the app's stage says of process types that it has for the first time: `{type: {quantity, size}}`."""
+    found = Stage.objects.filter(couplings__app=app).values_list("formation", flat=True).first()
+    return dict(found or {})
+
+
+def _checked(formation: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    if len(formation) > MAX_TYPES:
+        raise Refusal(f"A stage has defaults for {MAX_TYPES} process types at most.")
+    made = {}
+    for type, line in formation.items():
+        if not names.PROCESS_TYPE.fullmatch(type) or type == "release":
+            text = "A process type has letters, digits, dashes and underscores, and is not “release”."
+            raise Refusal(text, fields={"formation": text})
+        try:
+            app_actions.check_start(line["quantity"], line["size"])
+        except Refusal as refusal:
+            refusal.fields = {"formation": refusal.message}
+            raise
+        made[type] = {"quantity": line["quantity"], "size": line["size"].lower()}
+    if sum(line["quantity"] for line in made.values()) > app_actions.MAX_DYNOS:
+        text = f"An app can have {app_actions.MAX_DYNOS} dynos at most."
+        raise Refusal(text, fields={"formation": text})
+    return made
+
+
+def _check_size(values: Mapping[str, str | None]) -> None:
+    kept = {key: value for key, value in values.items() if value is not None}
+    if any("\0" in value for value in kept.values()):
+        raise Refusal("A config var can't hold a NUL character.", fields={"value": "Holds a NUL character."})
+    total = sum(len(key.encode()) + len(value.encode()) for key, value in kept.items())
+    if total > settings.CONFIG_BYTES:
+        text = f"They would take {total:,} bytes together; {settings.CONFIG_BYTES:,} is the limit."
+        raise Refusal(text, fields={"value": text})
+
+
+def _defaults(stage: Stage) -> dict[str, str]:
+    lines = [f"{type}={line['quantity']}:{line['size']}" for type, line in sorted(stage.formation.items())]
+    return {
+        "buildpacks": ", ".join(stage.buildpacks),
+        "health path": stage.health_path,
+        "formation": ", ".join(lines),
+    }
+
+
+def _record(by: User, verb: str, stage: Stage, **details: Any) -> None:
+    activity.record(by, verb, stage, pipeline=stage.pipeline, **details)
+    live.tell(stage.pipeline.topic)
