@@ -85,7 +85,7 @@ def people(membership: Membership, page: str | None) -> dict[str, Any]:
     team = membership.team
     rows = team.memberships.select_related("user").order_by("user__name", "user__email")
     context = frame(membership, "members")
-    pending = team.invitations.pending().select_related("by") if context["may_manage"] else []
+    pending = list(team.invitations.pending().select_related("by")) if context["may_manage"] else []
     return {
         **context,
         "page": Paginator(rows, PEOPLE).get_page(page),
@@ -95,7 +95,7 @@ def people(membership: Membership, page: str | None) -> dict[str, Any]:
     }
 
 
-def _unmeant(team: Team, pending: "QuerySet[Invitation] | list[Invitation]") -> set[Any]:
+def _unmeant(team: Team, pending: list[Invitation]) -> set[Any]:
     """The invitations whose maker could not make them today: their links do not work until someone renews them."""
     if not pending:
         return set()

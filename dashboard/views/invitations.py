@@ -1,7 +1,6 @@
 """Where an invitation leads: to an account if there is none yet, and into the team."""
 
 from django.contrib import messages
-from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -9,7 +8,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import invitations
-from accounts.models import Invitation, User
+from accounts.models import Invitation, Membership, User
+from accounts.sign_in import enter
 from core.errors import NotFound
 from dashboard.answers import see
 from dashboard.forms import Form
@@ -50,7 +50,7 @@ def sign_up(request: HttpRequest, secret: str) -> HttpResponse:
         return _over(request)
     if user is None:
         return _page(request, secret, found, form)
-    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    enter(request, user, by="password", onward="/")
     return _welcome(request, found)
 
 
@@ -71,7 +71,7 @@ def _page(request: HttpRequest, secret: str, found: Invitation, form: Form) -> H
     context = {
         "invitation": found,
         "secret": secret,
-        "may": ROLES[found.role],
+        "may": ROLES[Membership.Role(found.role)],
         "known": known,
         "is_theirs": is_theirs,
         "form": form,

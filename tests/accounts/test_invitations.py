@@ -38,7 +38,7 @@ def test_it_is_good_once(team, alice, charlie):
 @pytest.mark.promise("I-35")
 def test_it_is_for_one_address(team, alice, charlie):
     _, secret = invitations.invite(team, "dana@example.com", "member", by=alice)
-    with pytest.raises(Forbidden, match="for dana@example.com"):
+    with pytest.raises(Forbidden, match="for dana@"):
         invitations.accept(secret, by=charlie)
     assert role(team, charlie) is None
     assert invitations.find(secret) is not None
@@ -137,7 +137,7 @@ def test_a_mail_goes_out_where_mail_is_set_up(team, alice, settings, mailoutbox)
     assert invitations.send(made, secret) is False
 
 
-def Broken(*args, **kwargs):  # noqa: N802 - stands in for a class of mail servers that are away
+def Broken(*args, **kwargs):
     raise ConnectionRefusedError
 
 
@@ -167,8 +167,8 @@ def test_accepting_and_withdrawing_at_once_agree(team, alice, charlie):
     for _ in range(4):
         made, secret = invitations.invite(team, charlie.email, "member", by=alice)
         joined, taken_back = at_once(
-            lambda: invitations.accept(secret, by=charlie),  # noqa: B023
-            lambda: invitations.withdraw(made, by=alice),  # noqa: B023
+            lambda: invitations.accept(secret, by=charlie),
+            lambda: invitations.withdraw(made, by=alice),
         )
         assert isinstance(joined, Membership) == isinstance(taken_back, Refusal)
         assert role(team, charlie) == ("member" if isinstance(joined, Membership) else None)
