@@ -20,7 +20,7 @@ class UserManager(BaseUserManager["User"]):
         with transaction.atomic(using=self._db):
             user.save(using=self._db)
             # Who makes an account vouches for its address; allauth knows addresses by these rows.
-            user.emailaddress_set.create(email=user.email, primary=True, verified=True)
+            user.emailaddress_set.create(email=user.email, primary=True, verified=True)  # type: ignore[attr-defined]
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **extra: Any) -> "User":

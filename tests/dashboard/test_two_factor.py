@@ -216,7 +216,7 @@ def test_api_and_git_take_no_password_at_all(protected, client):
 
 @pytest.mark.promise("I-38")
 def test_secrets_are_sealed_at_rest_and_move_along_with_the_keys(protected, client, settings):
-    secret, codes = protected
+    secret, _codes = protected
     stored = str(list(Authenticator.objects.values_list("data", flat=True)))
     assert secret not in stored
     assert "test." in stored
