@@ -142,6 +142,25 @@ def note_use(token: ApiToken) -> None:
 
 
 @transaction.atomic
+def describe_token(token: ApiToken, description: str, *, by: User) -> None:
+    """Say anew what a token is for."""
+    before, token.description = token.description, description[:200]
+    ApiToken.objects.filter(pk=token.pk).update(description=token.description)
+    activity.record(by, "renamed", token, before=before, after=token.description)
+
+
+@transaction.atomic
+def regenerate_token(token: ApiToken, *, by: User) -> str:
+    """Give a token a new secret, which is returned and never to be seen again; the old one ends at once."""
+    secret = secrets.new_token("SLWY")
+    token.digest, token.hint = secrets.digest(secret), secret[-4:]
+    ApiToken.objects.filter(pk=token.pk).update(digest=token.digest, hint=token.hint)
+    activity.record(by, "regenerated", token)
+    live.tell(f"user:{token.user_id}")
+    return secret
+
+
+@transaction.atomic
 def revoke_token(token: ApiToken, *, by: User | None) -> None:
     """End a token at once, open sockets of its holder included."""
     ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now())

@@ -112,7 +112,7 @@ def send(invitation: Invitation, secret: str) -> bool:
 
 def link(secret: str) -> str:
     """The address to give to the person who is invited."""
-    return str(settings.URL) + reverse("invitation", args=[secret])
+    return str(settings.URL) + reverse("invitation", args=[secret], urlconf=settings.ROOT_URLCONF)
 
 
 def _spend(secret: str) -> Invitation:

@@ -229,6 +229,33 @@ class SignInLink(models.Model):
         return f"sign-in link of {self.created_at:%Y-%m-%d %H:%M}"
 
 
+class CliSignIn(models.Model):
+    """`heroku login` waiting for its person to say in the browser that it was they who asked."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    description = models.CharField(
+        max_length=200, help_text="As the client says: “Heroku CLI login from laptop”."
+    )
+    address = models.CharField(max_length=45, blank=True, help_text="Where it asked from.")
+    digest = models.CharField(
+        max_length=64, editable=False, help_text="Of the secret that fetches the answer."
+    )
+    token = models.ForeignKey(ApiToken, null=True, on_delete=models.CASCADE, editable=False)
+    sealed = models.TextField(
+        blank=True, editable=False, help_text="The token's secret, until it is fetched."
+    )
+    refused = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return self.description
+
+    @property
+    def bound_to(self) -> str:
+        """What the sealed secret belongs to."""
+        return f"cli-sign-in/{self.pk}"
+
+
 class FailedSignIn(models.Model):
     """A try with a wrong password: what slows down guessing. Old ones are cleared away."""
 

@@ -12,6 +12,7 @@ from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY, generate_totp_sec
 from django import forms
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 
 from accounts.models import User
@@ -27,6 +28,12 @@ BOUND_TO = "two-factor"
 def has_factor(user: User) -> bool:
     """Whether `user` has an authenticator app or a passkey."""
     return Authenticator.objects.filter(user=user, type__in=FACTORS).exists()
+
+
+def with_factor(rows: "QuerySet[Any]") -> "QuerySet[Any]":
+    """Have `rows`, each with a user, bring along as `has_factor` whether that user has one."""
+    factors = Authenticator.objects.filter(user=OuterRef("user"), type__in=FACTORS)
+    return rows.annotate(has_factor=Exists(factors))
 
 
 def proved(request: HttpRequest) -> bool:

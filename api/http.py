@@ -34,11 +34,12 @@ class TokenAuth(AuthBase):
     openapi_scheme = "bearer"
 
     def __call__(self, request: HttpRequest) -> User:
-        token = ApiToken.objects.presented(_secret(request.headers.get("Authorization", "")))
+        secret = _secret(request.headers.get("Authorization", ""))
+        token = ApiToken.objects.presented(secret)
         if token is None:
             raise Unauthorized("Invalid credentials provided.")
         request.user = token.user
-        request.token = token  # type: ignore[attr-defined]
+        request.token, request.secret = token, secret  # type: ignore[attr-defined]
         note_use(token)
         request.remaining = allowance.take(str(token.pk))  # type: ignore[attr-defined]
         return token.user
@@ -160,6 +161,12 @@ def ranged(
     response.headers["Content-Range"] = f"{field} {getattr(page[0], field)}..{mark}"
     response.headers["Next-Range"] = f"{field} ]{mark}..; max={size}, order={order}"
     return Status(206, [shape(row) for row in page])
+
+
+def is_first_page(request: HttpRequest) -> bool:
+    """Whether a list begins where it begins: what has no row comes there."""
+    asked = RANGE.match(request.headers.get("Range", "").strip())
+    return not (asked and asked["after"])
 
 
 def _after(rows: "QuerySet[Any]", field: str, start: str, down: bool) -> "QuerySet[Any]":

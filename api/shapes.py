@@ -1,6 +1,7 @@
 """What the API answers: one typed shape per resource, made from our rows by its `of`. The names are the published
 schema's; fields that Slipway has no use for carry their neutral value."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 from uuid import UUID, uuid5
@@ -9,8 +10,10 @@ from django.conf import settings
 from ninja import Schema
 from pydantic import PlainSerializer
 
+from accounts import two_factor
 from accounts.models import Membership, Team, User
 from apps.models import App, Collaborator, Domain, Dyno, Formation
+from engine.builder.buildpacks import NAME, REGISTRY
 from pipelines.models import Coupling, Pipeline, Promotion, PromotionTarget
 from releases.models import Build, Release, Slug, Source
 from releases.streams import output_url
@@ -18,6 +21,9 @@ from releases.streams import output_url
 NAMESPACE = UUID(
     "8b1d0c5e-6c1f-4a57-9c55-6f3d53a0a5a1"
 )  # of ids for things that have no row: stacks, sizes, regions
+
+
+SINCE = datetime(2026, 1, 1, tzinfo=UTC)  # when they came to be
 
 
 def _z(moment: datetime) -> str:
@@ -61,6 +67,46 @@ class Person(Schema):
         )
 
 
+class PersonName(Person):
+    """A user by id, address and name."""
+
+    name: str | None
+
+    @classmethod
+    def of(cls, user: User | None) -> Self:
+        found = Person.of(user)
+        return cls(id=found.id, email=found.email, name=user.name or None if user else None)
+
+
+class FeatureOut(Schema):
+    """Something that can be on or off, or is told to be so for good."""
+
+    id: UUID
+    name: str
+    description: str
+    display_name: str
+    doc_url: str = ""
+    enabled: bool
+    feedback_email: None = None
+    state: str = "general"
+    created_at: Time
+    updated_at: Time
+
+    @classmethod
+    def fixed(cls, kind: str, name: str, text: str, *, enabled: bool) -> Self:
+        """A feature of a team, an account or an app; its id is always the same."""
+        named = Named.fixed(f"{kind}-feature", name)
+        return cls(
+            id=named.id,
+            name=name,
+            description=text,
+            display_name=name.replace("-", " ").capitalize(),
+            enabled=enabled,
+            created_at=SINCE,
+            updated_at=SINCE,
+        )
+
+
 class ErrorOut(Schema):
     """What went wrong, for a program and for a person."""
 
@@ -100,6 +146,20 @@ class AccountOut(Schema):
             created_at=user.date_joined,
             updated_at=user.date_joined,
             last_login=user.last_login,
+            two_factor_authentication=two_factor.has_factor(user),
+        )
+
+    @classmethod
+    def of_other(cls, user: User) -> Self:
+        """What anyone may know of a person whose address they know."""
+        since = user.date_joined
+        return cls(
+            id=user.pk,
+            email=user.email,
+            name=user.name or None,
+            created_at=since,
+            updated_at=since,
+            last_login=None,
         )
 
 
@@ -136,10 +196,11 @@ class AppOut(Schema):
         current = next(iter(app.releases.filter(current=True).select_related("slug")), None)
         team = Named(id=app.team.pk, name=app.team.name) if app.team else None
         owner = (
-            Person(id=app.team.pk, email=f"{app.team.name}@team.slipway.invalid")
+            Person(id=app.team.pk, email=f"{app.team.name}@herokumanager.com")
             if app.team
             else Person.of(app.user)
         )
+        # By the end of this address the CLI knows that a team owns the app.
         slug = current.slug if current else None
         return cls(
             id=app.pk,
@@ -169,7 +230,8 @@ class BuildpackOut(Schema):
 
     @classmethod
     def of(cls, text: str) -> Self:
-        return cls(name=text, url=text)
+        """A name is told by the address that the CLI shows as that name."""
+        return cls(name=text, url=REGISTRY.format(text) if NAME.fullmatch(text) and "/" in text else text)
 
 
 class SourceBlobOut(Schema):
@@ -331,6 +393,21 @@ class FormationOut(Schema):
     dyno_size: Named
     created_at: Time
     updated_at: Time
+
+    @classmethod
+    def of_release_phase(cls, app: App, command: str) -> Self:
+        """The release phase: one of the process types, but never scaled."""
+        return cls(
+            id=uuid5(NAMESPACE, f"formation/{app.pk}/release"),
+            app=AppRef.of(app),
+            type="release",
+            command=command,
+            quantity=0,
+            size="standard-1x",
+            dyno_size=Named.fixed("size", "standard-1x"),
+            created_at=app.created_at,
+            updated_at=app.updated_at,
+        )
 
     @classmethod
     def of(cls, row: Formation, commands: dict[str, str]) -> Self:
@@ -517,6 +594,19 @@ class DomainOut(Schema):
             updated_at=domain.created_at,
         )
 
+    @classmethod
+    def given(cls, app: App) -> Self:
+        """The host name that every app has of the platform."""
+        return cls(
+            id=uuid5(NAMESPACE, f"domain/{app.pk}"),
+            app=AppRef.of(app),
+            hostname=f"{app.name}.{settings.APPS_HOST}",
+            kind="heroku",
+            cname=None,
+            created_at=app.created_at,
+            updated_at=app.created_at,
+        )
+
 
 class Permission(Schema):
     """One right."""
@@ -546,6 +636,19 @@ class CollaboratorOut(Schema):
             permissions=[Permission(name=right) for right in row.rights],
             created_at=row.created_at,
             updated_at=row.created_at,
+        )
+
+    @classmethod
+    def by_right(cls, app: App, user: User, role: str, rights: Sequence[str]) -> Self:
+        """A person who needs no row: the owner, or a member of the team that owns the app."""
+        return cls(
+            id=user.pk,
+            app=AppRef.of(app),
+            user=Person.of(user),
+            role=role,
+            permissions=[Permission(name=right) for right in rights],
+            created_at=app.created_at,
+            updated_at=app.created_at,
         )
 
 

@@ -3,11 +3,30 @@
 from django.urls import path
 
 from api.http import make_api
-from api.resources import account, apps, builds, catalog, config_vars, formation, logs, pipelines, releases
+from api.resources import (
+    account,
+    addons,
+    apps,
+    authorizations,
+    builds,
+    catalog,
+    config_vars,
+    features,
+    formation,
+    logs,
+    pipelines,
+    releases,
+    teams,
+    transfers,
+)
 
 api = make_api()
 # Fixed paths such as /teams/apps come before those with a name in the same place.
-for module in (account, pipelines, apps, config_vars, releases, builds, formation, logs, catalog):
+ORDER = (
+    account, authorizations, pipelines, apps, teams, transfers, features, config_vars, releases, builds, formation,
+    addons, logs, catalog,
+)  # fmt: skip
+for module in ORDER:
     api.add_router("", module.router)
 
 urlpatterns = [path("", api.urls)]

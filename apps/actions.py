@@ -181,11 +181,20 @@ def set_health_path(app: App, path: str, *, by: User) -> App:
     return app
 
 
+def plain_buildpack(text: str) -> str:
+    """A buildpack as it is stored: Heroku's registry and the CLI write `heroku/python` in longer forms."""
+    text = text.strip().removeprefix("urn:buildpack:")
+    found = re.fullmatch(
+        r"https://buildpack-registry\.s3\.amazonaws\.com/buildpacks/([\w.-]+/[\w.-]+)\.tgz", text
+    )
+    return found[1] if found else text
+
+
 @transaction.atomic
 def set_buildpacks(app: App, buildpacks: Sequence[str], *, by: User) -> App:
     """Choose the buildpacks of the next build, in order; none: they are detected."""
     check_buildpacks(buildpacks)
-    before, app.buildpacks = app.buildpacks, list(buildpacks)
+    before, app.buildpacks = app.buildpacks, [plain_buildpack(text) for text in buildpacks]
     App.objects.filter(pk=app.pk).update(buildpacks=app.buildpacks)
     activity.record(by, "set the buildpacks of", app, before=before, after=app.buildpacks)
     return app

@@ -41,6 +41,12 @@ class App(Owned):
     maintenance = models.BooleanField(default=False)
     health_path = models.CharField(max_length=200, blank=True)
     buildpacks = models.JSONField(default=list, blank=True, help_text="In order; empty: detected.")
+    purge_cache = models.BooleanField(
+        default=False, editable=False, help_text="The next build starts without the cache of those before it."
+    )
+    features = models.JSONField(
+        default=list, blank=True, help_text="Names of those that are on: apps.features."
+    )
     stack = models.CharField(max_length=40, default="slipway-24", editable=False)
     suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
     destroyed_at = models.DateTimeField(null=True, editable=False, help_text="The conductor clears it away.")

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Q
 
+from apps import features
 from apps.models import App, Domain, Dyno, Formation
 from engine.spec import SIZES, Attach, ProcessSpec
 from releases.models import Release
@@ -102,12 +103,19 @@ def _made(app_id: UUID, version: int) -> tuple[Release, dict[str, str]]:
 
 def environment(app: App, release: Release, config: dict[str, str]) -> dict[str, str]:
     """What a dyno of `release` finds in its environment: the release's own config, and who it is."""
-    return {
-        **config,
-        "SLIPWAY_APP_NAME": app.name,
-        "SLIPWAY_RELEASE_VERSION": f"v{release.version}",
-        "SLIPWAY_SLUG_COMMIT": release.slug.commit if release.slug else "",
-    }
+    commit = release.slug.commit if release.slug else ""
+    facts = {"APP_NAME": app.name, "RELEASE_VERSION": f"v{release.version}", "SLUG_COMMIT": commit}
+    known = {f"SLIPWAY_{name}": value for name, value in facts.items()}
+    if features.is_on(app, features.METADATA):  # https://devcenter.heroku.com/articles/dyno-metadata
+        facts |= {
+            "APP_ID": str(app.pk),
+            "APP_DEFAULT_DOMAIN_NAME": f"{app.name}.{settings.APPS_HOST}",
+            "RELEASE_CREATED_AT": release.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "BUILD_COMMIT": commit,
+            "BUILD_DESCRIPTION": release.description,
+        }
+        known |= {f"HEROKU_{name}": value for name, value in facts.items()}
+    return {**config, **known}
 
 
 def spec(app: App, row: Dyno, id: str, *, stream: str = "") -> ProcessSpec:

@@ -4,6 +4,7 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("releases.urls")),
+    path("", include("api.elsewhere")),
     path("", include("api.urls")),
 ]
 handler404 = "api.http.not_found"

@@ -10,5 +10,6 @@ urlpatterns = [
     path("admin/login/", sign_in),
     path("admin/", admin.site.urls),
     path("", include("releases.urls")),
+    path("", include("api.elsewhere")),
     path("", include("dashboard.urls")),
 ]

@@ -24,6 +24,7 @@ def create_build(app: App, source: Source, *, by: User | None, clear_cache: bool
     """Ask for `source` to be built and released on `app`."""
     demand_not_suspended(app)
     limits.demand_builds(app.owner)
+    clear_cache |= bool(App.objects.filter(pk=app.pk, purge_cache=True).update(purge_cache=False))
     build = Build.objects.create(
         app=app, source=source, by=by, clear_cache=clear_cache, buildpacks=app.buildpacks, stack=app.stack
     )
@@ -39,6 +40,13 @@ def create_build(app: App, source: Source, *, by: User | None, clear_cache: bool
     live.wake_conductor()
     failpoints.reach("git.build_row")
     return build
+
+
+@transaction.atomic
+def purge_cache(app: App, *, by: User) -> None:
+    """Have the next build start without the cache of those before it."""
+    App.objects.filter(pk=app.pk).update(purge_cache=True)
+    activity.record(by, "purged the build cache of", app)
 
 
 def create_build_of(app: App, ref: str, *, by: User, clear_cache: bool = False) -> Build:

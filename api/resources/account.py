@@ -8,7 +8,7 @@ from accounts.models import Membership, User
 from api.asker import asker
 from api.http import ranged
 from api.shapes import AccountOut, TeamOut
-from core.errors import NotFound
+from core.errors import NotFound, Refusal
 
 router = Router(tags=["Account"])
 
@@ -17,6 +17,12 @@ class AccountIn(Schema):
     """What of the account can be changed."""
 
     name: str | None = None
+
+
+class KeyIn(Schema):
+    """An SSH key."""
+
+    public_key: str
 
 
 class RateLimitOut(Schema):
@@ -49,11 +55,38 @@ def rate_limits(request: HttpRequest) -> RateLimitOut:
 
 @router.get("/users/{ref}", response=AccountOut)
 def user(request: HttpRequest, ref: str) -> AccountOut:
-    """The own account, as `~`, by address or id; everyone else is not found."""
+    """The own account, as `~`, by address or id; someone else's id and name, by their address."""
     me = asker(request)
-    if ref not in ("~", me.email, str(me.pk)):
+    if ref.lower() in ("~", me.email, str(me.pk)):
+        return AccountOut.of(me)
+    other = User.objects.can_sign_in().filter(email__iexact=ref).first() if "@" in ref else None
+    if other is None:
         raise NotFound("Couldn't find that user.", resource="user")
-    return AccountOut.of(me)
+    return AccountOut.of_other(other)
+
+
+@router.get("/account/keys", response=list[dict[str, str]])
+def keys(request: HttpRequest) -> list[dict[str, str]]:
+    """No SSH keys: git speaks HTTPS here, with a token."""
+    return []
+
+
+@router.post("/account/keys", response={201: dict[str, str]})
+def add_key(request: HttpRequest, body: KeyIn) -> Status[dict[str, str]]:
+    """Refused: git speaks HTTPS here, with a token."""
+    raise Refusal("Slipway has git over HTTPS only, with your API token: it needs no SSH key.")
+
+
+@router.get("/accounts/{ref}/actions/get-quota", response=dict[str, int])
+def quota(request: HttpRequest, ref: str) -> dict[str, int]:
+    """Refused: nobody counts hours of free dynos here."""
+    raise NotFound("There is no quota of dyno hours.", resource="quota")
+
+
+@router.get("/spaces", response=list[dict[str, str]])
+def spaces(request: HttpRequest) -> list[dict[str, str]]:
+    """None: there are no private spaces."""
+    return []
 
 
 @router.get("/teams", response={200: list[TeamOut], 206: list[TeamOut]})

@@ -1,19 +1,21 @@
 """Apps, their domains, collaborators and buildpacks."""
 
-from typing import Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema, Status
+from pydantic import Field
 
 from accounts import access as account_access
 from accounts.models import User
 from api.asker import asker
-from api.http import ranged
+from api.http import is_first_page, ranged
 from api.shapes import AppOut, BuildpackOut, CollaboratorOut, DomainOut
-from apps import access, actions
+from apps import access, actions, transfers
 from apps.models import App, Collaborator, Domain
 from core.errors import NotFound, Refusal
+from releases.actions import purge_cache as purge
 
 router = Router(tags=["Apps"])
 APPS = {200: list[AppOut], 206: list[AppOut]}
@@ -47,9 +49,30 @@ def index(request: HttpRequest, response: HttpResponse) -> Status[list[AppOut]]:
     return ranged(request, response, _rows(access.apps_for(asker(request))), AppOut.of, fields=["name"])
 
 
+class FilterIn(Schema):
+    """Ids to pick out."""
+
+    id: list[UUID] = Field(max_length=1000)
+
+
+class AppFilter(Schema):
+    """Which apps: `{"in": {"id": […]}}`."""
+
+    in_: FilterIn = Field(alias="in")
+
+
+@router.post("/filters/apps", response=APPS)
+def pick(request: HttpRequest, response: HttpResponse, body: AppFilter) -> Status[list[AppOut]]:
+    """Those of the named apps that the asker may view."""
+    rows = _rows(access.apps_for(asker(request)).filter(pk__in=body.in_.id))
+    return ranged(request, response, rows, AppOut.of)
+
+
 @router.get("/users/{ref}/apps", response=APPS)
 def of_user(request: HttpRequest, response: HttpResponse, ref: str) -> Status[list[AppOut]]:
     """The asker's own apps and those shared with them, without the teams'."""
+    if ref.lower() not in ("~", asker(request).email, str(asker(request).pk)):
+        raise NotFound("Couldn't find that user.", resource="user")
     rows = _rows(access.apps_for(asker(request))).filter(team__isnull=True)
     return ranged(request, response, rows, AppOut.of, fields=["name"])
 
@@ -106,6 +129,36 @@ def destroy(request: HttpRequest, app: str) -> AppOut:
     return answer
 
 
+class TeamAppChange(AppChange):
+    """What of a team's app can be changed: its owner too, a team by name or a person by address."""
+
+    owner: str | None = None
+    locked: bool | None = None
+
+
+@router.patch("/teams/apps/{app}", response=AppOut)
+def update_in_team(request: HttpRequest, app: str, body: TeamAppChange) -> AppOut:
+    """Hand an app to a team, or offer it to a person; or change it as above."""
+    if body.locked:
+        raise Refusal(
+            "Slipway has no locked apps: who may do what follows from roles in the team. Make people viewers instead."
+        )
+    by = asker(request)
+    if body.owner:
+        found = access.app_for(by, app, to=access.MANAGE)
+        transfers.hand_over(found, account_access.new_owner(by, body.owner), by=by)
+    return update(request, app, body)
+
+
+@router.delete("/apps/{app}/build-cache", response=AppOut)
+def purge_cache(request: HttpRequest, app: str) -> AppOut:
+    """Have the next build start without the cache of those before it."""
+    by = asker(request)
+    found = access.app_for(by, app, to=access.DEPLOY)
+    purge(found, by=by)
+    return AppOut.of(found)
+
+
 class DomainIn(Schema):
     """A custom domain."""
 
@@ -115,9 +168,13 @@ class DomainIn(Schema):
 
 @router.get("/apps/{app}/domains", response={200: list[DomainOut], 206: list[DomainOut]})
 def domains(request: HttpRequest, response: HttpResponse, app: str) -> Status[list[DomainOut]]:
-    """The app's custom domains."""
-    rows = access.app_for(asker(request), app).domains.select_related("app")
-    return ranged(request, response, rows, DomainOut.of, by="hostname", fields=["id"])
+    """The host names that reach the app: its own of the platform, then its custom ones."""
+    found = access.app_for(asker(request), app)
+    rows = found.domains.select_related("app")
+    answer = ranged(request, response, rows, DomainOut.of, by="hostname", fields=["id"])
+    if is_first_page(request):
+        answer.value.insert(0, DomainOut.given(found))
+    return answer
 
 
 @router.post("/apps/{app}/domains", response={201: DomainOut})
@@ -133,6 +190,28 @@ def add_domain(request: HttpRequest, app: str, body: DomainIn) -> Status[DomainO
 def domain(request: HttpRequest, app: str, ref: str) -> DomainOut:
     """One custom domain, by host name or id."""
     return DomainOut.of(_domain(access.app_for(asker(request), app), ref))
+
+
+class DomainChange(Schema):
+    """The certificate to answer with; null: none of its own."""
+
+    sni_endpoint: str | None = None
+
+
+@router.patch("/apps/{app}/domains/{ref}", response=DomainOut)
+def update_domain(request: HttpRequest, app: str, ref: str, body: DomainChange) -> DomainOut:
+    """Choose the certificate of a custom domain."""
+    found = _domain(access.app_for(asker(request), app, to=access.MANAGE), ref)
+    if body.sni_endpoint:
+        raise NotFound("Couldn't find that SNI endpoint.", resource="sni_endpoint")
+    return DomainOut.of(found)
+
+
+@router.get("/apps/{app}/sni-endpoints", response=list[dict[str, str]])
+def certificates(request: HttpRequest, app: str) -> list[dict[str, str]]:
+    """The app's own certificates: none, since they can't be uploaded yet."""
+    access.app_for(asker(request), app)
+    return []
 
 
 @router.delete("/apps/{app}/domains/{ref}", response=DomainOut)
@@ -154,9 +233,12 @@ class CollaboratorIn(Schema):
 
 @router.get("/apps/{app}/collaborators", response={200: list[CollaboratorOut], 206: list[CollaboratorOut]})
 def collaborators(request: HttpRequest, response: HttpResponse, app: str) -> Status[list[CollaboratorOut]]:
-    """Who has rights in the app without owning it."""
-    rows = access.app_for(asker(request), app).collaborators.select_related("app", "user")
-    return ranged(request, response, rows, CollaboratorOut.of)
+    """Who has rights in the app: the person who owns it, then those it is shared with."""
+    found = access.app_for(asker(request), app)
+    answer = ranged(request, response, found.collaborators.select_related("app", "user"), CollaboratorOut.of)
+    if found.user and is_first_page(request):
+        answer.value.insert(0, CollaboratorOut.by_right(found, found.user, "owner", access.RIGHTS))
+    return answer
 
 
 @router.post("/apps/{app}/collaborators", response={201: CollaboratorOut})
@@ -164,13 +246,13 @@ def share(request: HttpRequest, app: str, body: CollaboratorIn) -> Status[Collab
     """Give a person rights in the app."""
     by = asker(request)
     found = access.app_for(by, app, to=access.MANAGE)
-    user = User.objects.filter(email__iexact=body.user, is_active=True).first()
-    if user is None:
-        raise Refusal(
-            f"Nobody here has the address {body.user}.", id="not_found", status=404, resource="user"
-        )
-    rights = body.permissions if body.permissions is not None else ["view", "deploy", "operate"]
-    return Status(201, CollaboratorOut.of(actions.share(found, user, rights, by=by)))
+    return share_with(found, body.user, body.permissions, by)
+
+
+@router.get("/apps/{app}/collaborators/{ref}", response=CollaboratorOut)
+def collaborator(request: HttpRequest, app: str, ref: str) -> CollaboratorOut:
+    """One person with rights in the app, by address or id."""
+    return CollaboratorOut.of(collaborator_of(access.app_for(asker(request), app), ref))
 
 
 @router.delete("/apps/{app}/collaborators/{ref}", response=CollaboratorOut)
@@ -179,18 +261,16 @@ def unshare(request: HttpRequest, app: str, ref: str) -> CollaboratorOut:
     by = asker(request)
     own = ref in (by.email, str(by.pk))
     found = access.app_for(by, app, to=access.VIEW if own else access.MANAGE)
-    row = next((c for c in found.collaborators.select_related("app", "user") if ref in _names(c)), None)
-    if row is None:
-        raise NotFound("Couldn't find that collaborator.", resource="collaborator")
+    row = collaborator_of(found, ref)
     answer = CollaboratorOut.of(row)
     actions.unshare(row, by=by)
     return answer
 
 
 class BuildpackIn(Schema):
-    """One buildpack, by name or address."""
+    """One buildpack, by name or address. The CLI leaves it out for a name that it did not find."""
 
-    buildpack: str
+    buildpack: str | None = None
 
 
 class BuildpacksIn(Schema):
@@ -217,7 +297,10 @@ def set_buildpacks(request: HttpRequest, app: str, body: BuildpacksIn) -> list[I
     """Choose the buildpacks of the next build."""
     by = asker(request)
     found = access.app_for(by, app, to=access.MANAGE)
-    return _installations(actions.set_buildpacks(found, [item.buildpack for item in body.updates], by=by))
+    names = [item.buildpack for item in body.updates]
+    if not all(names):
+        raise Refusal("One of these buildpacks can't be found. Names look like heroku/python; or give a URL.")
+    return _installations(actions.set_buildpacks(found, [name for name in names if name], by=by))
 
 
 def _installations(app: App) -> list[InstallationOut]:
@@ -244,5 +327,28 @@ def _domain(app: App, ref: str) -> Domain:
     return found
 
 
-def _names(row: Collaborator) -> tuple[Any, ...]:
-    return row.user.email, str(row.user_id), str(row.pk)
+def share_with(app: App, ref: str, permissions: list[str] | None, by: User) -> Status[CollaboratorOut]:
+    """Give a person, by address or id, rights in an app."""
+    access.demand(access.rights_in(by, app), access.MANAGE, what="app", resource="app", name=app.name)
+    people = User.objects.filter(is_active=True)
+    user = next((one for one in people.filter(email__iexact=ref)), None)
+    if user is None:
+        raise NotFound(f"Nobody here has the address {ref}.", resource="user")
+    rights = permissions if permissions is not None else ["view", "deploy", "operate"]
+    return Status(201, CollaboratorOut.of(actions.share(app, user, rights, by=by)))
+
+
+def collaborator_of(app: App, ref: str) -> Collaborator:
+    """A person with rights in the app, by address or id."""
+    rows = app.collaborators.select_related("app", "user")
+    row = next((c for c in rows if ref.lower() in (c.user.email, str(c.user_id), str(c.pk))), None)
+    if row is None:
+        raise NotFound("Couldn't find that collaborator.", resource="collaborator")
+    return row
+
+
+def joined(app: App, user: User) -> CollaboratorOut:
+    """How a member of the team that owns the app looks as its collaborator."""
+    rights = access.rights_in(user, app)
+    access.demand(rights, access.VIEW, what="app", resource="app", name=app.name)
+    return CollaboratorOut.by_right(app, user, "member", [one for one in access.RIGHTS if one in rights])

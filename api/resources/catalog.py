@@ -1,16 +1,13 @@
 """What is the same for everybody: stacks, regions, dyno sizes."""
 
-from datetime import UTC, datetime
-
 from django.http import HttpRequest
 from ninja import Router, Schema
 
-from api.shapes import Named, RegionOut, StackOut
+from api.shapes import SINCE, Named, RegionOut, StackOut
 from core.errors import NotFound
 from engine.spec import MB, SIZES
 
 router = Router(tags=["Catalog"])
-SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class SizeOut(Schema):

@@ -8,7 +8,7 @@ from ninja import Router, Schema, Status
 from pydantic import Field
 
 from api.asker import asker
-from api.http import ranged
+from api.http import is_first_page, ranged
 from api.shapes import DynoOut, FormationOut
 from apps import access, actions
 from apps.models import App, Formation
@@ -68,9 +68,13 @@ def index(request: HttpRequest, response: HttpResponse, app: str) -> Status[list
     found = access.app_for(asker(request), app)
     commands = _commands(found)
     rows = found.formation.select_related("app").filter(type__in=commands)
-    return ranged(
+    answer = ranged(
         request, response, rows, lambda row: FormationOut.of(row, commands), by="type", fields=["id"]
     )
+    current = Release.objects.current_for(found)
+    if current and current.release_command and is_first_page(request):
+        answer.value.append(FormationOut.of_release_phase(found, current.release_command))
+    return answer
 
 
 @router.patch("/apps/{app}/formation", response=list[FormationOut])

@@ -1,9 +1,10 @@
 """The pages. A new button is a new noun to POST to, never a flag on an old address."""
 
-from dashboard.urls import board, code, door, everywhere, people, pipelines, settings
+from dashboard.urls import board, code, door, everywhere, people, pipelines, programs, settings
 
 urlpatterns = [
     *door.urlpatterns,
+    *programs.urlpatterns,
     *everywhere.urlpatterns,
     *pipelines.urlpatterns,
     *board.urlpatterns,

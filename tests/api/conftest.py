@@ -27,6 +27,9 @@ class ApiClient:
     def get(self, path: str, **headers: str):
         return self("GET", path, **headers)
 
+    def put(self, path: str, body: Any = None, **headers: str):
+        return self("PUT", path, body, **headers)
+
     def post(self, path: str, body: Any = None, **headers: str):
         return self("POST", path, body, **headers)
 

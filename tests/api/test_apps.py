@@ -136,4 +136,8 @@ def test_domains_collaborators_buildpacks(api, alice, bob):
     assert [p["name"] for p in shared["permissions"]] == ["view", "deploy"]
     assert api.delete("/apps/shop/collaborators/bob@example.com").status_code == 200
     answer = api("PUT", "/apps/shop/buildpack-installations", {"updates": [{"buildpack": "heroku/python"}]})
-    assert answer.json() == [{"ordinal": 0, "buildpack": {"name": "heroku/python", "url": "heroku/python"}}]
+    # The CLI shows an address of this form as the name, and finds the buildpack again by it.
+    url = "https://buildpack-registry.s3.amazonaws.com/buildpacks/heroku/python.tgz"
+    assert answer.json() == [{"ordinal": 0, "buildpack": {"name": "heroku/python", "url": url}}]
+    again = api("PUT", "/apps/shop/buildpack-installations", {"updates": [{"buildpack": url}]})
+    assert again.json() == answer.json()

@@ -59,7 +59,7 @@ class Platform:
             )
         start = len(self.text())
         eventually(
-            lambda: "Slipway is up" in self.text()[start:] or self.process.poll() is not None, seconds=30
+            lambda: "Slipway is up" in self.text()[start:] or self.process.poll() is not None, seconds=90
         )
         assert self.process.poll() is None, self.text()
         return self

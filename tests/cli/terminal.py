@@ -1,0 +1,94 @@
+"""A person's shell: the stock Heroku CLI, a home of their own, and what `bin/cli-env` says in its environment."""
+
+import os
+import pty
+import select
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from tests.platform.harness import AUTHOR, ROOT
+
+HERE = Path(__file__).parent
+INSTALLED = ROOT / "var" / "cli"
+NOISE = ("HEROKU_API_KEY is set", "terms of service", "dashboard.heroku.com/terms")
+
+
+def install() -> Path | str:
+    """The CLI's program, fetched by npm at the first call; or why there is none."""
+    program = INSTALLED / "node_modules" / ".bin" / "heroku"
+    wanted = (HERE / "package.json").read_bytes()
+    have = INSTALLED / "package.json"
+    if program.exists() and have.exists() and have.read_bytes() == wanted:
+        return program
+    if not shutil.which("npm"):
+        return "Node 20 or newer and npm are needed (apt-get install nodejs npm) to drive the Heroku CLI."
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    shutil.copy(HERE / "package.json", INSTALLED)
+    done = subprocess.run(
+        ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"],
+        cwd=INSTALLED, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    return (
+        program if done.returncode == 0 and program.exists() else f"npm could not install it: {done.stderr}"
+    )
+
+
+class Shell:
+    """Runs commands as one person of one platform."""
+
+    def __init__(self, platform, home: Path, program: Path, token: str = "") -> None:
+        self.folder = home / "work"
+        self.folder.mkdir(parents=True)
+        tools = home / "bin"
+        tools.mkdir()
+        (tools / "heroku").symlink_to(program.resolve())
+        exports = platform.manage("clienv", *(["--token", token] if token else [])).stdout
+        self.env = {
+            "PATH": f"{tools}:{os.environ['PATH']}",
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "TERM": "xterm",
+            **{name: value for name, value in AUTHOR.items() if name != "GIT_CONFIG_GLOBAL"},
+            **dict(line.removeprefix("export ").split("=", 1) for line in exports.splitlines()),
+        }
+        self.env = {name: value.strip("'") for name, value in self.env.items()}
+
+    def __call__(self, *args: str, status: int = 0, input: str = "", seconds: float = 90) -> str:
+        """`heroku …`; returns what it prints, both streams. Fails on another exit status."""
+        return self.run("heroku", *args, status=status, input=input, seconds=seconds)
+
+    def run(self, *args: str, status: int = 0, input: str = "", seconds: float = 90) -> str:
+        """Any program."""
+        done = subprocess.run(
+            args, cwd=self.folder, env=self.env, input=input, stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE, text=True, timeout=seconds,
+        )  # fmt: skip
+        lines = [line for line in done.stdout.splitlines() if not any(part in line for part in NOISE)]
+        said = "\n".join(lines)
+        assert done.returncode == status, f"{' '.join(args)} ended with {done.returncode}:\n{said}"
+        return said
+
+    def at_terminal(self, *args: str, answers: dict[str, str], seconds: float = 90) -> str:
+        """`heroku …` at a terminal; types each answer when its question appears. Returns all that was shown."""
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.chdir(self.folder)
+            os.execvpe("heroku", ["heroku", *args], self.env)
+        shown, waiting, end = "", dict(answers), time.monotonic() + seconds
+        while time.monotonic() < end:
+            if select.select([terminal], [], [], 0.2)[0]:
+                try:
+                    data = os.read(terminal, 65536)
+                except OSError:
+                    break
+                if not data:
+                    break
+                shown += data.decode(errors="replace")
+            for question in [one for one in waiting if one in shown]:
+                os.write(terminal, waiting.pop(question).encode())
+        os.close(terminal)
+        self.status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        assert not waiting, f"never asked {list(waiting)}:\n{shown}"
+        return shown
