@@ -21,10 +21,10 @@ from pipelines.models import Coupling, Pipeline, Stage
 @require_safe
 @login_required
 def board(request: PageRequest, name: str) -> HttpResponse:
-    """The whole board; `?q=` and `?only=` narrow it down."""
+    """The whole board; `?q=` (words), `?only=` (a state), `?stage=` and its `?page=` narrow it down."""
     pipeline, rights = access.pipeline_and_rights(request.user, name)
-    q, only = request.GET.get("q", "")[:100], request.GET.get("only", "")
-    context = cards.board_context(pipeline, request.user, q=q, only=only, rights=rights)
+    asked = [request.GET.get(what, "")[:100].replace("\0", "") for what in ("q", "only", "stage", "page")]
+    context = cards.board_context(pipeline, request.user, cards.Narrowing(*asked), rights=rights)
     return render(request, "board/board.html", context)
 
 
@@ -48,6 +48,14 @@ def card_menu(request: PageRequest, name: str) -> HttpResponse:
     rights = app_access.rights_in(request.user, found.app)
     context = {"app": found.app, "pipeline": found.pipeline, "rights": rights}
     return render(request, "board/_menu.html", context)
+
+
+@require_safe
+@login_required
+def card_targets(request: PageRequest, name: str) -> HttpResponse:
+    """Where the release of a card can go; asked for when the menu beside Promote opens."""
+    found = access.coupling_for(request.user, name, to=access.DEPLOY)
+    return render(request, "board/_targets.html", cards.card_context(found, request.user))
 
 
 @require_safe
