@@ -100,6 +100,7 @@ PAGES: dict[str, list[Page]] = {
     "tokens": [Page("/account/tokens/"), first("/account/tokens/")],
     # everywhere
     "jump": [Page("/jump/"), Page("/jump/?q=storefront"), Page("/jump/?q=nothing-like-it")],
+    "restart-new": [Page("/apps/{app}/restarts/new/")],
     "sign-in": [door("/sign-in/")],
     "setup": [door("/setup/{setup}/"), Page("/setup/no-such-secret/", who="", status=404)],
 }
