@@ -20,6 +20,7 @@ urlpatterns = [
     path("apps/<slug:name>/config/file/preview/", config.preview, name="config-preview"),
     path("apps/<slug:name>/config/file/save/", config.save_file, name="config-file-save"),
     path("apps/<slug:name>/logs/", logs.logs, name="app-logs"),
+    path("apps/<slug:name>/logs/histogram/", logs.histogram, name="app-logs-histogram"),
     path("apps/<slug:name>/logs/text/", logs.text, name="app-logs-text"),
     path("apps/<slug:name>/activity/", app_activity.activity, name="app-activity"),
     path("apps/<slug:name>/access/", app_access.access, name="app-access"),

@@ -28,6 +28,7 @@ PAGES = {
     "app-config": ([], "deploy"),
     "config-file": ([], "deploy"),
     "app-logs": ([], "operate"),
+    "app-logs-histogram": ([], "operate"),
     "app-logs-text": ([], "operate"),
     "app-removal": ([], "manage"),
 }
