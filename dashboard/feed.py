@@ -19,6 +19,7 @@ GLYPHS = {
     "apitoken": "key",
     "user": "user",
     "membership": "users",
+    "invitation": "mail",
     "team": "users",
 }
 VERB_GLYPHS = {
