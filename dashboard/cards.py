@@ -1,13 +1,12 @@
 """What the board shows: one context function per partial, in a number of queries that does not grow with the cards."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django.core.paginator import Page, Paginator
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import FilteredRelation, OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import User
 from apps import access as app_access
@@ -21,13 +20,11 @@ from dashboard.standing import Standing
 from dashboard.strips import Strip, strip_of
 from pipelines import access
 from pipelines.models import Coupling, Pipeline, PromotionTarget, Stage
-from releases.estimates import Estimate, expected_for
+from releases.estimates import expected_for
 from releases.models import Release, Slug
 
-ROOM, LEAST = (
-    48,
-    4,
-)  # cards on a board, shared out among its columns, and at least in each; a stage alone has pages
+# Cards on a board, shared out among its columns, and at least in each; a stage alone has pages of so many.
+ROOM, LEAST = 40, 4
 MENU = 6  # targets in the menu of a card; more are chosen in the dialog
 CHIPS = {
     "crashed": "crashed",
@@ -50,7 +47,7 @@ class Card:
     strip: Strip | None = None
     drift: Drift | None = None
     next_stage: Stage | None = None
-    next_cards: list["Card"] = field(default_factory=list)
+    next_names: Sequence[str] = ()  # of the apps in that stage
     may_promote: bool = False
     why_not: str = ""
     launched: bool = False
@@ -76,9 +73,9 @@ class Card:
         return self.now.current.version if self.now.current else 0
 
     @property
-    def targets(self) -> list["Card"]:
+    def targets(self) -> Sequence[str]:
         """What the menu beside Promote offers: none when there is no choice, or too much of it for a menu."""
-        return self.next_cards if 1 < len(self.next_cards) <= MENU else []
+        return self.next_names if 1 < len(self.next_names) <= MENU else ()
 
     @property
     def classes(self) -> str:
@@ -117,6 +114,15 @@ class Card:
 
 
 @dataclass
+class Side:
+    """A stage as the cards of others see it: the names of its apps, and one of each slug that they run; None among
+    those when an app runs nothing."""
+
+    names: list[str] = field(default_factory=list)
+    slugs: list[Slug | None] = field(default_factory=list)
+
+
+@dataclass
 class Column:
     """One stage of the board. `next` is the stage that its promotions go to by default."""
 
@@ -127,6 +133,7 @@ class Column:
     shown: list[Card] = field(default_factory=list)  # of the cards, those that there is room for
     page: Page | None = None  # of the cards, where the stage is alone on the board
     closed: bool = False  # the viewer may not promote into the next stage
+    side: "Side | None" = None  # what cards elsewhere are compared with, where it is known without the cards
 
     @property
     def more(self) -> int:
@@ -221,73 +228,95 @@ def _make_room(column: Column, asked: Narrowing, columns: int) -> None:
         column.shown = column.cards[: max(ROOM // columns, LEAST)]
 
 
-def card_context(coupling: Coupling, user: User, *, was: int | None = None) -> dict[str, Any]:
-    """One card. `was` is the version that the page shows: a promotion that came since makes the card slide in once."""
-    pipeline = coupling.pipeline
-    cards = [card for column in _columns(pipeline, user, only=coupling) for card in column.cards]
-    card = next((card for card in cards if card.app.pk == coupling.app_id), None)
-    if card is None:
+def card_context(user: User, name: str, *, was: int | None = None, to: str = access.VIEW) -> dict[str, Any]:
+    """The card of the app of that name, for who may `to` there. `was` is the version that the page shows: a promotion
+    that came since makes the card slide in once."""
+    rows: QuerySet[Any] = Coupling.objects.filter(app__in=app_access.apps_for(user), app__name=name)
+    found = _with_more(rows.select_related("app", "stage", "pipeline"), user).first()
+    if found is None or to not in app_access.rights_found(user, found.app, found):
+        access.coupling_for(user, name, to=to)
         raise NotFound("Couldn't find that app.", resource="app")
+    stages = list(Stage.objects.filter(pipeline=found.pipeline))
+    (card,) = _cards(user, [found])
+    _compare_alone(card, stages, user)
     current = card.now.current
     card.launched = bool(
         was is not None and current and current.version > was and current.kind == Release.Kind.PROMOTE
     )
-    return {"card": card, "pipeline": pipeline}
+    return {"card": card, "pipeline": found.pipeline}
 
 
-def _columns(pipeline: Pipeline, user: User, *, only: Coupling | None = None) -> list[Column]:
-    """The stages with their apps. With `only` one card, there is that and what it is compared with."""
+def _compare_alone(card: Card, stages: Sequence[Stage], user: User) -> None:
+    """Set one card beside the stages that it is compared with, without their cards."""
+    pipeline, own = card.coupling.pipeline, card.coupling.stage
+    at = next(index for index, stage in enumerate(stages) if stage.pk == own.pk)
+    before = [stage for stage in stages[:at] if stage.word != Stage.Word.REVIEW][-1:]
+    near = [*before, *stages[at + 1 : at + 2]]
+    sides = _sides(user, pipeline, near)
+    alone = not any(side.names for side in sides.values())
+    if alone:
+        alone = not access.visible_couplings(user, pipeline).exclude(pk=card.coupling.pk).exists()
+    shown = [stage for stage in stages if stage in near or stage.pk == own.pk]
+    columns = [Column(stage, next_stage(stage, stages), side=sides.get(stage.pk)) for stage in shown]
+    columns[len(before)].cards = [card]
+    columns[-1].last = shown[-1].pk == stages[-1].pk
+    compare(columns, alone=alone, closed=access.protected_from(user, pipeline, near))
+
+
+def _sides(user: User, pipeline: Pipeline, stages: Sequence[Stage]) -> dict[Any, Side]:
+    """What there is in `stages`, by their ids: one query without a row of the models, however many the apps."""
+    sides = {stage.pk: Side() for stage in stages}
+    running = FilteredRelation("app__releases", condition=Q(app__releases__current=True))
+    rows = access.visible_couplings(user, pipeline).filter(stage__in=stages).annotate(runs=running)
+    known: dict[Any, dict[Any, Slug | None]] = {pk: {} for pk in sides}
+    fields = ("stage", "app__name", *(f"runs__slug__{name}" for name in ("app_id", "digest", "commit")))
+    for stage, name, app, digest, commit in rows.order_by("app__name").values_list(*fields):
+        sides[stage].names.append(name)
+        slug = Slug(app_id=app, digest=digest, commit=commit) if digest else None
+        known[stage].setdefault((digest, commit, app), slug)
+    for pk, side in sides.items():
+        side.slugs = list(known[pk].values())
+    return sides
+
+
+def _columns(pipeline: Pipeline, user: User) -> list[Column]:
+    """The stages with their apps."""
     stages = list(Stage.objects.filter(pipeline=pipeline))
-    rows = _couplings(pipeline, user)
-    if only is not None:
-        rows = rows.filter(Q(pk=only.pk) | Q(stage__in=_beside(only.stage_id, stages)))
-    couplings: list[Any] = list(rows)
-    now = _look(couplings, only)
-    builds = [pk for pk, found in now.items() if found.building]
-    usual = expected_for(builds, "build") if builds else {}
+    seen = access.visible_couplings(user, pipeline).select_related(None).select_related("app")
+    couplings = list(_with_more(seen, user).order_by("app__name"))
     by_id = {stage.pk: stage for stage in stages}
     by_stage: dict[Any, list[Card]] = {stage.pk: [] for stage in stages}
     for coupling in couplings:
         coupling.pipeline, coupling.stage = pipeline, by_id[coupling.stage_id]
-        card = _card(user, coupling, now[coupling.app_id])
-        by_stage[coupling.stage_id].append(card)
-        if only is None or coupling.pk == only.pk:
-            expected = usual.get(coupling.app_id)
-            seconds = expected.seconds if expected else None
-            card.strip = strip_of(card.now, awaited=coupling.awaited or "", usual=seconds)
+    for card in _cards(user, couplings):
+        by_stage[card.coupling.stage_id].append(card)
     shown = [stage for stage in stages if by_stage[stage.pk] or stage.word != Stage.Word.REVIEW]
     columns = [Column(stage, next_stage(stage, shown), by_stage[stage.pk]) for stage in shown]
     if columns:
         columns[-1].last = True
-    alone = len(couplings) == 1 and not access.visible_couplings(user, pipeline)[1:2]
-    compare(columns, alone=alone, closed=access.protected_from(user, pipeline, stages))
+    compare(columns, alone=len(couplings) == 1, closed=access.protected_from(user, pipeline, stages))
     return columns
 
 
-def _look(couplings: Sequence[Coupling], only: Coupling | None) -> dict[UUID, AppNow]:
-    if only is None:
-        return fleet.look([row.app for row in couplings])
-    asked = [row.app for row in couplings if row.pk == only.pk]
-    others = fleet.glance([row.app for row in couplings if row.pk != only.pk])
-    return others | fleet.look(asked)
-
-
-def _beside(stage: Any, stages: Sequence[Stage]) -> list[Stage]:
-    """The stages that the cards of one are compared with, by its id: the next, and the one before."""
-    at = next(index for index, other in enumerate(stages) if other.pk == stage)
-    before = [other for other in stages[:at] if other.word != Stage.Word.REVIEW]
-    return [*before[-1:], *stages[at + 1 : at + 2]]
-
-
-def _couplings(pipeline: Pipeline, user: User) -> QuerySet[Coupling]:
+def _with_more(rows: QuerySet[Any], user: User) -> QuerySet[Any]:
+    """Couplings with the viewer's rights, and where a promotion comes from whose turn is yet to come."""
     pending = PromotionTarget.objects.filter(app=OuterRef("app"), status=PromotionTarget.Status.PENDING)
     awaited = Subquery(pending.values("promotion__source__name")[:1])
-    seen = access.visible_couplings(user, pipeline).select_related(None).select_related("app")
-    return app_access.with_rights(seen.annotate(awaited=awaited), user, app="app__").order_by("app__name")
+    return app_access.with_rights(rows.annotate(awaited=awaited), user, app="app__")
 
 
-def _card(user: User, coupling: Any, now: AppNow) -> Card:
-    return Card(coupling, now, app_access.rights_found(user, coupling.app, coupling), now.state)
+def _cards(user: User, couplings: Sequence[Any]) -> list[Card]:
+    """A card for each; couplings come from `_with_more`."""
+    now = fleet.look([coupling.app for coupling in couplings])
+    builds = [pk for pk, found in now.items() if found.building]
+    usual = expected_for(builds, "build") if builds else {}
+    cards = []
+    for coupling in couplings:
+        found, expected = now[coupling.app_id], usual.get(coupling.app_id)
+        rights = app_access.rights_found(user, coupling.app, coupling)
+        strip = strip_of(found, awaited=coupling.awaited or "", usual=expected.seconds if expected else None)
+        cards.append(Card(coupling, found, rights, found.state, strip))
+    return cards
 
 
 def next_stage(stage: Stage, stages: Sequence[Stage]) -> Stage | None:
@@ -300,24 +329,31 @@ def next_stage(stage: Stage, stages: Sequence[Stage]) -> Stage | None:
 def compare(columns: Sequence[Column], *, alone: bool = False, closed: Collection[Any] = ()) -> None:
     """Set each card beside those of the next stage, or of the one before where nothing follows. `closed` are the ids
     of the stages that the viewer may not promote into; `alone` says that there is one app only."""
-    by_stage = {column.stage.pk: column for column in columns}
+    sides = [column.side or _side(column) for column in columns]
+    places = {column.stage.pk: index for index, column in enumerate(columns)}
     for index, column in enumerate(columns):
-        following = by_stage[column.next.pk] if column.next else None
-        before = columns[index - 1] if index and following is None else None
-        ahead_of, behind = _slugs(following), _slugs(before)
+        following = places[column.next.pk] if column.next else None
+        before = index - 1 if index and following is None else None
+        ahead_of, behind = (Side() if at is None else sides[at] for at in (following, before))
         column.closed = bool(column.next and column.next.pk in closed)
         for card in column.cards:
             card.last = column.last
-            card.next_stage, card.next_cards = column.next, following.cards if following else []
-            card.drift = drift_between(card.slug, ahead_of, behind, following, before)
+            card.next_stage, card.next_names = column.next, ahead_of.names
+            card.drift = drift_between(
+                card.slug,
+                ahead_of.slugs,
+                behind.slugs,
+                None if following is None else columns[following],
+                None if before is None else columns[before],
+            )
             card.why_not = _why_not(card, alone, column.closed)
             card.may_promote = not card.why_not
 
 
-def _slugs(column: Column | None) -> list[Slug | None]:
-    """One of each that the apps of a column run; None among them when one runs nothing."""
-    slugs = [card.slug for card in column.cards] if column else []
-    return [*distinct(slugs), *([None] if not all(slugs) else [])]
+def _side(column: Column) -> Side:
+    slugs = [card.slug for card in column.cards]
+    one_of_each = [*distinct(slugs), *([None] if not all(slugs) else [])]
+    return Side([card.app.name for card in column.cards], one_of_each)
 
 
 def _why_not(card: Card, alone: bool, closed: bool) -> str:
@@ -328,7 +364,7 @@ def _why_not(card: Card, alone: bool, closed: bool) -> str:
         return f"You do not have the right to deploy {card.app.name}"
     if alone:
         return "There is no other app in this pipeline"
-    if card.next_stage and not card.next_cards:
+    if card.next_stage and not card.next_names:
         return f"{card.next_stage.title} has no app yet"
     if card.drift and card.drift.kind == "level" and card.next_stage:
         return f"{card.next_stage.title} already runs {card.slug}"

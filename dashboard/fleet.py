@@ -88,15 +88,6 @@ def look(apps: Iterable[App]) -> dict[UUID, AppNow]:
     return found
 
 
-def glance(apps: Iterable[App]) -> dict[UUID, AppNow]:
-    """Only what each of `apps` runs, by the app's id: one query."""
-    found = {app.pk: AppNow(app) for app in apps}
-    rows = Release.objects.filter(app__in=found, current=True).select_related("slug")
-    for release in rows.only("app_id", "version", "current", *(f"slug__{name}" for name in SLUG)):
-        found[release.app_id].current = release
-    return found
-
-
 def _releases(found: Iterable[UUID]) -> Iterable[Release]:
     wanted = Q(current=True) | Q(status__in=OPEN) | Q(version=F("app__last_version"))
     rows = Release.objects.filter(wanted, app__in=found).order_by("version")
