@@ -7,7 +7,7 @@ What it looks like now the page asks of an ordinary view, which decides for its 
     {"log": "build/<uuid>", "seen": 42}               every fourth message of a log is confirmed so
     {"unlog": "build/<uuid>"}
 
-To the page: `{"topic", "after"}` and `{"log", "lines": [[number, at, source, dyno, text], …], "after", "ended"}`.
+To the page: `{"topic", "after"}`, of its own `user:` topic without asking, and `{"log", "lines": [[number, at, source, dyno, text], …], "after", "ended"}`.
 """
 
 import asyncio
@@ -128,7 +128,7 @@ class PageConsumer(AsyncJsonWebsocketConsumer):
         topic = event["topic"]
         if topic == self._own and not await self._still_allowed():
             return
-        if topic in self.topics:
+        if topic in self.topics or topic == self._own:
             await self.send_json({"topic": topic, "after": event["after"]})
 
     # --- rights -----------------------------------------------------------------------------------------------------
