@@ -80,45 +80,10 @@ class DotenvForm(forms.Form):
     whole = forms.CharField(required=False, max_length=1000)
 
 
-class NameForm(forms.Form):
-    """An app's new name."""
-
-    name = forms.CharField(max_length=60, error_messages={"required": "Give it a name."})
-
-
-class BuildpacksForm(forms.Form):
-    """Buildpacks, one a line, in order."""
-
-    buildpacks = forms.CharField(required=False, max_length=12_000)
-
-    def clean_buildpacks(self) -> list[str]:
-        return self.cleaned_data["buildpacks"].split()
-
-
-class HealthForm(forms.Form):
-    """The path that has to answer."""
-
-    health_path = forms.CharField(required=False, max_length=300)
-
-
 class MaintenanceForm(forms.Form):
     """On or off."""
 
     on = forms.BooleanField(required=False)
-
-
-class DomainForm(forms.Form):
-    """A host name."""
-
-    hostname = forms.CharField(max_length=300, error_messages={"required": "Give a host name."})
-
-
-class OwnerForm(forms.Form):
-    """A person by e-mail address, or a team by name."""
-
-    owner = forms.CharField(
-        max_length=254, error_messages={"required": "Give an e-mail address or a team's name."}
-    )
 
 
 class RightsForm(forms.Form):

@@ -9,7 +9,7 @@ from django.db.models import Q
 from accounts.access import DEPLOY, RIGHTS, ROLE_RIGHTS
 from accounts.models import Membership, Team, User
 from addons.models import Attachment
-from apps import access
+from apps import access, transfers
 from apps.models import App, Collaborator, Dyno
 from core.models import Event
 from dashboard import fleet
@@ -167,9 +167,15 @@ def people(app: App, user: User) -> dict[str, Any]:
 
 def settings_of(app: App, user: User) -> dict[str, Any]:
     """Everything that can be set."""
+    framed = frame(app, user, "settings")
+    manages = access.MANAGE in framed["rights"]
+    current = Release.objects.current_for(app)
     return {
-        **frame(app, user, "settings"),
+        **framed,
         "git_url": app.git_url,
         "web_url": app.web_url,
         "domains": app.domains.all(),
+        "current": current,
+        "transfer": transfers.open_for(app),
+        "teams": Team.objects.filter(memberships__user=user) if manages else (),
     }

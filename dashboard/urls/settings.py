@@ -37,7 +37,17 @@ urlpatterns = [
     ),
     path("apps/<slug:name>/settings/", app_settings.settings, name="app-settings"),
     path("apps/<slug:name>/name/", app_settings.rename, name="app-name"),
-    path("apps/<slug:name>/buildpacks/", app_settings.buildpacks, name="app-buildpacks"),
+    path("apps/<slug:name>/buildpacks/", app_settings.add_buildpack, name="app-buildpacks"),
+    path(
+        "apps/<slug:name>/buildpacks/<int:place>/place/",
+        app_settings.move_buildpack,
+        name="buildpack-place",
+    ),
+    path(
+        "apps/<slug:name>/buildpacks/<int:place>/removal/",
+        app_settings.remove_buildpack,
+        name="buildpack-removal",
+    ),
     path("apps/<slug:name>/health/", app_settings.health, name="app-health"),
     path("apps/<slug:name>/maintenance/", app_settings.maintenance, name="app-maintenance"),
     path("apps/<slug:name>/domains/", app_settings.add_domain, name="domains"),
