@@ -2,7 +2,7 @@
 // what its cards are doing. `◐ ↑ ✓ ✕` at the start pick the icon. After a success both calm down once the tab is left.
 const icon = document.querySelector("link[rel=icon]");
 const plain = { title: document.title, href: icon?.href };
-const ICONS = { "◐": "building", "↑": "releasing", "✓": "live", "✕": "failed" };
+const ICONS = { "◐": "iconBuilding", "↑": "iconReleasing", "✓": "iconLive", "✕": "iconFailed" };
 let worked = false, calmed;
 
 function story() {
