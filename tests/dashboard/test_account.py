@@ -8,7 +8,7 @@ from accounts import actions
 from accounts.models import User
 from tests.factories import make_app
 
-PASSWORD = "a fine password"
+PASSWORD, NEW = "a fine password", "an even finer one"
 
 
 @pytest.fixture
@@ -24,6 +24,45 @@ def test_it_changes_the_name(alice, client):
     answer = client.post("/account/name/", {"name": "Alice P."})
     assertRedirects(answer, "/account/", status_code=303)
     assertContains(client.get("/account/"), 'value="Alice P."')
+
+
+def test_it_changes_the_password_and_signs_others_out(alice, client):
+    elsewhere = Client()
+    for browser in (client, elsewhere):
+        browser.force_login(alice)
+    answer = client.post("/account/password/", {"old": PASSWORD, "new": NEW, "again": NEW})
+    assertRedirects(answer, "/account/", status_code=303)
+    alice.refresh_from_db()
+    assert alice.check_password(NEW)
+    assert elsewhere.get("/account/").status_code == 302
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"old": "wrong", "new": NEW, "again": NEW},
+        {"old": PASSWORD, "new": NEW, "again": "another one"},
+        {"old": PASSWORD, "new": "short", "again": "short"},
+        {"old": PASSWORD, "new": "password123", "again": "password123"},
+        {},
+    ],
+)
+def test_a_wrong_one_changes_nothing(alice, client, form):
+    client.force_login(alice)
+    answer = client.post("/account/password/", form)
+    assert answer.status_code == 422
+    assert NEW not in answer.text
+    alice.refresh_from_db()
+    assert alice.check_password(PASSWORD)
+
+
+@pytest.mark.promise("I-36")
+def test_guessing_the_old_password_costs_patience(alice, client):
+    client.force_login(alice)
+    form = {"old": "wrong", "new": NEW, "again": NEW}
+    told = [client.post("/account/password/", form).status_code for _ in range(6)]
+    assert told == [422] * 5 + [429]
+    assert client.post("/account/password/", {**form, "old": PASSWORD}).status_code == 429
 
 
 def test_single_keys_are_switched_off_and_on(alice, client):
