@@ -183,4 +183,4 @@ def _lets(panel: Panel, user: User, role: str) -> bool:
 def _teams(pipeline: Pipeline, user: User) -> list[Team]:
     """The teams that `user` could hand it to at once."""
     rows = Team.objects.filter(memberships__user=user).exclude(memberships__role=Membership.Role.VIEWER)
-    return list(rows.exclude(pk=pipeline.team_id))
+    return [team for team in rows if team.pk != pipeline.team_id]

@@ -12,6 +12,7 @@ urlpatterns = [
     path("transfers/<uuid:transfer_id>/withdrawal/", transfers.withdraw, name="transfer-withdrawal"),
     path("pipelines/new/", pipelines.new, name="pipeline-new"),
     path("pipelines/<slug:name>/activity/", pipeline_activity.activity, name="pipeline-activity"),
+    path("pipelines/<slug:name>/activity.csv", pipeline_activity.export, name="pipeline-activity-csv"),
     path("pipelines/<slug:name>/settings/", pipeline_settings.settings, name="pipeline-settings"),
     path("pipelines/<slug:name>/name/", pipeline_settings.rename, name="pipeline-name"),
     path("pipelines/<slug:name>/owner/", pipeline_settings.transfer, name="pipeline-owner"),
