@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -15,6 +16,7 @@ from core import activity, live, names, secrets
 from core.errors import NotFound, Refusal
 
 LINK_HOURS = 24
+MOST_TOKEN_DAYS = 3650
 
 
 def create_user(
@@ -79,9 +81,12 @@ def set_single_keys(user: User, on: bool, *, by: User) -> None:
 
 
 @transaction.atomic
-def delete_user(user: User, *, by: User) -> None:
+def delete_user(user: User, *, confirm: str, by: User) -> None:
     """Delete an account that owns nothing and that no team needs as its admin; what it did stays in the activity
-    under its address. Its sessions, tokens and open pages end at once."""
+    under its address. `confirm` is that address, typed. Its sessions, tokens and open pages end at once."""
+    if confirm.strip().lower() != user.email.lower():
+        said = f"Type {user.email} to confirm."
+        raise Refusal(said, fields={"confirm": said})
     led = Team.objects.led_by_nobody_but(user).first()
     if led is not None:
         raise Refusal(
@@ -133,6 +138,16 @@ def create_token(
     return token, secret
 
 
+def token_end(days: str) -> datetime | None:
+    """When a token made now ends that shall be good for `days`, as somebody typed it; None for ever, when empty."""
+    if not days:
+        return None
+    if not (days.isascii() and days.isdecimal() and len(days) < 6 and 1 <= int(days) <= MOST_TOKEN_DAYS):
+        said = f"A token is good for 1 to {MOST_TOKEN_DAYS} days, or until it is revoked."
+        raise Refusal(said, fields={"days": said})
+    return timezone.now() + timedelta(days=int(days))
+
+
 def note_use(token: ApiToken) -> None:
     """Note that a token was used, once a minute at most: reading the API must not be writing all the time."""
     now = timezone.now()
@@ -166,6 +181,16 @@ def revoke_token(token: ApiToken, *, by: User | None) -> None:
     ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now())
     activity.record(by, "revoked", token)
     live.tell(f"user:{token.user_id}")
+
+
+@transaction.atomic
+def revoke_tokens(user: User, *, by: User | None) -> int:
+    """End every token of `user` at once; returns how many that were."""
+    valid = ApiToken.objects.filter(user=user, revoked_at__isnull=True)
+    count = valid.update(revoked_at=timezone.now())
+    activity.record(by, "revoked all tokens of", user, tokens=count)
+    live.tell(f"user:{user.pk}")
+    return count
 
 
 @transaction.atomic
@@ -311,6 +336,15 @@ def create_sign_in_link(user: User | None = None) -> str:
     expires = timezone.now() + timedelta(hours=LINK_HOURS)
     SignInLink.objects.create(digest=secrets.digest(secret), user=user, expires_at=expires)
     return secret
+
+
+@transaction.atomic
+def make_sign_in_link(user: User, *, by: User) -> str:
+    """The address of a one-time link that signs `user` in, for an operator to hand over."""
+    if not user.is_active:
+        raise Refusal(f"{user} is suspended. Reinstate them first.")
+    activity.record(by, "made a sign-in link for", user)
+    return f"{settings.URL}/setup/{create_sign_in_link(user)}/"
 
 
 def find_sign_in_link(secret: str) -> SignInLink | None:

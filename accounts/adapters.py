@@ -20,7 +20,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from accounts import actions, sessions, sign_in, two_factor
+from accounts import actions, invitations, sessions, sign_in, two_factor
 from core import activity
 from core.errors import Refusal
 
@@ -207,7 +207,25 @@ class TwoFactorAdapter(DefaultMFAAdapter):
 class SocialAdapter(DefaultSocialAccountAdapter):
     """Accounts elsewhere: they open accounts that they were connected with, and accept invitations."""
 
+    error_messages: ClassVar[dict[str, Any]] = {
+        **DefaultSocialAccountAdapter.error_messages,
+        "no_password": "There is no other way into your account: set a password first.",
+        "no_verified_email": "There is no other way into your account: set a password first.",
+        "connected_other": "That account is connected with somebody else here.",
+    }
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
+        """Let in who is invited: the other service vouches for the address that the invitation is for."""
+        if sociallogin.is_existing or request.user.is_authenticated:
+            return
+        vouched = [address.email for address in sociallogin.email_addresses if address.verified]
+        name = str(sociallogin.account.extra_data.get("name") or "")
+        user = invitations.sign_up_vouched(vouched, name=name)
+        if user is not None:
+            sociallogin.connect(request, user)
+
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
+        """Nobody else is."""
         return False
 
     def list_apps(self, request: Any, provider: Any = None, client_id: Any = None) -> list[Any]:

@@ -1,6 +1,7 @@
 """Invitations into teams: offered to one address, accepted once, by whoever has it (promise I-35)."""
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -43,7 +44,7 @@ def invite(team: Team, email: str, role: str, *, by: User) -> tuple[Invitation, 
     except IntegrityError as error:
         said = f"{email} has an invitation already. Send a new link, or withdraw it first."
         raise Conflict(said, fields={"email": said}) from error
-    _record(by, "created", invitation, after=role)
+    _record(by, "created", invitation, what=f"as {role}")
     return invitation, secret
 
 
@@ -94,6 +95,24 @@ def sign_up(secret: str, *, name: str, password: str) -> User:
     return user
 
 
+@transaction.atomic
+def sign_up_vouched(emails: Iterable[str], *, name: str) -> User | None:
+    """Make the account of an invited address that another service vouches for as the newcomer's own, without a
+    password; None when none of `emails` is invited, or it has an account. Every team that invited it lets them in."""
+    for email in {one.lower() for one in emails}:
+        open_ = Invitation.objects.open().select_related("team", "by").filter(email=email)
+        meant = [one for one in open_.select_for_update(of=("self",)) if _still_meant(one)]
+        if not meant or User.objects.filter(email__iexact=email).exists():
+            continue
+        user = User.objects.create_user(email, None, name=name[:100])
+        activity.record(None, "created", user)
+        for invitation in meant:
+            Invitation.objects.filter(pk=invitation.pk).update(accepted_at=timezone.now())
+            _let_in(invitation, user)
+        return user
+    return None
+
+
 def send(invitation: Invitation, secret: str) -> bool:
     """Mail the link to the address it is for. False when this Slipway sends no mail, or the mail server took none."""
     if not settings.MAIL:
@@ -132,7 +151,7 @@ def _let_in(invitation: Invitation, user: User) -> Membership:
     if not created and _rank(membership.role) < _rank(invitation.role):
         membership.role = invitation.role
         membership.save(update_fields=["role"])
-    _record(user, "accepted", invitation, after=membership.role)
+    _record(user, "accepted", invitation, what=f"as {membership.role}")
     live.tell(f"user:{user.pk}")
     return membership
 

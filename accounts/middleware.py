@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 from allauth.account.adapter import get_adapter
+from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import urlencode
 
 from accounts import sessions, two_factor
+from accounts.models import User
 from core.middleware import is_api
 
 Respond = Callable[[HttpRequest], HttpResponse]
@@ -37,18 +39,16 @@ class TwoFactorMiddleware:
         self.respond = respond
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not is_api(request) and request.user.is_authenticated and not request.path.startswith(OPEN):
-            if two_factor.missing(request):
-                return redirect("two-factor")
-            if _unproved_operator(request):
-                ask = get_adapter(request).get_reauthentication_methods(request.user)[0]["url"]
-                return redirect(f"{ask}?{urlencode({'next': request.get_full_path()})}")
+        user = request.user
+        if is_api(request) or not isinstance(user, User) or request.path.startswith(OPEN):
+            return self.respond(request)
+        if two_factor.missing(user, request.session):
+            return redirect("two-factor")
+        if request.path.startswith("/admin/") and _unproved(user, request.session):
+            ask = get_adapter(request).get_reauthentication_methods(user)[0]["url"]
+            return redirect(f"{ask}?{urlencode({'next': request.get_full_path()})}")
         return self.respond(request)
 
 
-def _unproved_operator(request: HttpRequest) -> bool:
-    return (
-        request.path.startswith("/admin/")
-        and not two_factor.proved(request)
-        and two_factor.has_factor(request.user)  # type: ignore[arg-type]
-    )
+def _unproved(user: User, session: SessionBase) -> bool:
+    return not two_factor.proved(user, session) and two_factor.has_factor(user)

@@ -47,6 +47,8 @@ class User(AbstractUser):
         default=True, help_text="Shortcuts of one key, `p` say, in the dashboard."
     )
 
+    token: "ApiToken | None" = None  # what a program showed to act as this person; None on pages
+
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar = []
     objects = UserManager()  # type: ignore[misc,assignment]
@@ -190,8 +192,11 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         )
 
     def presented(self, token: str) -> "ApiToken | None":
-        """The valid token whose secret is `token`, if there is one."""
-        return self.valid().filter(digest=secrets.digest(token)).select_related("user").first()
+        """The valid token whose secret is `token`, if there is one; its `user` knows that they came with it."""
+        found = self.valid().filter(digest=secrets.digest(token)).select_related("user").first()
+        if found is not None:
+            found.user.token = found
+        return found
 
 
 class ApiToken(models.Model):

@@ -3,6 +3,7 @@
 The factors themselves (codes of an app, recovery codes, passkeys) are allauth's `Authenticator`s.
 """
 
+from types import SimpleNamespace
 from typing import Any
 
 from allauth.account.internal.flows.login import get_authentication_records
@@ -11,9 +12,9 @@ from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY, generate_totp_secret
 from django import forms
 from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
-from django.http import HttpRequest
 
 from accounts.models import User
 from core import activity, live, secrets
@@ -36,9 +37,10 @@ def with_factor(rows: "QuerySet[Any]") -> "QuerySet[Any]":
     return rows.annotate(has_factor=Exists(factors))
 
 
-def proved(request: HttpRequest) -> bool:
-    """Whether the session of `request` has seen a factor of its user, at sign-in or later. Costs no query."""
-    return any(one.get("method") == "mfa" for one in get_authentication_records(request, _user(request)))
+def proved(user: User, session: SessionBase) -> bool:
+    """Whether `session` has seen a factor of its user, at sign-in or later. Costs no query."""
+    records = get_authentication_records(SimpleNamespace(session=session), user)
+    return any(one.get("method") == "mfa" for one in records)
 
 
 def demanded_of(user: User) -> bool:
@@ -47,15 +49,9 @@ def demanded_of(user: User) -> bool:
     return wanted == "everyone" or (wanted == "operators" and user.is_staff)
 
 
-def missing(request: HttpRequest) -> bool:
-    """Whether who asks has to set up a factor before anything else."""
-    user = _user(request)
-    return demanded_of(user) and not proved(request) and not has_factor(user)
-
-
-def _user(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)
-    return request.user
+def missing(user: User, session: SessionBase) -> bool:
+    """Whether `user` has to set up a factor before anything else opens to them, websockets included."""
+    return demanded_of(user) and not proved(user, session) and not has_factor(user)
 
 
 @transaction.atomic

@@ -11,6 +11,7 @@ class AttachmentInline(ShownInline):
 
     model = Attachment
     fields = ("app", "name", "created_at")
+    related = ("app",)
 
 
 @admin.register(Addon)

@@ -210,8 +210,8 @@ def check_health_path(path: str) -> None:
 
 def check_buildpacks(buildpacks: Sequence[str]) -> None:
     """`Refusal` for what can't be a list of buildpacks; an empty one can."""
-    if len(buildpacks) > 20 or any(not b or len(b) > 500 for b in buildpacks):
-        text = "Give up to 20 buildpacks, each a name or a URL of 500 characters at most."
+    if len(buildpacks) > 20 or not all(re.fullmatch(r"[!-~]{1,500}", b) for b in buildpacks):
+        text = "Give up to 20 buildpacks, each a name or a URL: no spaces, 500 characters at most."
         raise Refusal(text, fields={"buildpacks": text})
 
 

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 import environ
 from csp.constants import NONCE, NONE, SELF
 
+from config.admin_site.look import UNFOLD as UNFOLD
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
@@ -103,8 +105,9 @@ FAILPOINTS_ALLOWED = env.bool("SLIPWAY_FAILPOINTS", default=False)
 # --- Django -------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "daphne",
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
+    "config.admin_site.apps.OperatorsConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -274,7 +277,6 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
-    "EXCLUDE_URL_PREFIXES": ["/admin/"],
     "DIRECTIVES": {
         "default-src": [NONE],
         "script-src": [SELF, NONCE],
@@ -303,7 +305,6 @@ WHITENOISE_MAX_AGE = 60
 
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
-UNFOLD = {"SITE_TITLE": "Slipway operators", "SITE_HEADER": "Slipway", "SITE_URL": "/"}
 
 LOGGING = {
     "version": 1,

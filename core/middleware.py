@@ -76,7 +76,7 @@ class RefusalMiddleware:
             return None
         if getattr(request, "htmx", False):
             response = render(request, "_flash.html", {"refusal": error}, status=error.status)
-            response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#flash", "innerHTML"
+            response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#flash", "beforeend"
             return response
         if request.method == "POST" and error.status == 422:
             messages.error(request, error.message)

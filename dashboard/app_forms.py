@@ -1,11 +1,9 @@
 """What people type on the pages of an app and of their account. Forms read text; what may be is decided by actions."""
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.utils import timezone
 
 from accounts.access import RIGHTS
 from core.errors import Refusal
@@ -54,9 +52,10 @@ class UploadForm(forms.Form):
 
 
 class RollbackForm(forms.Form):
-    """Where to roll back to, and why."""
+    """Where to roll back to, why, and which version served when the plan was shown."""
 
     version = forms.IntegerField(min_value=1, max_value=2**31 - 1)
+    seen = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1)
     note = forms.CharField(
         max_length=500,
         error_messages={"required": "Say why: everyone who looks at the releases later will want to know."},
@@ -81,45 +80,10 @@ class DotenvForm(forms.Form):
     whole = forms.CharField(required=False, max_length=1000)
 
 
-class NameForm(forms.Form):
-    """An app's new name."""
-
-    name = forms.CharField(max_length=60, error_messages={"required": "Give it a name."})
-
-
-class BuildpacksForm(forms.Form):
-    """Buildpacks, one a line, in order."""
-
-    buildpacks = forms.CharField(required=False, max_length=12_000)
-
-    def clean_buildpacks(self) -> list[str]:
-        return self.cleaned_data["buildpacks"].split()
-
-
-class HealthForm(forms.Form):
-    """The path that has to answer."""
-
-    health_path = forms.CharField(required=False, max_length=300)
-
-
 class MaintenanceForm(forms.Form):
     """On or off."""
 
     on = forms.BooleanField(required=False)
-
-
-class DomainForm(forms.Form):
-    """A host name."""
-
-    hostname = forms.CharField(max_length=300, error_messages={"required": "Give a host name."})
-
-
-class OwnerForm(forms.Form):
-    """A person by e-mail address, or a team by name."""
-
-    owner = forms.CharField(
-        max_length=254, error_messages={"required": "Give an e-mail address or a team's name."}
-    )
 
 
 class RightsForm(forms.Form):
@@ -132,41 +96,6 @@ class ShareForm(RightsForm):
     """Who gets rights in an app."""
 
     email = forms.CharField(max_length=254, error_messages={"required": "Give an e-mail address."})
-
-
-class TokenForm(forms.Form):
-    """A new API token. `days` empty: it does not expire."""
-
-    description = forms.CharField(required=False, max_length=200)
-    days = forms.IntegerField(
-        required=False,
-        min_value=1,
-        max_value=3650,
-        error_messages={"min_value": "At least 1 day.", "max_value": "At most 3650 days."},
-    )
-
-    def expires_at(self) -> Any:
-        days = self.cleaned_data["days"]
-        return timezone.now() + timedelta(days=days) if days else None
-
-
-class ProfileForm(forms.Form):
-    """How a person is called."""
-
-    name = forms.CharField(required=False, max_length=100)
-
-
-class PasswordForm(forms.Form):
-    """The old password and a new one, twice."""
-
-    old = forms.CharField(strip=False, max_length=1000, error_messages={"required": "Type your password."})
-    new = forms.CharField(strip=False, max_length=1000, error_messages={"required": "Type a new password."})
-    again = forms.CharField(strip=False, max_length=1000, required=False)
-
-    def clean_again(self) -> str:
-        if self.cleaned_data["again"] != self.cleaned_data.get("new"):
-            raise forms.ValidationError("The two new passwords differ.")
-        return self.cleaned_data["again"]
 
 
 def formation_changes(data: Mapping[str, str], rows: Iterable[Any]) -> dict[str, dict[str, Any]]:

@@ -1,11 +1,12 @@
 """What the board shows: one context function per partial, in a number of queries that does not grow with the cards."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
-from django.utils import timezone
+from django.core.paginator import Page, Paginator
+from django.db.models import FilteredRelation, OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import User
 from apps import access as app_access
@@ -16,12 +17,14 @@ from dashboard.drift import Drift, distinct, drift_between
 from dashboard.fleet import AppNow
 from dashboard.links import link
 from dashboard.standing import Standing
-from dashboard.story import BUILD_STEPS, RELEASE_STEPS
+from dashboard.strips import Strip, strip_of
 from pipelines import access
-from pipelines.models import Coupling, Pipeline, Stage
+from pipelines.models import Coupling, Pipeline, PromotionTarget, Stage
+from releases.estimates import expected_for
 from releases.models import Release, Slug
 
-RECENT = timedelta(minutes=2)
+# Cards on a board, shared out among its columns, and at least in each; a stage alone has pages of so many.
+ROOM, LEAST = 40, 4
 MENU = 6  # targets in the menu of a card; more are chosen in the dialog
 CHIPS = {
     "crashed": "crashed",
@@ -30,20 +33,7 @@ CHIPS = {
     "building": "building",
     "releasing": "releasing",
 }
-
-
-@dataclass
-class Strip:
-    """The band inside a card while something happens, waits or has failed."""
-
-    hue: str  # busy, bad, warn, accent
-    title: str
-    text: str = ""
-    url: str = ""
-    sub: str = ""
-    since: datetime | None = None
-    done: int = 0  # ticks, of work whose steps are known
-    of: int = 0
+TROUBLE = ("crashed", "waiting", "degraded", "building", "releasing")
 
 
 @dataclass
@@ -57,7 +47,7 @@ class Card:
     strip: Strip | None = None
     drift: Drift | None = None
     next_stage: Stage | None = None
-    next_cards: list["Card"] = field(default_factory=list)
+    next_names: Sequence[str] = ()  # of the apps in that stage
     may_promote: bool = False
     why_not: str = ""
     launched: bool = False
@@ -83,9 +73,21 @@ class Card:
         return self.now.current.version if self.now.current else 0
 
     @property
-    def targets(self) -> list["Card"]:
+    def targets(self) -> Sequence[str]:
         """What the menu beside Promote offers: none when there is no choice, or too much of it for a menu."""
-        return self.next_cards if 1 < len(self.next_cards) <= MENU else []
+        return self.next_names if 1 < len(self.next_names) <= MENU else ()
+
+    @property
+    def classes(self) -> str:
+        """The modifiers of the card's class."""
+        bad = " card--bad" if self.now.crashed else ""
+        return f"{bad} card--launched" if self.launched else bad
+
+    @property
+    def message(self) -> str:
+        """What the code is about."""
+        current = self.now.current
+        return (self.slug.message if self.slug else "") or (current.description if current else "")
 
     @property
     def site(self) -> str:
@@ -112,6 +114,15 @@ class Card:
 
 
 @dataclass
+class Side:
+    """A stage as the cards of others see it: the names of its apps, and one of each slug that they run; None among
+    those when an app runs nothing."""
+
+    names: list[str] = field(default_factory=list)
+    slugs: list[Slug | None] = field(default_factory=list)
+
+
+@dataclass
 class Column:
     """One stage of the board. `next` is the stage that its promotions go to by default."""
 
@@ -119,72 +130,193 @@ class Column:
     next: Stage | None
     cards: list[Card] = field(default_factory=list)
     last: bool = False
+    shown: list[Card] = field(default_factory=list)  # of the cards, those that there is room for
+    page: Page | None = None  # of the cards, where the stage is alone on the board
+    closed: bool = False  # the viewer may not promote into the next stage
+    side: "Side | None" = None  # what cards elsewhere are compared with, where it is known without the cards
+
+    @property
+    def more(self) -> int:
+        """How many cards there was no room for."""
+        return len(self.cards) - len(self.shown)
 
     @property
     def trouble(self) -> str:
         """The state that the stage tab of a phone shows: the worst, or none."""
         kinds = {card.state.kind for card in self.cards}
-        return next(
-            (kind for kind in ("crashed", "waiting", "degraded", "building", "releasing") if kind in kinds),
-            "",
-        )
+        return next((kind for kind in TROUBLE if kind in kinds), "")
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A state in the summary: how many apps are in it, and the address that shows only those, or all again."""
+
+    kind: str
+    word: str
+    count: int
+    query: str
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """What of a board is asked for: words in its cards (`q`), a state (`only`), one stage and a page of that."""
+
+    q: str = ""
+    only: str = ""
+    stage: str = ""
+    page: str = ""
+
+    def lets(self, card: Card) -> bool:
+        """Whether `card` is wanted."""
+        fits = not self.only or card.state.kind == self.only
+        return fits and all(word in card.words for word in self.q.lower().split())
+
+    def query(self, **changes: str) -> str:
+        """The query string of this with `changes`, from its first page on."""
+        wanted = {"q": self.q, "only": self.only, "stage": self.stage} | changes
+        return "?" + urlencode({name: value for name, value in wanted.items() if value})
 
 
 def board_context(
-    pipeline: Pipeline, user: User, *, q: str = "", only: str = "", rights: frozenset[str] | None = None
+    pipeline: Pipeline, user: User, asked: Narrowing | None = None, *, rights: frozenset[str] | None = None
 ) -> dict[str, Any]:
-    """The whole board, or what of it `q` and `only` (a state) let through."""
+    """The whole board, or what of it `asked` lets through."""
+    asked = asked or Narrowing()
     rights = access.rights_in(user, pipeline) if rights is None else rights
     columns = _columns(pipeline, user)
     cards = [card for column in columns for card in column.cards]
-    counts = {kind: sum(card.state.kind == kind for card in cards) for kind in CHIPS}
-    for column in columns:
-        column.cards = [card for card in column.cards if _wanted(card, q.lower(), only)]
+    chips = _chips(cards, asked)
+    shown = [column for column in columns if asked.stage in ("", column.stage.name)]
+    if not shown and columns:
+        raise NotFound("Couldn't find that stage.", resource="stage")
+    for column in shown:
+        column.cards = [card for card in column.cards if asked.lets(card)]
+        _make_room(column, asked, len(shown))
     return {
         "pipeline": pipeline,
         "tab": "board",
-        "columns": columns,
-        "chips": [(kind, word, counts[kind]) for kind, word in CHIPS.items()],
+        "columns": shown,
+        "chips": chips,
         "empty": not cards,
-        "q": q,
-        "only": only,
+        "q": asked.q,
+        "only": asked.only,
+        "asked": asked,
+        # A page that does not hold all the cards has the server look for what a filter wants.
+        "partial": asked != Narrowing() or any(column.more for column in shown),
+        "all_stages": asked.query(stage=""),
         "may_add": access.DEPLOY in rights,
         "may_manage": access.MANAGE in rights,
     }
 
 
-def card_context(coupling: Coupling, user: User, *, was: int | None = None) -> dict[str, Any]:
-    """One card. `was` is the version that the page shows: a promotion that came since makes the card slide in once."""
-    pipeline = coupling.pipeline
-    cards = [card for column in _columns(pipeline, user) for card in column.cards]
-    card = next((card for card in cards if card.app.pk == coupling.app_id), None)
-    if card is None:
+def _chips(cards: Sequence[Card], asked: Narrowing) -> list[Chip]:
+    counts = {kind: sum(card.state.kind == kind for card in cards) for kind in CHIPS}
+    return [
+        Chip(
+            kind, word, counts[kind], asked.query(only="" if asked.only == kind else kind), asked.only == kind
+        )
+        for kind, word in CHIPS.items()
+    ]
+
+
+def _make_room(column: Column, asked: Narrowing, columns: int) -> None:
+    if asked.stage:
+        column.page = Paginator(column.cards, ROOM).get_page(asked.page)
+        column.shown = list(column.page)
+    else:
+        column.shown = column.cards[: max(ROOM // columns, LEAST)]
+
+
+def card_context(user: User, name: str, *, was: int | None = None, to: str = access.VIEW) -> dict[str, Any]:
+    """The card of the app of that name, for who may `to` there. `was` is the version that the page shows: a promotion
+    that came since makes the card slide in once."""
+    rows: QuerySet[Any] = Coupling.objects.filter(app__in=app_access.apps_for(user), app__name=name)
+    found = _with_more(rows.select_related("app", "stage", "pipeline"), user).first()
+    if found is None or to not in app_access.rights_found(user, found.app, found):
+        access.coupling_for(user, name, to=to)
         raise NotFound("Couldn't find that app.", resource="app")
+    stages = list(Stage.objects.filter(pipeline=found.pipeline))
+    (card,) = _cards(user, [found])
+    _compare_alone(card, stages, user)
     current = card.now.current
     card.launched = bool(
         was is not None and current and current.version > was and current.kind == Release.Kind.PROMOTE
     )
-    return {"card": card, "pipeline": pipeline}
+    return {"card": card, "pipeline": found.pipeline}
+
+
+def _compare_alone(card: Card, stages: Sequence[Stage], user: User) -> None:
+    """Set one card beside the stages that it is compared with, without their cards."""
+    pipeline, own = card.coupling.pipeline, card.coupling.stage
+    at = next(index for index, stage in enumerate(stages) if stage.pk == own.pk)
+    before = [stage for stage in stages[:at] if stage.word != Stage.Word.REVIEW][-1:]
+    near = [*before, *stages[at + 1 : at + 2]]
+    sides = _sides(user, pipeline, near)
+    alone = not any(side.names for side in sides.values())
+    if alone:
+        alone = not access.visible_couplings(user, pipeline).exclude(pk=card.coupling.pk).exists()
+    shown = [stage for stage in stages if stage in near or stage.pk == own.pk]
+    columns = [Column(stage, next_stage(stage, stages), side=sides.get(stage.pk)) for stage in shown]
+    columns[len(before)].cards = [card]
+    columns[-1].last = shown[-1].pk == stages[-1].pk
+    compare(columns, alone=alone, closed=access.protected_from(user, pipeline, near))
+
+
+def _sides(user: User, pipeline: Pipeline, stages: Sequence[Stage]) -> dict[Any, Side]:
+    """What there is in `stages`, by their ids: one query without a row of the models, however many the apps."""
+    sides = {stage.pk: Side() for stage in stages}
+    running = FilteredRelation("app__releases", condition=Q(app__releases__current=True))
+    rows = access.visible_couplings(user, pipeline).filter(stage__in=stages).annotate(runs=running)
+    known: dict[Any, dict[Any, Slug | None]] = {pk: {} for pk in sides}
+    fields = ("stage", "app__name", *(f"runs__slug__{name}" for name in ("app_id", "digest", "commit")))
+    for stage, name, app, digest, commit in rows.order_by("app__name").values_list(*fields):
+        sides[stage].names.append(name)
+        slug = Slug(app_id=app, digest=digest, commit=commit) if digest else None
+        known[stage].setdefault((digest, commit, app), slug)
+    for pk, side in sides.items():
+        side.slugs = list(known[pk].values())
+    return sides
 
 
 def _columns(pipeline: Pipeline, user: User) -> list[Column]:
+    """The stages with their apps."""
     stages = list(Stage.objects.filter(pipeline=pipeline))
     seen = access.visible_couplings(user, pipeline).select_related(None).select_related("app")
-    couplings = list(app_access.with_rights(seen, user, app="app__").order_by("app__name"))
-    now = fleet.look([coupling.app for coupling in couplings])
+    couplings = list(_with_more(seen, user).order_by("app__name"))
     by_id = {stage.pk: stage for stage in stages}
     by_stage: dict[Any, list[Card]] = {stage.pk: [] for stage in stages}
     for coupling in couplings:
         coupling.pipeline, coupling.stage = pipeline, by_id[coupling.stage_id]
-        found = now[coupling.app_id]
-        given = app_access.rights_found(user, coupling.app, coupling)
-        by_stage[coupling.stage_id].append(Card(coupling, found, given, found.state, strip_of(found)))
+    for card in _cards(user, couplings):
+        by_stage[card.coupling.stage_id].append(card)
     shown = [stage for stage in stages if by_stage[stage.pk] or stage.word != Stage.Word.REVIEW]
     columns = [Column(stage, next_stage(stage, shown), by_stage[stage.pk]) for stage in shown]
     if columns:
         columns[-1].last = True
-    compare(columns)
+    compare(columns, alone=len(couplings) == 1, closed=access.protected_from(user, pipeline, stages))
     return columns
+
+
+def _with_more(rows: QuerySet[Any], user: User) -> QuerySet[Any]:
+    """Couplings with the viewer's rights, and where a promotion comes from whose turn is yet to come."""
+    pending = PromotionTarget.objects.filter(app=OuterRef("app"), status=PromotionTarget.Status.PENDING)
+    awaited = Subquery(pending.values("promotion__source__name")[:1])
+    return app_access.with_rights(rows.annotate(awaited=awaited), user, app="app__")
+
+
+def _cards(user: User, couplings: Sequence[Any]) -> list[Card]:
+    """A card for each; couplings come from `_with_more`."""
+    now = fleet.look([coupling.app for coupling in couplings])
+    builds = [pk for pk, found in now.items() if found.building]
+    usual = expected_for(builds, "build") if builds else {}
+    cards = []
+    for coupling in couplings:
+        found, expected = now[coupling.app_id], usual.get(coupling.app_id)
+        rights = app_access.rights_found(user, coupling.app, coupling)
+        strip = strip_of(found, awaited=coupling.awaited or "", usual=expected.seconds if expected else None)
+        cards.append(Card(coupling, found, rights, found.state, strip))
+    return cards
 
 
 def next_stage(stage: Stage, stages: Sequence[Stage]) -> Stage | None:
@@ -194,121 +326,48 @@ def next_stage(stage: Stage, stages: Sequence[Stage]) -> Stage | None:
     return next((other for other in stages if other.position > stage.position), None)
 
 
-def compare(columns: Sequence[Column]) -> None:
-    """Set each card beside those of the next stage, or of the one before where nothing follows."""
-    by_stage = {column.stage.pk: column for column in columns}
+def compare(columns: Sequence[Column], *, alone: bool = False, closed: Collection[Any] = ()) -> None:
+    """Set each card beside those of the next stage, or of the one before where nothing follows. `closed` are the ids
+    of the stages that the viewer may not promote into; `alone` says that there is one app only."""
+    sides = [column.side or _side(column) for column in columns]
+    places = {column.stage.pk: index for index, column in enumerate(columns)}
     for index, column in enumerate(columns):
-        following = by_stage[column.next.pk] if column.next else None
-        before = columns[index - 1] if index and following is None else None
-        ahead_of, behind = _slugs(following), _slugs(before)
-        others = sum(len(other.cards) for other in columns) - 1
+        following = places[column.next.pk] if column.next else None
+        before = index - 1 if index and following is None else None
+        ahead_of, behind = (Side() if at is None else sides[at] for at in (following, before))
+        column.closed = bool(column.next and column.next.pk in closed)
         for card in column.cards:
             card.last = column.last
-            card.next_stage, card.next_cards = column.next, following.cards if following else []
-            card.drift = drift_between(card.slug, ahead_of, behind, following, before)
-            card.why_not = _why_not(card, others)
+            card.next_stage, card.next_names = column.next, ahead_of.names
+            card.drift = drift_between(
+                card.slug,
+                ahead_of.slugs,
+                behind.slugs,
+                None if following is None else columns[following],
+                None if before is None else columns[before],
+            )
+            card.why_not = _why_not(card, alone, column.closed)
             card.may_promote = not card.why_not
 
 
-def _slugs(column: Column | None) -> list[Slug | None]:
-    """One of each that the apps of a column run; None among them when one runs nothing."""
-    slugs = [card.slug for card in column.cards] if column else []
-    return [*distinct(slugs), *([None] if not all(slugs) else [])]
+def _side(column: Column) -> Side:
+    slugs = [card.slug for card in column.cards]
+    one_of_each = [*distinct(slugs), *([None] if not all(slugs) else [])]
+    return Side([card.app.name for card in column.cards], one_of_each)
 
 
-def _why_not(card: Card, others: int) -> str:
+def _why_not(card: Card, alone: bool, closed: bool) -> str:
     """Why this viewer can't promote this app now; empty when they can."""
     if card.slug is None:
         return f"{card.app.name} has not been deployed yet"
     if access.DEPLOY not in card.rights:
         return f"You do not have the right to deploy {card.app.name}"
-    if not others:
+    if alone:
         return "There is no other app in this pipeline"
-    if card.next_stage and not card.next_cards:
+    if card.next_stage and not card.next_names:
         return f"{card.next_stage.title} has no app yet"
     if card.drift and card.drift.kind == "level" and card.next_stage:
         return f"{card.next_stage.title} already runs {card.slug}"
+    if card.next_stage and closed:
+        return f"You may not promote into {card.next_stage.title.lower()}"
     return ""
-
-
-def _wanted(card: Card, q: str, only: str) -> bool:
-    return (not only or card.state.kind == only) and all(word in card.words for word in q.split())
-
-
-def strip_of(now: AppNow) -> Strip | None:
-    """The band that the card of an app shows now, if any: the most urgent thing."""
-    name = now.app.name
-    if now.building:
-        return _build_strip(now, link("build", name, now.building.pk))
-    if now.releasing:
-        return _release_strip(now.releasing, link("release", name, now.releasing.version))
-    if now.crashed:
-        return _crash_strip(now, link("app-logs", name))
-    if now.failed_build:
-        url = link("build", name, now.failed_build.pk)
-        title, sub = "Build failed", now.failed_build.reason
-        return Strip("bad", title, str(now.failed_build.source), url, sub, now.failed_build.finished_at)
-    if now.failed_release:
-        return _failure_strip(now, now.failed_release, link("release", name, now.failed_release.version))
-    return _arrival_strip(now.current)
-
-
-def _build_strip(now: AppNow, url: str) -> Strip:
-    build = now.building
-    assert build is not None
-    version = f"v{now.app.last_version + 1}"
-    text = build.source.message or str(build.source)
-    if build.status == "pending":
-        return Strip("busy", version, text, url, "Waiting for its turn to build", build.created_at)
-    step, done = _progress(build.steps, BUILD_STEPS)
-    since = build.started_at or build.created_at
-    return Strip("busy", version, text, url, step or "Building", since, done, len(BUILD_STEPS))
-
-
-def _release_strip(release: Release, url: str) -> Strip:
-    text = (release.slug.message if release.slug else "") or release.description
-    if release.status == "pending":
-        return Strip("busy", str(release), text, url, "Waiting for its turn", release.created_at)
-    step, done = _progress(release.steps, RELEASE_STEPS)
-    since = release.started_at or release.created_at
-    of = len(RELEASE_STEPS) if release.release_command else len(RELEASE_STEPS) - 1
-    return Strip("busy", str(release), text, url, step or "Releasing", since, done, of)
-
-
-def _progress(steps: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> tuple[str, int]:
-    """The step that work stands at, and how many are behind it."""
-    done = sum(step.get("seconds") is not None for step in steps)
-    name = next((str(step.get("name")) for step in steps if step.get("seconds") is None), "")
-    return words.get(name, name.capitalize()), done
-
-
-def _crash_strip(now: AppNow, url: str) -> Strip:
-    dyno = now.crashed[0]
-    how = (
-        f"{dyno.name} exited with {dyno.exit_code}" if dyno.exit_code is not None else f"{dyno.name} crashed"
-    )
-    return Strip("bad", how, url=url, sub=_crash_words(dyno, timezone.now()), since=dyno.state_at)
-
-
-def _crash_words(dyno: Any, now: datetime) -> str:
-    parts = [f"{dyno.reason.rstrip('.')}." if dyno.reason else ""]
-    if dyno.crashes > 1:
-        parts.append(f"Crashed {dyno.crashes} times in a row.")
-    if dyno.start_after and dyno.start_after > now:
-        parts.append(f"Next try in {int((dyno.start_after - now).total_seconds()) + 1} s.")
-    return " ".join(part for part in parts if part)
-
-
-def _failure_strip(now: AppNow, failed: Release, url: str) -> Strip:
-    stays = f"{now.current} keeps serving." if now.current else "Nothing serves yet."
-    sub = f"{failed.reason.rstrip('.')}. {stays}" if failed.reason else stays
-    return Strip("bad", f"{failed} failed", failed.description, url, sub, failed.finished_at)
-
-
-def _arrival_strip(current: Release | None) -> Strip | None:
-    if current is None or current.kind != Release.Kind.PROMOTE or current.finished_at is None:
-        return None
-    if timezone.now() - current.finished_at > RECENT or current.from_release is None:
-        return None
-    origin = current.from_release.app.name
-    return Strip("accent", f"Promoted from {origin}", since=current.finished_at, sub=current.note)

@@ -3,11 +3,11 @@
 What it looks like now the page asks of an ordinary view, which decides for its own viewer what to draw. From the page:
 
     {"subscribe": ["app:<uuid>", "pipeline:<uuid>", "user:<uuid>"]}
-    {"log": "build/<uuid>", "after": 17}              also "source", "dyno", "text", "level"; a negative "after" counts from the end
+    {"log": "build/<uuid>", "after": 17}              also "source" ("app router"), "dyno", "text", "level"; a negative "after" counts from the end
     {"log": "build/<uuid>", "seen": 42}               every fourth message of a log is confirmed so
     {"unlog": "build/<uuid>"}
 
-To the page: `{"topic", "after"}` and `{"log", "lines": [[number, at, source, dyno, text], …], "after", "ended"}`.
+To the page: `{"topic", "after"}`, of its own `user:` topic without asking, and `{"log", "lines": [[number, at, source, dyno, text], …], "after", "ended"}`.
 """
 
 import asyncio
@@ -23,12 +23,13 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from accounts import two_factor
 from accounts.models import User
 from apps import access as app_access
 from apps import logs
 from core import live
 from dashboard.pumps import Pump
-from engine.logstore import Query
+from engine.logstore import KINDS, Query
 from pipelines import access as pipeline_access
 from releases.streams import may_read
 
@@ -42,12 +43,14 @@ class PageConsumer(AsyncJsonWebsocketConsumer):
     """One socket a page. Its handlers are short, since its messages take turns; logs have a task each."""
 
     async def connect(self) -> None:
-        """Only for people who are signed in."""
+        """Only for people who are signed in, and have the second factor that is demanded of them."""
         self.topics: set[str] = set()
         self.pumps: dict[str, Pump] = {}
         self.checks: asyncio.Task[None] | None = None
         user = self.scope["user"]
-        if not user.is_authenticated:
+        if not user.is_authenticated or await database_sync_to_async(two_factor.missing)(
+            user, self.scope["session"]
+        ):
             await self.close()
             return
         self.user: User = user
@@ -125,7 +128,7 @@ class PageConsumer(AsyncJsonWebsocketConsumer):
         topic = event["topic"]
         if topic == self._own and not await self._still_allowed():
             return
-        if topic in self.topics:
+        if topic in self.topics or topic == self._own:
             await self.send_json({"topic": topic, "after": event["after"]})
 
     # --- rights -----------------------------------------------------------------------------------------------------
@@ -182,9 +185,11 @@ def _ids(kind: str, topics: set[str]) -> list[uuid.UUID]:
 
 
 def _query(wish: dict[str, Any]) -> Query:
-    source, dyno, text = (str(wish.get(key) or "")[:500].encode() for key in ("source", "dyno", "text"))
-    level = wish.get("level")
-    return Query(source=source, dyno=dyno, text=text, level=level if level in ("error", "warning") else "")
+    source, dyno, text = (str(wish.get(key) or "")[:500] for key in ("source", "dyno", "text"))
+    words = source.split()
+    kinds = [kind for kind in KINDS if kind in words or ("heroku" in words and kind != "app")]
+    level = wish.get("level") if wish.get("level") in ("error", "warning") else ""
+    return Query(text.encode(), str(level), dyno=dyno.encode(), kinds=tuple(kinds))
 
 
 def _texts(value: Any) -> set[str]:

@@ -19,6 +19,7 @@ GLYPHS = {
     "apitoken": "key",
     "user": "user",
     "membership": "users",
+    "invitation": "mail",
     "team": "users",
 }
 VERB_GLYPHS = {
@@ -34,6 +35,15 @@ VERB_GLYPHS = {
     "cancelled": "stop",
     "destroyed": "trash",
     "transferred": "transfer",
+    "offered": "transfer",
+    "accepted": "transfer",
+    "declined": "transfer",
+    "withdrew the offer of": "transfer",
+    "moved": "swap",
+    "set the rules of": "user-check",
+    "set the defaults of": "sliders",
+    "changed default config of": "key",
+    "revealed default config of": "eye",
 }
 THROUGH = {
     "web": ("globe", "Dashboard"),
@@ -83,6 +93,8 @@ def particulars(event: Event) -> str:
         str(details.get("commit") or "")[:7],
         _access(details),
         "to " + ", ".join(details["targets"]) if details.get("targets") else "",
+        f"to {details['to']}" if details.get("to") else "",
+        f"offered by {details['offered_by']}" if details.get("offered_by") else "",
         f"in {details['stage']}" if details.get("stage") else "",
         f"“{details['note']}”" if details.get("note") else "",
     ]

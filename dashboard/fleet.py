@@ -16,11 +16,13 @@ DYNO = (
     *("app_id", "type", "number", "release_version", "one_off", "state", "state_at", "crashes"),
     *("start_after", "exit_code", "reason"),
 )
+SLUG = ("app_id", "digest", "commit", "branch", "message", "author")
 # The columns of a release that cards and lists show. A thousand sealed configs are not among them.
 SHOWN = (
     *("app_id", "version", "kind", "status", "current", "description", "reason", "note", "steps"),
     *("process_types", "created_at", "started_at", "finished_at", "from_release__app__name"),
-    *(f"slug__{name}" for name in ("app_id", "digest", "commit", "branch", "message", "author")),
+    *("by__name", "by__email"),
+    *(f"slug__{name}" for name in SLUG),
 )
 
 
@@ -89,7 +91,7 @@ def look(apps: Iterable[App]) -> dict[UUID, AppNow]:
 def _releases(found: Iterable[UUID]) -> Iterable[Release]:
     wanted = Q(current=True) | Q(status__in=OPEN) | Q(version=F("app__last_version"))
     rows = Release.objects.filter(wanted, app__in=found).order_by("version")
-    return rows.select_related("slug", "from_release__app").only(*SHOWN)
+    return rows.select_related("slug", "by", "from_release__app").only(*SHOWN)
 
 
 def _place(now: AppNow, release: Release) -> None:

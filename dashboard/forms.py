@@ -36,6 +36,11 @@ class Form:
         """The text of a field, stripped; empty when it did not come."""
         return str(self._values.get(name) or "")
 
+    def over(self, initial: Mapping[str, Any]) -> "Form":
+        """This form with `initial` where nothing came in; what was refused stays refused."""
+        self._values = {**initial, **self._values}
+        return self
+
     def attempt(self, action: Callable[[], T]) -> T | None:
         """Do `action` and return what it made; None when it was refused, and then `status`, `message` and the
         fields' errors say why. Who may not see or do it at all (403, 404) is told so by the usual page."""

@@ -1,5 +1,6 @@
 """What `logs/_log.html` draws before, or without, any JavaScript: the last lines of a stream."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -41,11 +42,16 @@ def log_context(
     else:
         found = store.tail(stream, lines, source=source, dyno=dyno)
     return {
-        "rows": [_row(entry) for entry in found if entry.offset <= after],
+        "rows": rows(entry for entry in found if entry.offset <= after),
         "after": after,
         "ended": ended,
         "numbered": not stream.startswith("app/"),
     }
+
+
+def rows(entries: Iterable[Entry]) -> list[Row]:
+    """Lines as a page shows them."""
+    return [_row(entry) for entry in entries]
 
 
 def _row(entry: Entry) -> Row:

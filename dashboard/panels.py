@@ -1,32 +1,34 @@
 """What the pages of an app show: one function a page or partial, with a constant number of queries each."""
 
-from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
+from django.core.paginator import Paginator
 from django.db.models import Q
 
 from accounts.access import DEPLOY, RIGHTS, ROLE_RIGHTS
 from accounts.models import Membership, Team, User
 from addons.models import Attachment
-from apps import access
+from apps import access, transfers
 from apps.models import App, Collaborator, Dyno
 from core.models import Event
-from dashboard import feed, fleet
-from dashboard.drift import commits_ahead
+from dashboard import fleet
 from engine.spec import MB, SIZES
 from pipelines.models import Coupling, Pipeline, Stage
+from releases import estimates
 from releases.models import Build, Release
 
-LATEST = 5
+APPS_PER_PAGE = 50
 
 
 def frame(app: App, user: User, tab: str) -> dict[str, Any]:
     """What every page of an app needs: the app, its place in a pipeline, what the viewer may do."""
-    coupling = (
-        Coupling.objects.filter(app=app)
-        .select_related("stage", "pipeline", "pipeline__team", "pipeline__user")
-        .first()
-    )
+    related = ("stage", "pipeline", "pipeline__team", "pipeline__user")
+    return frame_of(app, user, tab, Coupling.objects.filter(app=app).select_related(*related).first())
+
+
+def frame_of(app: App, user: User, tab: str, coupling: Coupling | None) -> dict[str, Any]:
+    """The same for who knows the app's coupling already."""
     return {
         "app": app,
         "tab": tab,
@@ -49,85 +51,11 @@ def stand(app: App) -> dict[str, Any]:
     }
 
 
-def overview(app: App, user: User) -> dict[str, Any]:
-    """The overview: how it stands, and the latest of everything."""
-    framed, shown = frame(app, user, "overview"), stand(app)
-    now = shown["now"]
-    return {
-        **framed,
-        **shown,
-        "upstream": _upstream(app, framed["coupling"], now.current, user),
-        "web_url": app.web_url,
-        "git_url": app.git_url,
-        "first_steps": now.newest is None and now.build is None,
-        **_last_build(now.build),
-        "config_count": app.config_vars.count(),
-        "previous": _previous(app, now.current),
-        "builds": list(builds(app)[:LATEST]),
-        "releases": list(releases(app)[:LATEST]),
-        "feed": feed.entries(events(app)[:8]),
-        "collaborators": Collaborator.objects.filter(app=app).select_related("user").order_by("created_at"),
-        "attachments": list(attachments(app)),
-        "domains": app.domains.all(),
-    }
-
-
-@dataclass(frozen=True)
-class Upstream:
-    """An app of the stage before that runs other code. `commits` is how many are new in it; 0: unknown."""
-
-    app: App
-    commits: int
-    words: str
-
-
-def _upstream(app: App, coupling: Coupling | None, current: Release | None, user: User) -> Upstream | None:
-    """What waits to be promoted here: of the apps of the stage before, the one that is furthest ahead."""
-    before = stage_before(coupling) if coupling else None
-    if before is None:
-        return None
-    found = []
-    for release in _running_in(before, user):
-        if current and current.slug and current.slug.digest == release.slug.digest:
-            continue
-        commits = commits_ahead(release.slug, current.slug) if current and current.slug else None
-        if commits != 0:
-            waiting = f"{commits} commit{'s are' if commits and commits > 1 else ' is'} waiting in"
-            words = (
-                f"{waiting} {release.app.name}"
-                if commits
-                else f"{release.app.name} runs other code than this"
-            )
-            found.append(Upstream(release.app, commits or 0, words))
-    return max(found, key=lambda one: one.commits, default=None)
-
-
 def stage_before(coupling: Coupling) -> Stage | None:
     """The stage whose promotions come here by default."""
     stages = Stage.objects.filter(pipeline=coupling.pipeline_id, position__lt=coupling.stage.position)
     before = stages.order_by("-position").first()
     return None if before is None or before.word in (Stage.Word.REVIEW, Stage.Word.PRODUCTION) else before
-
-
-def _running_in(stage: Stage, user: User) -> Any:
-    apps = access.apps_for(user).filter(coupling__stage=stage)
-    rows = Release.objects.filter(app__in=apps, current=True, slug__isnull=False)
-    return rows.select_related("app", "slug__app").defer("sealed_config")
-
-
-def _last_build(build: Build | None) -> dict[str, Any]:
-    seconds = None
-    if build and build.finished_at and build.started_at and build.status == Build.Status.SUCCEEDED:
-        seconds = (build.finished_at - build.started_at).total_seconds()
-    return {"last_build": build, "last_build_seconds": seconds}
-
-
-def _previous(app: App, current: Release | None) -> Release | None:
-    """The release to roll back to: the last that worked before the current one."""
-    if current is None:
-        return None
-    older = Release.objects.filter(app=app, version__lt=current.version, status=Release.Status.SUCCEEDED)
-    return older.filter(slug__isnull=False, slug__expired_at__isnull=True).order_by("-version").first()
 
 
 def events(app: App) -> Any:
@@ -171,6 +99,7 @@ def resources(app: App, user: User) -> dict[str, Any]:
         **frame(app, user, "resources"),
         **stand(app),
         "sizes": sizes(),
+        "usual_start": estimates.expected(app, "start"),
         "one_offs": Dyno.objects.filter(app=app, one_off=True)
         .exclude(type="release")
         .select_related("by")
@@ -186,11 +115,12 @@ def consequences(app: App) -> dict[str, Any]:
     return {"next_version": app.last_version + 1, "current": current, "restarts": running}
 
 
-def app_rows(user: User) -> list[dict[str, Any]]:
-    """Every app that `user` may see, with how it stands."""
-    related = ("user", "team", "coupling__stage", "coupling__pipeline")
-    found = fleet.look(access.apps_for(user).select_related(*related))
-    return [
+def app_rows(user: User, q: str, number: str) -> dict[str, Any]:
+    """Page `number` of the apps that `user` may see, each with how it stands; `q` is looked for in their names."""
+    apps = access.apps_for(user).select_related("user", "team", "coupling__stage", "coupling__pipeline")
+    page = Paginator(apps.filter(name__icontains=q) if q else apps, APPS_PER_PAGE).get_page(number)
+    found = fleet.look(page)
+    rows = [
         {
             "app": now.app,
             "now": now,
@@ -200,6 +130,7 @@ def app_rows(user: User) -> list[dict[str, Any]]:
         }
         for now in found.values()
     ]
+    return {"rows": rows, "page": page, "q": q, "query": urlencode({"q": q}) if q else ""}
 
 
 def places(user: User) -> dict[str, Any]:
@@ -236,9 +167,15 @@ def people(app: App, user: User) -> dict[str, Any]:
 
 def settings_of(app: App, user: User) -> dict[str, Any]:
     """Everything that can be set."""
+    framed = frame(app, user, "settings")
+    manages = access.MANAGE in framed["rights"]
+    current = Release.objects.current_for(app)
     return {
-        **frame(app, user, "settings"),
+        **framed,
         "git_url": app.git_url,
         "web_url": app.web_url,
         "domains": app.domains.all(),
+        "current": current,
+        "transfer": transfers.open_for(app),
+        "teams": Team.objects.filter(memberships__user=user) if manages else (),
     }

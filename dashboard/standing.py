@@ -87,9 +87,18 @@ class ProcessType:
         return self._count("crashed")
 
     @property
+    def idle(self) -> int:
+        return self._count("idle")
+
+    @property
     def words(self) -> str:
         """“3 up, 1 starting”."""
-        parts = [(self.up, "up"), (self.starting, "starting"), (self.crashed, "crashed")]
+        parts = [
+            (self.up, "up"),
+            (self.starting, "starting"),
+            (self.crashed, "crashed"),
+            (self.idle, "asleep"),
+        ]
         missing = max(self.quantity - len(self.dynos), 0)
         said = [f"{number} {word}" for number, word in [*parts, (missing, "to come")] if number]
         return ", ".join(said) or "Off"
@@ -146,4 +155,6 @@ def _of_dynos(lines: Sequence[ProcessType]) -> Standing:
         return Standing("crashed", "Crashed")
     if crashed:
         return Standing("degraded", f"{up} of {wanted} up")
+    if not up and any(line.idle for line in lines):
+        return Standing("idle", "Sleeping")
     return Standing("live", "Live") if up >= wanted else Standing("releasing", "Starting")

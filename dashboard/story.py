@@ -88,7 +88,9 @@ def _times(build: Build | None, release: Release | None) -> dict[str, Any]:
         past = estimates.of_release(app) | (estimates.of_build(app) if build else {})
     whole = [past[kind] for kind in ("build", "release") if kind in past and (kind == "release" or build)]
     return {
-        "steps": steps(build, release, {name: known.seconds for name, known in past.items()}),
+        "steps": steps(
+            build, release, {name: past[name].seconds for name in past if name not in estimates.WHOLE}
+        ),
         "open": under_way,
         "elapsed": _elapsed(build, release),
         "usual": Estimate(sum(one.seconds for one in whole), min(one.runs for one in whole))

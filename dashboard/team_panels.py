@@ -33,6 +33,17 @@ class Use:
     of: int
 
     @property
+    def marks_of(self) -> int:
+        """How many marks stand for all of it."""
+        return min(self.of, 12)
+
+    @property
+    def marks(self) -> int:
+        """How many of them are filled; one at least when anything is used."""
+        share = -(-self.used * self.marks_of // self.of) if self.of else 0
+        return min(share, self.marks_of)
+
+    @property
     def is_full(self) -> bool:
         """Whether nothing more fits."""
         return self.used >= self.of

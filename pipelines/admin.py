@@ -2,8 +2,8 @@
 
 from django.contrib import admin
 
-from core.admin import Shown, ShownInline
-from pipelines.models import Coupling, Pipeline, Promotion, PromotionTarget, Stage
+from core.admin import Endless, Shown, ShownInline, status
+from pipelines.models import Coupling, Pipeline, PipelineTransfer, Promotion, PromotionTarget, Stage, StageVar
 
 
 class StageInline(ShownInline):
@@ -11,6 +11,7 @@ class StageInline(ShownInline):
 
     model = Stage
     fields = ("position", "name", "word")
+    related = ("pipeline",)
 
 
 class CouplingInline(ShownInline):
@@ -18,6 +19,7 @@ class CouplingInline(ShownInline):
 
     model = Coupling
     fields = ("app", "stage", "created_at")
+    related = ("app", "stage", "pipeline")
 
 
 class TargetInline(ShownInline):
@@ -25,6 +27,7 @@ class TargetInline(ShownInline):
 
     model = PromotionTarget
     fields = ("app", "status", "reason", "release", "attempt", "lease_until", "finished_at")
+    related = ("app", "release", "promotion__source", "promotion__release")
 
 
 @admin.register(Pipeline)
@@ -38,11 +41,31 @@ class PipelineAdmin(Shown):
 
 
 @admin.register(Promotion)
-class PromotionAdmin(Shown):
+class PromotionAdmin(Endless, Shown):
     """Promotions and their targets."""
 
-    list_display = ("__str__", "pipeline", "status", "by", "created_at", "completed_at")
+    list_display = ("__str__", "pipeline", status, "by", "created_at", "completed_at")
     list_filter = ("status", "created_at")
     search_fields = ("pipeline__name", "source__name", "id")
     list_select_related = ("pipeline", "source", "release", "by")
     inlines = (TargetInline,)
+
+
+@admin.register(PipelineTransfer)
+class PipelineTransferAdmin(Shown):
+    """Pipelines on their way to somebody else."""
+
+    list_display = ("pipeline", "state", "owner", "recipient", "created_at")
+    list_filter = ("state", "created_at")
+    search_fields = ("pipeline__name", "owner__email", "recipient__email", "id")
+    list_select_related = ("pipeline", "owner", "recipient")
+
+
+@admin.register(StageVar)
+class StageVarAdmin(Shown):
+    """Which config vars apps start with in a stage; never their values."""
+
+    list_display = ("key", "stage", "set_at", "set_by")
+    search_fields = ("key", "stage__pipeline__name", "stage__name")
+    list_select_related = ("stage__pipeline", "set_by")
+    exclude = ("sealed",)

@@ -194,11 +194,11 @@ def _check_size(values: Mapping[str, str | None]) -> None:
 
 
 def _defaults(stage: Stage) -> dict[str, str]:
-    lines = [f"{type}={line['quantity']}:{line['size']}" for type, line in sorted(stage.formation.items())]
+    lines = [f"{line['quantity']} × {type}, {line['size']}" for type, line in sorted(stage.formation.items())]
     return {
         "buildpacks": ", ".join(stage.buildpacks),
         "health path": stage.health_path,
-        "formation": ", ".join(lines),
+        "formation": "; ".join(lines),
     }
 
 

@@ -174,14 +174,18 @@ def replace_config(app: App, values: Mapping[str, str], *, by: User, seen: str) 
 
 
 @transaction.atomic
-def rollback(app: App, release: Release, *, by: User, note: str = "") -> Release:
-    """Make a new release with the very triple of `release`: its slug, config and process types (I-02)."""
+def rollback(app: App, release: Release, *, by: User, note: str = "", seen: int | None = None) -> Release:
+    """Make a new release with the very triple of `release`: its slug, config and process types (I-02).
+
+    `seen` is the version that served when the plan was shown: `Conflict` if another one serves by now.
+    """
     demand_not_suspended(app)
     if release.app_id != app.pk:
         raise NotFound("Couldn't find that release.", resource="release")
     if not release.eligible_for_rollback:
         raise Refusal(f"v{release.version} can't be rolled back to: it {_why_not(release)}.")
     _lock(app)
+    _check_seen(app, seen)
     _restore_config(app, release.config, by=by)
     return create_release(
         app,
@@ -229,6 +233,15 @@ def build_again(app: App, source: Source, *, by: User, clear_cache: bool = False
     if source.app_id != app.pk:
         raise NotFound("Couldn't find that source.", resource="source")
     return create_build(app, source, by=by, clear_cache=clear_cache)
+
+
+def _check_seen(app: App, seen: int | None) -> None:
+    current = Release.objects.current_for(app)
+    if seen is not None and (current.version if current else 0) != seen:
+        raise Conflict(
+            f"{app.name} runs {current or 'nothing'} by now: what would change is different from what was shown. "
+            "Look at it again."
+        )
 
 
 def _lock(app: App) -> None:

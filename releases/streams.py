@@ -5,13 +5,14 @@
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.core import signing
 from django.core.cache import cache
 from django.urls import reverse
 
-from accounts.models import User
+from accounts.models import ApiToken, User
 from apps import access
 from apps.models import App
 from core.errors import NotFound, Refusal
@@ -59,10 +60,12 @@ def is_over(stream: str) -> bool:
 
 @dataclass(frozen=True)
 class Grant:
-    """What an address lets its bearer read. `by` is who it was made for: it ends with their right."""
+    """What an address lets its bearer read. `by` is who it was made for, and `token` the API token that they asked
+    with, if any: it ends with the right of the one and with the other."""
 
     stream: str
     by: str
+    token: str = ""
     lines: int = 100
     tail: bool = False
     source: str = ""
@@ -70,7 +73,9 @@ class Grant:
     nonce: str = ""
 
     def holds(self) -> bool:
-        """Whether the one it was made for may still read the stream."""
+        """Whether the one it was made for may still read the stream, and the token still stands."""
+        if self.token and not ApiToken.objects.valid().filter(pk=self.token).exists():
+            return False
         user = User.objects.filter(pk=self.by, is_active=True).first()
         return user is not None and may_read(user, self.stream)
 
@@ -78,7 +83,7 @@ class Grant:
 def output_url(thing: Build | Release, *, by: User) -> str:
     """The address of the output of a build or release, as text until its end. It ends with `by`'s right to it."""
     kind, _, ref = thing.log_stream.partition("/")
-    token = _sign(Grant(thing.log_stream, by=str(by.pk)))
+    token = _sign(Grant(thing.log_stream, **_bearer(by)))
     return settings.URL + reverse("output-stream", args=[kind, ref, token])
 
 
@@ -95,7 +100,7 @@ def log_session_url(
     apart from resuming. `source` is `app` or `heroku`, `dyno` a dyno's name or a process type."""
     grant = Grant(
         app.log_stream,
-        by=str(by.pk),
+        **_bearer(by),
         lines=lines,
         tail=tail,
         source=source or "",
@@ -120,6 +125,10 @@ def use_up(grant: Grant) -> None:
     """Open a log session; `NotFound` the second time. Each process remembers for itself."""
     if not cache.add(f"log-session:{grant.nonce}", True, timeout=SESSION_SECONDS):
         raise NotFound(_NOTHING, resource="stream")
+
+
+def _bearer(by: User) -> dict[str, Any]:
+    return {"by": str(by.pk), "token": str(by.token.pk) if by.token else ""}
 
 
 def _sign(grant: Grant) -> str:

@@ -37,6 +37,15 @@ def door(path: str) -> Page:
     return Page(path, who="")
 
 
+def away(path: str) -> Page:
+    """Sends who looks somewhere else, as long as they have not begun what it belongs to."""
+    return Page(path, who="", whole=False, status=302)
+
+
+def secure(path: str) -> Page:
+    return Page(path, who="secure")
+
+
 def first(path: str) -> Page:
     return Page(path, who="newcomer")
 
@@ -54,11 +63,15 @@ PAGES: dict[str, list[Page]] = {
     "promotion": [Page("/pipelines/{pipeline}/promotions/{promotion}/")],
     "card": [part("/apps/{app}/card/")],
     "card-menu": [part("/apps/{app}/card/menu/")],
+    "card-targets": [part("/apps/{app}/card/targets/")],
     # pipelines
     "pipelines": [Page("/"), first("/"), Page("/?q=nothing-like-it")],
     "pipeline-new": [Page("/pipelines/new/")],
     "pipeline-activity": [Page("/pipelines/{pipeline}/activity/")],
+    "pipeline-activity-csv": [part("/pipelines/{pipeline}/activity.csv")],
     "pipeline-settings": [Page("/pipelines/{pipeline}/settings/")],
+    "stage": [Page("/pipelines/{pipeline}/stages/production/")],
+    "transfers": [Page("/transfers/"), first("/transfers/")],
     "pipeline-removal": [Page("/pipelines/{pipeline}/removal/")],
     # an app's code
     "apps": [Page("/apps/"), first("/apps/")],
@@ -88,6 +101,7 @@ PAGES: dict[str, list[Page]] = {
         Page("/apps/{new}/logs/"),
         Page("/apps/{app}/logs/?q=nothing-like-it"),
     ],
+    "app-logs-histogram": [part("/apps/{app}/logs/histogram/")],
     "app-logs-text": [part("/apps/{app}/logs/text/")],
     "app-activity": [Page("/apps/{app}/activity/"), Page("/apps/{new}/activity/")],
     "app-access": [Page("/apps/{app}/access/")],
@@ -96,10 +110,48 @@ PAGES: dict[str, list[Page]] = {
     # people
     "teams": [Page("/teams/"), first("/teams/")],
     "team": [Page("/teams/{team}/")],
+    "team-activity": [Page("/teams/{team}/activity/")],
+    "team-settings": [Page("/teams/{team}/settings/")],
+    "team-removal": [Page("/teams/{team}/removal/")],
+    "members": [Page("/teams/{team}/members/")],
+    "member-removal": [Page("/teams/{team}/members/{member}/removal/")],
+    "invitation": [
+        door("/invitations/{invitation}/"),
+        Page("/invitations/no-such-secret/", who="", status=404),
+    ],
     "account": [Page("/account/")],
+    "account-removal": [Page("/account/removal/")],
     "tokens": [Page("/account/tokens/"), first("/account/tokens/")],
+    # the door
+    "mfa_authenticate": [away("/sign-in/two-factor/")],
+    "mfa_login_webauthn": [away("/sign-in/passkey/")],
+    "account_reset_password": [door("/sign-in/forgotten/")],
+    "account_reset_password_done": [door("/sign-in/forgotten/sent/")],
+    "account_reset_password_from_key": [door("/sign-in/forgotten/x-y/")],
+    "account_reset_password_from_key_done": [door("/sign-in/forgotten/done/")],
+    "socialaccount_login_error": [Page("/sign-in/with/", who="", status=401)],
+    "socialaccount_login_cancelled": [door("/sign-in/with/nothing/")],
+    "account_reauthenticate": [Page("/account/confirm/")],
+    "mfa_reauthenticate": [secure("/account/confirm/code/")],
+    "mfa_reauthenticate_webauthn": [Page("/account/confirm/passkey/", who="secure", whole=False, status=302)],
+    "email": [Page("/account/email/")],
+    "account_confirm_email": [Page("/account/email/no-such-key/")],
+    "password": [Page("/account/password/")],
+    "two-factor": [Page("/account/two-factor/"), secure("/account/two-factor/")],
+    "mfa_activate_totp": [Page("/account/two-factor/app/")],
+    "mfa_deactivate_totp": [secure("/account/two-factor/app/removal/")],
+    "mfa_view_recovery_codes": [secure("/account/two-factor/codes/")],
+    "mfa_generate_recovery_codes": [secure("/account/two-factor/codes/new/")],
+    "mfa_add_webauthn": [Page("/account/two-factor/passkeys/new/")],
+    "mfa_edit_webauthn": [first("/account/two-factor/passkeys/{passkey}/name/")],
+    "mfa_remove_webauthn": [first("/account/two-factor/passkeys/{passkey}/removal/")],
+    "github_login": [door("/sign-in/with/github/")],
+    "github_callback": [Page("/sign-in/with/github/callback/", who="", status=401)],
+    "socialaccount_connections": [Page("/account/connections/")],
+    "sessions": [Page("/account/sessions/")],
     # everywhere
     "jump": [Page("/jump/"), Page("/jump/?q=storefront"), Page("/jump/?q=nothing-like-it")],
+    "restart-new": [Page("/apps/{app}/restarts/new/")],
     "sign-in": [door("/sign-in/")],
     "setup": [door("/setup/{setup}/"), Page("/setup/no-such-secret/", who="", status=404)],
 }
@@ -118,7 +170,7 @@ def to_look_at() -> list[Page]:
 
 def routes(prefix: str = "", resolver: URLResolver | None = None) -> Iterator[tuple[str, str]]:
     """The name of every route that the product's pages have, and an address of it that leads nowhere in particular."""
-    resolver = resolver or get_resolver()
+    resolver, seen = resolver or get_resolver(), set()
     for pattern in resolver.url_patterns:
         path = prefix + str(pattern.pattern)
         if path.startswith(ELSEWHERE):
@@ -126,8 +178,13 @@ def routes(prefix: str = "", resolver: URLResolver | None = None) -> Iterator[tu
         if isinstance(pattern, URLResolver):
             yield from routes(path, pattern)
         elif isinstance(pattern, URLPattern) and pattern.name:
-            kinds = pattern.pattern.converters.items()
-            yield pattern.name, reverse(pattern.name, kwargs={name: _sample(kind) for name, kind in kinds})
+            given = {name: _sample(kind) for name, kind in pattern.pattern.converters.items()}
+            for name in getattr(pattern.pattern, "regex").groupindex if not given else ():
+                given[name] = "x"
+            address = reverse(pattern.name, kwargs=given)
+            if address not in seen:  # some go by two names
+                yield pattern.name, address
+            seen.add(address)
 
 
 def answering_get(client: Client) -> list[str]:

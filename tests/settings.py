@@ -8,6 +8,7 @@ os.environ["SLIPWAY_DATA"] = tempfile.mkdtemp(prefix="slipway-tests-")
 os.environ["SLIPWAY_SECRET_KEY"] = base64.b64encode(os.urandom(40)).decode()
 os.environ["SLIPWAY_KEYS"] = "test:" + base64.b64encode(os.urandom(32)).decode()
 os.environ["SLIPWAY_FAILPOINTS"] = "1"
+os.environ["SLIPWAY_GITHUB_CLIENT_ID"] = os.environ["SLIPWAY_GITHUB_CLIENT_SECRET"] = "of-the-tests"
 if "TEST_DATABASE_URL" in os.environ:
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 

@@ -5,10 +5,16 @@ import itertools
 import time
 from typing import Any
 
+from allauth.account.internal.flows.login import record_authentication
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from accounts import actions as account_actions
-from accounts.models import Team
+from accounts import invitations
+from accounts.models import Team, User
 from apps import actions as app_actions
 from apps import logs
 from apps.models import App, Dyno, Formation
@@ -43,6 +49,9 @@ LINES = [
 _numbers = itertools.count(1)
 
 
+LOOKING = ("mara", "newcomer", "secure")
+
+
 class World:
     """What `tests.pages` writes into its paths, by name."""
 
@@ -50,6 +59,7 @@ class World:
         self.rows = rows
         self.mara = make_user("mara@acme.example", PASSWORD, name="Mara Lindqvist")
         self.newcomer = make_user("newcomer@acme.example", PASSWORD, name="Nils Newcomer")
+        self.secure = make_user("secure@acme.example", PASSWORD, name="Sana Secure")  # with a second factor
         self.team = account_actions.create_team("acme", by=self.mara)
         self.names: dict[str, Any] = {"team": "acme", "pipeline": "acme-storefront", "empty": "empty-harbour"}
         self.pipeline = _pipeline(self.team)
@@ -118,7 +128,17 @@ class World:
 
     def _account(self) -> None:
         token, _ = account_actions.create_token(self.mara, "laptop", by=self.mara)
-        self.names |= {"token": token.pk, "setup": account_actions.create_sign_in_link()}
+        TOTP.activate(self.secure, generate_totp_secret())
+        RecoveryCodes.activate(self.secure)
+        key = {"name": "Laptop", "credential": {}}
+        passkey = Authenticator.objects.create(user=self.newcomer, type="webauthn", data=key)
+        self.names |= {
+            "passkey": passkey.pk,
+            "token": token.pk,
+            "setup": account_actions.create_sign_in_link(),
+        }
+        _, secret = invitations.invite(self.team, "ines@elsewhere.example", "member", by=self.mara)
+        self.names["invitation"] = secret
 
     def grow(self, rows: int) -> None:
         """Have at least `rows` of everything that a page lists."""
@@ -157,6 +177,16 @@ class World:
         )
         _deployed(app, 1)
         make_app(f"tool-{next(_numbers)}", owner=self.team, released=True)
+
+
+def sign_in(client: Client, user: User) -> str:
+    """Sign `user` in as a password just given would; returns the key of the session."""
+    client.force_login(user)
+    request = RequestFactory().get("/")
+    request.session = session = client.session
+    record_authentication(request, user, method="password", reauthenticated=True)
+    session.save()
+    return str(session.session_key)
 
 
 def _pipeline(team: Team) -> Pipeline:

@@ -23,4 +23,5 @@ urlpatterns = [
     ),
     path("apps/<slug:name>/card/", board.card, name="card"),
     path("apps/<slug:name>/card/menu/", board.card_menu, name="card-menu"),
+    path("apps/<slug:name>/card/targets/", board.card_targets, name="card-targets"),
 ]

@@ -1,4 +1,4 @@
-"""What every page has: search."""
+"""What every page has: search, and what is asked before it acts."""
 
 from django.urls import path
 
@@ -6,4 +6,5 @@ from dashboard.views import jump
 
 urlpatterns = [
     path("jump/", jump.jump, name="jump"),
+    path("apps/<slug:name>/restarts/new/", jump.new_restart, name="restart-new"),
 ]

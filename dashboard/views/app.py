@@ -6,7 +6,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from apps import access
-from dashboard import panels
+from dashboard import overview as summary
 from dashboard.http import PageRequest
 
 
@@ -16,4 +16,4 @@ def overview(request: PageRequest, name: str) -> HttpResponse:
     """How the app stands and what happened to it last; htmx gets the part that changes."""
     app = access.app_for(request.user, name)
     template = "apps/_overview.html" if request.htmx else "apps/overview.html"
-    return render(request, template, panels.overview(app, request.user))
+    return render(request, template, summary.context(app, request.user))

@@ -16,24 +16,31 @@ from dashboard.forms import Form
 from dashboard.http import PageRequest
 from pipelines import access as pipeline_access
 from pipelines import actions as pipeline_actions
+from releases.actions import create_build_from_git
+from releases.models import Build
+
+FIELDS = ("name", "team", "place", "url", "ref")
 
 
 @require_safe
 @login_required
 def index(request: PageRequest) -> HttpResponse:
-    """Every app that the viewer may see."""
-    return render(request, "apps/index.html", {"tab": "apps", "rows": panels.app_rows(request.user)})
+    """Every app that the viewer may see, or those with `?q=` in their name."""
+    q = request.GET.get("q", "").replace("\0", "").strip()[:60]
+    context = {"tab": "apps", **panels.app_rows(request.user, q, request.GET.get("page", ""))}
+    return render(request, "apps/index.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def new(request: PageRequest) -> HttpResponse:
     """A form for a new app, and its making."""
-    form = Form(request, **{key: request.GET.get(key, "") for key in ("name", "team", "place")})
+    form = Form(request, **{key: request.GET.get(key, "") for key in FIELDS})
     if request.method == "POST":
-        app = form.attempt(lambda: _create(request, form))
-        if app is not None:
-            return see("app", app.name)
+        made = form.attempt(lambda: _create(request, form))
+        if made is not None:
+            app, build = made
+            return see("build", app.name, build.pk) if build else see("app", app.name)
     context = {
         "tab": "apps",
         "form": form,
@@ -43,7 +50,8 @@ def new(request: PageRequest) -> HttpResponse:
 
 
 @transaction.atomic
-def _create(request: PageRequest, form: Form) -> App:
+def _create(request: PageRequest, form: Form) -> tuple[App, Build | None]:
+    """The new app, and its first build when it is to come from a public repository."""
     owner = account_access.owner_for(request.user, form.value("team") or None)
     app = actions.create_app(form.value("name") or None, owner=owner, by=request.user)
     if form.value("place"):
@@ -53,4 +61,7 @@ def _create(request: PageRequest, form: Form) -> App:
         if stage is None:
             raise NotFound("Couldn't find that stage.", resource="stage")
         pipeline_actions.couple(app, stage, by=request.user)
-    return app
+    if not form.value("url"):
+        return app, None
+    url, ref = form.value("url"), form.value("ref")
+    return app, create_build_from_git(app, url=url, ref=ref, by=request.user)

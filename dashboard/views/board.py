@@ -16,15 +16,16 @@ from dashboard.forms import Form
 from dashboard.http import PageRequest, go, page_or_dialog
 from pipelines import access, actions
 from pipelines.models import Coupling, Pipeline, Stage
+from releases.actions import create_build_from_git
 
 
 @require_safe
 @login_required
 def board(request: PageRequest, name: str) -> HttpResponse:
-    """The whole board; `?q=` and `?only=` narrow it down."""
+    """The whole board; `?q=` (words), `?only=` (a state), `?stage=` and its `?page=` narrow it down."""
     pipeline, rights = access.pipeline_and_rights(request.user, name)
-    q, only = request.GET.get("q", "")[:100], request.GET.get("only", "")
-    context = cards.board_context(pipeline, request.user, q=q, only=only, rights=rights)
+    asked = [request.GET.get(what, "")[:100].replace("\0", "") for what in ("q", "only", "stage", "page")]
+    context = cards.board_context(pipeline, request.user, cards.Narrowing(*asked), rights=rights)
     return render(request, "board/board.html", context)
 
 
@@ -32,11 +33,9 @@ def board(request: PageRequest, name: str) -> HttpResponse:
 @login_required
 def card(request: PageRequest, name: str) -> HttpResponse:
     """One card, as it is now; `?was=` is the version that the page shows."""
-    coupling = access.coupling_for(request.user, name)
     was = request.GET.get("was", "")
-    context = cards.card_context(
-        coupling, request.user, was=int(was) if was.isdecimal() and len(was) < 10 else None
-    )
+    version = int(was) if was.isdecimal() and len(was) < 10 else None
+    context = cards.card_context(request.user, name, was=version)
     return render(request, "board/_card.html", context)
 
 
@@ -52,8 +51,16 @@ def card_menu(request: PageRequest, name: str) -> HttpResponse:
 
 @require_safe
 @login_required
+def card_targets(request: PageRequest, name: str) -> HttpResponse:
+    """Where the release of a card can go; asked for when the menu beside Promote opens."""
+    context = cards.card_context(request.user, name, to=access.DEPLOY)
+    return render(request, "board/_targets.html", context)
+
+
+@require_safe
+@login_required
 def new_coupling(request: PageRequest, name: str) -> HttpResponse:
-    """The form that adds an app to a stage: a new one, or one that is there already."""
+    """The form that adds an app to a stage: a new one, one that is there already, or one from a git repository."""
     pipeline = access.pipeline_for(request.user, name, to=access.DEPLOY)
     form = Form(stage=request.GET.get("stage", ""), how="new")
     return page_or_dialog(request, "board/coupling_new.html", _choices(request, pipeline, form))
@@ -64,7 +71,7 @@ def new_coupling(request: PageRequest, name: str) -> HttpResponse:
 def couple(request: PageRequest, name: str) -> HttpResponse:
     """Add an app to a stage."""
     pipeline = access.pipeline_for(request.user, name, to=access.DEPLOY)
-    form = Form(request, app="", name="")
+    form = Form(request, app="", name="", url="", ref="")
     stage = _stage(pipeline, form.value("stage"))
     coupling = form.attempt(lambda: _couple(request, pipeline, stage, form))
     if coupling is None:
@@ -83,7 +90,10 @@ def _couple(request: PageRequest, pipeline: Pipeline, stage: Stage, form: Form) 
         if not form.value("name"):
             raise Refusal("Give the app a name.", fields={"name": "Give the app a name."})
         app = app_actions.create_app(form.value("name"), owner=pipeline.owner, by=request.user)
-    return actions.couple(app, stage, by=request.user)
+    coupling = actions.couple(app, stage, by=request.user)
+    if form.value("how") == "git":
+        create_build_from_git(app, url=form.value("url"), ref=form.value("ref"), by=request.user)
+    return coupling
 
 
 @require_safe

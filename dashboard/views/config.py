@@ -159,7 +159,7 @@ def _opened(request: PageRequest, app: App, var: ConfigVar, **opened: str) -> Ht
     if request.htmx:
         context = config_panel.row(app, request.user, var)
         return render(request, "apps/_config_var.html", {**context, **opened})
-    return _table(request, app, **opened)
+    return _table(request, app, opened=opened)
 
 
 def _table(
@@ -168,9 +168,14 @@ def _table(
     *,
     typed: dict[str, str] | None = None,
     refusal: Refusal | None = None,
-    **opened: str,
+    opened: dict[str, str] | None = None,
 ) -> HttpResponse:
-    context = {**config_panel.config(app, request.user), **opened, "typed": typed or {}, "refusal": refusal}
+    context = {
+        **config_panel.config(app, request.user),
+        **(opened or {}),
+        "typed": typed or {},
+        "refusal": refusal,
+    }
     template = "apps/_config.html" if request.htmx else "apps/config.html"
     return render(request, template, context, status=refusal.status if refusal else 200)
 

@@ -1,18 +1,22 @@
 """What a pipeline is called, its stages, whose it is."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import Count
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import access as account_access
-from accounts.models import Membership
-from core.errors import NotFound
+from core.errors import NotFound, Refusal
+from dashboard import stage_panels
 from dashboard.forms import Form
 from dashboard.http import PageRequest, go, page_or_dialog
-from pipelines import access, actions, transfers
+from dashboard.stage_panels import Line
+from pipelines import access, actions, stages, transfers
 from pipelines.models import Coupling, Pipeline, Stage
 
 
@@ -20,7 +24,8 @@ from pipelines.models import Coupling, Pipeline, Stage
 @login_required
 def settings(request: PageRequest, name: str) -> HttpResponse:
     """Everything that can be set; who may not manage the pipeline reads it only."""
-    return _page(request, access.pipeline_for(request.user, name), Form())
+    pipeline, rights = access.pipeline_and_rights(request.user, name)
+    return _page(request, pipeline, Form(), rights=rights)
 
 
 @require_POST
@@ -45,12 +50,9 @@ def transfer(request: PageRequest, name: str) -> HttpResponse:
     if said is None:
         return _page(request, pipeline, form)
     messages.success(request, said)
-    seen = access.VIEW in access.rights_in(request.user, pipeline)
-    return (
-        go(request, "pipeline-settings", pipeline.name, fragment="owner")
-        if seen
-        else go(request, "pipelines")
-    )
+    if access.VIEW not in access.rights_in(request.user, pipeline):
+        return go(request, "pipelines")
+    return go(request, "pipeline-settings", pipeline.name, fragment="owner")
 
 
 def _transfer(request: PageRequest, pipeline: Pipeline, text: str) -> str:
@@ -81,6 +83,9 @@ def _destroy(request: PageRequest, pipeline: Pipeline, confirm: str) -> bool:
     return True
 
 
+# --- stages -----------------------------------------------------------------------------------------------------------------
+
+
 @require_POST
 @login_required
 def add_stage(request: PageRequest, name: str) -> HttpResponse:
@@ -96,22 +101,56 @@ def add_stage(request: PageRequest, name: str) -> HttpResponse:
 def _add_stage(request: PageRequest, pipeline: Pipeline, form: Form) -> Stage:
     after = _stage(pipeline, form.value("after")) if form.value("after") else None
     with form.naming("stage"):
-        name = form.value("stage").lower().replace(" ", "-")
+        name = _as_name(form.value("stage"))
         return actions.add_stage(pipeline, name, word=form.value("word"), after=after, by=request.user)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @login_required
-def change_stage(request: PageRequest, name: str, stage_name: str) -> HttpResponse:
-    """Rename a stage, or change the word that scripts know it by."""
+def stage(request: PageRequest, name: str, stage_name: str) -> HttpResponse:
+    """What can be changed of a stage; and its name, the word that scripts know it by, its defaults and its rules
+    changed: all that was sent, or nothing when one of them is turned down."""
     pipeline = access.pipeline_for(request.user, name, to=access.MANAGE)
-    stage = _stage(pipeline, stage_name)
-    new_name = request.POST.get("stage", "").strip().lower().replace(" ", "-")[:60]
-    stage = actions.change_stage(
-        stage, name=new_name or None, word=request.POST.get("word") or None, by=request.user
-    )
-    messages.success(request, f"{stage.title} is saved.")
-    return go(request, "pipeline-settings", pipeline.name, fragment=f"stage-{stage.name}")
+    found = _stage(pipeline, stage_name)
+    if request.method != "POST":
+        return _opened(request, pipeline, found)
+    form = Form(request, formation="", people="")
+    changed = form.attempt(lambda: _change_stage(request, found, form))
+    if changed is None:
+        named = set(request.POST.getlist("people"))
+        return _page(request, pipeline, form, opened=stage_name, sent=_lines(request), named=named)
+    messages.success(request, f"{changed.title} is saved.")
+    return go(request, "pipeline-settings", pipeline.name, fragment=f"stage-{changed.name}")
+
+
+def _opened(request: PageRequest, pipeline: Pipeline, stage: Stage) -> HttpResponse:
+    """The form alone for htmx, on the page for everybody else."""
+    if not request.htmx:
+        return _page(request, pipeline, Form(), opened=stage.name)
+    context = stage_panels.stage_context(pipeline, stage.name)
+    return render(request, "pipelines/_stage_open.html", context)
+
+
+@transaction.atomic
+def _change_stage(request: PageRequest, stage: Stage, form: Form) -> Stage:
+    if "promoters" in request.POST:
+        people, readers = request.POST.getlist("people"), form.value("readers")
+        promoters = form.value("promoters")
+        stage = stages.set_rules(stage, promoters=promoters, people=people, readers=readers, by=request.user)
+    if "health_path" in request.POST:
+        stage = stages.set_defaults(
+            stage,
+            buildpacks=form.value("buildpacks").split(),
+            health_path=form.value("health_path"),
+            formation=_formation(_lines(request)),
+            by=request.user,
+        )
+    name, word = _as_name(form.value("stage")), form.value("word")
+    try:
+        return actions.change_stage(stage, name=name or None, word=word or None, by=request.user)
+    except Refusal as refusal:
+        refusal.fields = {"word" if "word" in refusal.fields else "stage": refusal.message}
+        raise
 
 
 @require_POST
@@ -126,11 +165,101 @@ def move_stage(request: PageRequest, name: str, stage_name: str) -> HttpResponse
 
 @require_POST
 @login_required
+def order_stages(request: PageRequest, name: str) -> HttpResponse:
+    """Put all stages into the order that they were dragged into."""
+    pipeline = access.pipeline_for(request.user, name, to=access.MANAGE)
+    order = [part[:60] for part in request.POST.getlist("stage")]
+    form = Form()
+    if form.attempt(lambda: actions.order_stages(pipeline, order, by=request.user) or True) is None:
+        return _page(request, pipeline, form)
+    return go(request, "pipeline-settings", pipeline.name, fragment="stages")
+
+
+@require_POST
+@login_required
 def remove_stage(request: PageRequest, name: str, stage_name: str) -> HttpResponse:
     """Take an empty stage away."""
     pipeline = access.pipeline_for(request.user, name, to=access.MANAGE)
     actions.remove_stage(_stage(pipeline, stage_name), by=request.user)
     return go(request, "pipeline-settings", pipeline.name)
+
+
+# --- default config vars ------------------------------------------------------------------------------------------------------
+
+
+@sensitive_post_parameters()
+@require_POST
+@login_required
+def save_var(request: PageRequest, name: str, stage_name: str) -> HttpResponse:
+    """Set a config var that apps start with in a stage. A value that is turned down is not given back."""
+    pipeline = access.pipeline_for(request.user, name, to=access.MANAGE)
+    stage = _stage(pipeline, stage_name)
+    form = Form(request, key="")
+    value = request.POST.get("value", "").replace("\r\n", "\n")
+    if form.attempt(lambda: _save_var(request, stage, form.value("key"), value)) is None:
+        return _page(request, pipeline, form, opened=stage_name)
+    messages.success(request, f"Apps that come to {stage.title} start with {form.value('key')}.")
+    return go(request, "pipeline-settings", pipeline.name, query=f"open={stage.name}", fragment=_vars(stage))
+
+
+def _save_var(request: PageRequest, stage: Stage, key: str, value: str) -> bool:
+    try:
+        stages.set_vars(stage, {key: value}, by=request.user)
+    except Refusal as refusal:
+        refusal.fields = {"key": refusal.message}
+        raise
+    return True
+
+
+@require_POST
+@login_required
+def reveal_var(request: PageRequest, name: str, stage_name: str, key: str) -> HttpResponse:
+    """Show one default's value, and note that it was looked at."""
+    pipeline = access.pipeline_for(request.user, name, to=access.MANAGE)
+    value = stages.reveal(_stage(pipeline, stage_name), key, by=request.user)
+    return _page(request, pipeline, Form(), opened=stage_name, shown=(key, value))
+
+
+@require_POST
+@login_required
+def remove_var(request: PageRequest, name: str, stage_name: str, key: str) -> HttpResponse:
+    """Take a default away; apps that started with it keep it."""
+    pipeline = access.pipeline_for(request.user, name, to=access.MANAGE)
+    stage = _stage(pipeline, stage_name)
+    if not stage.config_vars.filter(key=key).exists():
+        raise NotFound(f"{stage.title} has no default {key[:80]}.", resource="config_var")
+    stages.set_vars(stage, {key: None}, by=request.user)
+    messages.success(request, f"{key} is no default any more. Apps that started with it keep it.")
+    return go(request, "pipeline-settings", pipeline.name, query=f"open={stage.name}", fragment=_vars(stage))
+
+
+def _vars(stage: Stage) -> str:
+    return f"vars-{stage.name}"
+
+
+def _lines(request: PageRequest) -> list[Line]:
+    """The formation as it was typed; rows without a type are no rows."""
+    columns = [request.POST.getlist(key) for key in ("f-type", "f-quantity", "f-size")]
+    rows = [Line(*(text.strip()[:200] for text in row)) for row in zip(*columns, strict=False)]
+    return [row for row in rows if row.type]
+
+
+def _formation(lines: list[Line]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for line in lines:
+        if not (line.quantity.isascii() and line.quantity.isdecimal() and len(line.quantity) < 6):
+            text = f"How many {line.type[:40]} dynos? Give a number."
+            raise Refusal(text, fields={"formation": text})
+        if line.type in found:
+            text = f"{line.type[:40]} is there twice."
+            raise Refusal(text, fields={"formation": text})
+        found[line.type] = {"quantity": int(line.quantity), "size": line.size}
+    return found
+
+
+def _as_name(text: str) -> str:
+    """“Security review” is stored as `security-review`."""
+    return "-".join(text.lower().split())[:60]
 
 
 def _stage(pipeline: Pipeline, name: str) -> Stage:
@@ -140,15 +269,24 @@ def _stage(pipeline: Pipeline, name: str) -> Stage:
     return stage
 
 
-def _page(request: PageRequest, pipeline: Pipeline, form: Form) -> HttpResponse:
-    members = Membership.objects.filter(team=pipeline.team).select_related("user") if pipeline.team else []
-    context = {
-        "pipeline": pipeline,
-        "tab": "settings",
-        "form": form,
-        "stages": Stage.objects.filter(pipeline=pipeline).annotate(apps=Count("couplings")),
-        "words": Stage.Word.values,
-        "members": members,
-        "may_manage": access.MANAGE in access.rights_in(request.user, pipeline),
-    }
+def _page(
+    request: PageRequest,
+    pipeline: Pipeline,
+    form: Form,
+    *,
+    rights: frozenset[str] | None = None,
+    opened: str = "",
+    **shown: Any,
+) -> HttpResponse:
+    rights = access.rights_in(request.user, pipeline) if rights is None else rights
+    asked = {key: request.GET.get(key, "")[:60] for key in ("open", "after")}
+    context = stage_panels.settings_context(
+        pipeline,
+        request.user,
+        rights,
+        form,
+        after=asked["after"],
+        opened=opened or asked["open"],
+        **shown,
+    )
     return render(request, "pipelines/settings.html", context, status=form.status)

@@ -9,11 +9,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps import access
 from apps.models import App
-from core.errors import NotFound
-from dashboard import panels, story
+from core.errors import NotFound, Refusal
+from dashboard import ledger, panels, story
 from dashboard.app_forms import RollbackForm, read
+from dashboard.forms import Form
 from dashboard.http import PageRequest, go, page_or_dialog
-from releases import actions, comparison
+from releases import actions
 from releases.models import Release
 
 PER_PAGE = 25
@@ -44,34 +45,20 @@ def show(request: PageRequest, name: str, version: int) -> HttpResponse:
 def compare(request: PageRequest, name: str) -> HttpResponse:
     """What is different in `?head=` from `?base=`: commits, names of config vars, process types, add-ons."""
     app = access.app_for(request.user, name)
-    base, head = (_asked(app, request.GET.get(key, "")) for key in ("base", "head"))
-    head = head or Release.objects.current_for(app)
-    context = {
-        **panels.frame(app, request.user, "releases"),
-        "base": base,
-        "head": head,
-        "difference": comparison.compare(base, head) if base and head else None,
-        "commits": comparison.commits(base, head) if base and head else [],
-        "choices": panels.releases(app)[:100],
-    }
-    return render(request, "releases/compare.html", context)
+    form = Form(base=request.GET.get("base", ""), head=request.GET.get("head", ""))
+    return render(request, "releases/compare.html", ledger.comparing(app, request.user, form))
 
 
 @require_safe
 @login_required
 def new_rollback(request: PageRequest, name: str) -> HttpResponse:
-    """What a rollback to `?to=` will do, and the form for it."""
+    """What a rollback to `?to=`, or to the release before the current one, will do, and the form for it."""
     app = access.app_for(request.user, name, to=access.DEPLOY)
-    target, current = _asked(app, request.GET.get("to", "")), Release.objects.current_for(app)
+    asked = request.GET.get("to", "")
+    target = ledger.release_called(app, asked) if asked else ledger.previous(app)
     if target is None:
-        raise NotFound("Couldn't find that release.", resource="release")
-    context = {
-        **panels.frame(app, request.user, "releases"),
-        **panels.consequences(app),
-        "target": target,
-        "difference": comparison.compare(current, target) if current else None,
-    }
-    return page_or_dialog(request, "releases/rollback.html", context)
+        raise NotFound("There is no release to roll back to.", resource="release")
+    return _plan(request, app, target, Form(note=""))
 
 
 @require_POST
@@ -79,20 +66,26 @@ def new_rollback(request: PageRequest, name: str) -> HttpResponse:
 def rollback(request: PageRequest, name: str) -> HttpResponse:
     """Make a new release with the code and config of an older one."""
     app = access.app_for(request.user, name, to=access.DEPLOY)
-    asked = read(RollbackForm(request.POST))
-    target = _release(app, asked["version"])
-    release = actions.rollback(app, target, by=request.user, note=asked["note"])
+    form = Form(request, version="", seen="", note="")
+    target = ledger.release_called(app, form.value("version"))
+    if target is None:
+        raise Refusal(f"{app.name} has no such release to roll back to.")
+    release = form.attempt(lambda: _roll_back(request, app, target))
+    if release is None:
+        return _plan(request, app, target, form)
     messages.success(request, f"v{release.version} takes {app.name} back to v{target.version}.")
     return go(request, "release", app.name, release.version)
 
 
+def _roll_back(request: PageRequest, app: App, target: Release) -> Release:
+    asked = read(RollbackForm(request.POST))
+    return actions.rollback(app, target, by=request.user, note=asked["note"], seen=asked["seen"])
+
+
+def _plan(request: PageRequest, app: App, target: Release, form: Form) -> HttpResponse:
+    context = ledger.rolling_back(app, request.user, target, form)
+    return page_or_dialog(request, "releases/rollback.html", context, status=form.status)
+
+
 def _release(app: App, version: int) -> Release:
     return get_object_or_404(panels.releases(app), version=version)
-
-
-def _asked(app: App, text: str) -> Release | None:
-    """The release that a query string names, if it names one."""
-    number = text.removeprefix("v")
-    if not (number.isascii() and number.isdecimal() and len(number) < 10):
-        return None
-    return panels.releases(app).filter(version=int(number)).first()

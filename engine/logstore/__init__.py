@@ -5,8 +5,20 @@ position, so it can have no gap and no twin. Any number of threads and processes
 """
 
 from engine.logstore.harmless import harmless, is_error, is_warning
+from engine.logstore.histogram import Bucket, Histogram
 from engine.logstore.records import Entry
-from engine.logstore.search import Query
+from engine.logstore.search import KINDS, Found, Query
 from engine.logstore.store import LogStore
 
-__all__ = ["Entry", "LogStore", "Query", "harmless", "is_error", "is_warning"]
+__all__ = [
+    "KINDS",
+    "Bucket",
+    "Entry",
+    "Found",
+    "Histogram",
+    "LogStore",
+    "Query",
+    "harmless",
+    "is_error",
+    "is_warning",
+]

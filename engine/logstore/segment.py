@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.logstore.records import is_whole
+from engine.logstore.tally import Tally
 
 STRIDE = 64 * 1024  # bytes between two points of the index
 CHUNK = 256 * 1024
@@ -24,6 +25,7 @@ class Segment:
         self.count = 0
         self.size = 0
         self.lacks: set[str] = set()  # levels of which a sealed segment is known to have no line
+        self.tally = Tally()
         self._points: list[tuple[int, int]] = [(0, 0)]  # (records before, bytes before)
 
     @property
@@ -76,9 +78,8 @@ class Segment:
 
     def read(self, offset: int) -> Iterator[list[bytes]]:
         """Its records from number `offset` on, without newlines, in lists of at most `CHUNK` bytes or so."""
-        points = self._points or self._index()
         skip = max(0, offset - self.first)
-        before, position = points[bisect_right(points, (skip, 1 << 62)) - 1]
+        before, position = self._point(skip)
         skip -= before
         size = self.size
         with self.path.open("rb", buffering=0) as file:
@@ -93,9 +94,34 @@ class Segment:
                     yield records[skip:] if skip else records
                 skip = max(0, skip - len(records))
 
+    def tally_up(self, tally: Tally) -> None:
+        """Count what `tally` lacks."""
+        size = self.size
+        with self.path.open("rb", buffering=0) as file:
+            while tally.size < size:
+                data = os.pread(file.fileno(), min(CHUNK, size - tally.size), tally.size)
+                whole = data.rfind(b"\n") + 1
+                if not whole:
+                    return
+                data = data[:whole]
+                tally.add(data[:-1].split(b"\n"), data)
+
+    def place(self, offset: int, data: bytes) -> int:
+        """Where in `data`, all of its whole records, record number `offset` begins."""
+        skip = offset - self.first
+        before, position = self._point(skip)
+        for _ in range(skip - before):
+            position = data.index(b"\n", position) + 1
+        return position
+
     def bytes(self) -> bytes:
         """All of its whole records."""
         return self.path.read_bytes()[: self.size]
+
+    def _point(self, records: int) -> tuple[int, int]:
+        """The last point of the index with at most so many records before it."""
+        points = self._points or self._index()
+        return points[bisect_right(points, (records, 1 << 62)) - 1]
 
     def _index(self) -> list[tuple[int, int]]:
         """Make the index of a sealed segment. Several threads may do so at once; they come to the same."""

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Event, Lock, Thread
 
+from engine.logstore.histogram import Histogram, count
 from engine.logstore.records import Entry, entries, gone, texts
-from engine.logstore.search import Query, newest
+from engine.logstore.search import Found, Query, newest
 from engine.logstore.stream import Stream
 from engine.spec import Line
 
@@ -156,9 +157,27 @@ class LogStore:
     ) -> list[Entry]:
         """The last `limit` entries with numbers below `before` that match all that is given, oldest first.
 
-        `text` is compared as it is, case included; `level` is `error` or `warning`."""
+        `text` is words as `Query` takes them; `level` is `error` or `warning`."""
         query = Query(text.encode(), level, source.encode(), dyno.encode())
-        return newest(self._stream(stream).segments(), query, before=before, limit=limit)
+        return self.find(stream, query, before=before, limit=limit).entries
+
+    def find(
+        self,
+        stream: str,
+        query: Query,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        seconds: float | None = None,
+    ) -> Found:
+        """The same for a `Query`, bounded in time: it looks back from the end, or from `before`, for `seconds` at most,
+        and says how far it came."""
+        return newest(self._stream(stream).segments(), query, before=before, limit=limit, seconds=seconds)
+
+    def histogram(self, stream: str, *, until: float, buckets: int = 60, budget: float = 0.25) -> Histogram:
+        """How many lines came in each of the last `buckets` half minutes before the time `until`. Nothing is counted
+        twice; after `budget` seconds the rest is left to the next time."""
+        return count(self._stream(stream).segments(), until=until, buckets=buckets, budget=budget)
 
     def raw(self, stream: str, start: int = 0) -> Iterator[bytes]:
         """The texts of all lines, each with a newline after it, from byte `start` of that on."""

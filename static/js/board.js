@@ -1,17 +1,22 @@
 // The board: keys that move between cards, the filter box, the stage tabs of a phone, and what a changed card means
 // for its neighbours, for the counts above and for people who listen instead of looking.
+import { shortcut } from "./shortcuts.js";
+
 const cards = () => [...document.querySelectorAll(".board .card")].filter(card => card.offsetParent);
 const chosen = () => document.activeElement?.closest(".board .card");
 
-// --- keys: h j k l move, p promotes, o opens the site -----------------------------------------------------------
-addEventListener("keydown", event => {
-  if (event.metaKey || event.ctrlKey || event.altKey) return;
-  if (event.target.closest?.("input, textarea, select") || document.querySelector("dialog:modal")) return;
-  const card = chosen();
-  if ("hjkl".includes(event.key)) move(card, event.key);
-  else if (event.key === "p") (card ?? document).querySelector("[data-promote]")?.click();
-  else if (event.key === "o") card?.querySelector("[data-site]")?.click();
+// --- links to dialogs -------------------------------------------------------------------------------------------
+// A plain link each, followed as one without script or with a modifier key.
+addEventListener("click", event => {
+  const link = event.target.closest?.("a[data-dialog], a[data-promote]");
+  if (!link || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  link.closest("[popover]")?.hidePopover();
+  window.htmx.ajax("GET", link.href, { target: "#dialog", swap: "innerHTML" });
 });
+
+// --- keys: h j k l move; p and o are those of every page -----------------------------------------------------------
+shortcut({ keys: ["h", "j", "k", "l"], words: "Move between cards", works: () => cards().length, act: key => move(chosen(), key) });
 
 function move(card, key) {
   if (!card) return cards()[0]?.focus();
@@ -24,16 +29,82 @@ function move(card, key) {
   (next ?? card).focus();
 }
 
-// --- the filter box ------------------------------------------------------------------------------------------------
+// --- dragging a card's grip onto the next stage is pressing its button --------------------------------------------
+const stageOf = id => document.getElementById(id)?.querySelector(".card__head [data-grip]")?.dataset.grip;
+let dragged;   // the id of the card: it may be drawn anew meanwhile
+
+addEventListener("dragstart", event => {
+  const grip = event.target.closest?.("[data-grip]");
+  if (!grip) return;
+  const card = grip.closest(".card");
+  dragged = card.id;
+  event.dataTransfer.effectAllowed = "move";
+  event.dataTransfer.setData("text/plain", card.querySelector("h3").innerText);
+  event.dataTransfer.setDragImage(card, 24, 24);
+  document.getElementById(grip.dataset.grip)?.setAttribute("data-target", "");
+});
+
+for (const type of ["dragover", "drop"]) addEventListener(type, event => {
+  const stage = dragged && event.target.closest?.(".stage");
+  document.querySelectorAll(".stage[data-over]").forEach(one => one !== stage && one.removeAttribute("data-over"));
+  if (!stage || stage.id !== stageOf(dragged)) return;
+  event.preventDefault();
+  stage.toggleAttribute("data-over", type === "dragover");
+  if (type === "drop") document.getElementById(dragged).querySelector("[data-promote]")?.click();
+});
+
+addEventListener("dragend", () => {
+  dragged = undefined;
+  document.querySelectorAll(".stage").forEach(stage => ["data-target", "data-over"].forEach(name => stage.removeAttribute(name)));
+});
+
+// --- the filter box and the chips -----------------------------------------------------------------------------------
+// What they ask for stands in the address, so that it can be kept and passed on. A page that holds all the cards hides
+// some of them; a page that does not has the server look.
+const box = () => document.querySelector("[data-board-filter]");
+const only = () => document.querySelector("[data-chip][aria-current]")?.dataset.chip ?? "";
+let timer;
+
 function filter() {
-  const words = (document.querySelector("[data-board-filter]")?.value ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+  if (document.getElementById("board").hasAttribute("data-partial")) return;
+  const words = box().value.toLowerCase().split(/\s+/).filter(Boolean);
   document.querySelectorAll(".board .card").forEach(card => {
     const text = card.innerText.toLowerCase() + [...card.querySelectorAll("[title]")].map(one => one.title).join(" ").toLowerCase();
-    card.parentElement.toggleAttribute("data-out", !words.every(word => text.includes(word)));
+    const wanted = (!only() || card.dataset.state === only()) && words.every(word => text.includes(word));
+    card.parentElement.toggleAttribute("data-out", !wanted);
   });
 }
+
+function narrow() {
+  const url = new URL(location);
+  url.hash = "";
+  url.searchParams.delete("page");
+  for (const [name, value] of [["q", box().value.trim()], ["only", only()]]) {
+    if (value) url.searchParams.set(name, value);
+    else url.searchParams.delete(name);
+  }
+  history.replaceState(history.state, "", url);
+  clearTimeout(timer);
+  if (!document.getElementById("board").hasAttribute("data-partial")) return filter();
+  timer = setTimeout(() => {
+    window.htmx.ajax("GET", url.href, { source: "#board", target: "#board", select: "#board", swap: "outerHTML" });
+  }, 200);
+}
+
 addEventListener("input", event => {
-  if (event.target.matches("[data-board-filter]")) filter();
+  if (event.target.matches("[data-board-filter]")) narrow();
+});
+addEventListener("submit", event => {
+  if (event.target.querySelector("[data-board-filter]")) event.preventDefault();
+});
+addEventListener("click", event => {
+  const chip = event.target.closest?.("[data-chip]");
+  if (!chip || event.metaKey || event.ctrlKey) return;
+  event.preventDefault();
+  const on = !chip.hasAttribute("aria-current");
+  document.querySelectorAll("[data-chip]").forEach(one => one.removeAttribute("aria-current"));
+  if (on) chip.setAttribute("aria-current", "true");
+  narrow();
 });
 
 // --- after a card or the board was drawn anew ------------------------------------------------------------------------
@@ -51,7 +122,7 @@ document.addEventListener("htmx:beforeSwap", event => {
 });
 
 document.addEventListener("htmx:afterSettle", event => {
-  if (event.target.id === "board") filter(), count();
+  if (event.target.id === "board") filter();
   const was = before.get(event.target.id);
   if (!was) return;
   before.delete(event.target.id);
@@ -59,8 +130,9 @@ document.addEventListener("htmx:afterSettle", event => {
 });
 
 function changed(card, was) {
+  count(was.state, -1);
+  count(card.dataset.state, 1);
   filter();
-  count();
   if (was.focused && !card.contains(document.activeElement)) card.focus();
   if (was.state !== card.dataset.state) speak(`${card.querySelector("h3").innerText}: ${card.querySelector(".status").innerText}.`);
   if (was.version === card.dataset.version) return;
@@ -71,12 +143,12 @@ function changed(card, was) {
   }
 }
 
-function count() {
-  document.querySelectorAll("[data-chip]").forEach(chip => {
-    const number = document.querySelectorAll(`.board .card[data-state="${chip.dataset.chip}"]`).length;
-    chip.querySelector("[data-count]").textContent = number;
-    chip.hidden = !number && !chip.hasAttribute("aria-current");
-  });
+function count(state, by) {
+  const chip = document.querySelector(`[data-chip="${state}"]`);
+  if (!chip) return;
+  const number = chip.querySelector("[data-count]");
+  number.textContent = Math.max(Number(number.textContent) + by, 0);
+  chip.hidden = number.textContent === "0" && !chip.hasAttribute("aria-current");
 }
 
 let spokenAt = 0;
@@ -97,15 +169,21 @@ setInterval(() => {
 }, 1000);
 
 // --- stage tabs on a phone: mark the stage in view ---------------------------------------------------------------------
-const board = document.querySelector(".board");
-const tabs = document.querySelectorAll(".stage-tabs a");
-const watch = new IntersectionObserver(seen => seen.forEach(one => {
-  if (one.isIntersecting) tabs.forEach(tab => tab.setAttribute("aria-current", tab.hash === `#${one.target.id}`));
-}), { root: board, threshold: 0.6 });
-board?.querySelectorAll(".stage").forEach(stage => watch.observe(stage));
+let watch;
+function watchStages() {
+  watch?.disconnect();
+  const board = document.getElementById("board");
+  watch = new IntersectionObserver(seen => seen.forEach(one => {
+    if (!one.isIntersecting) return;
+    document.querySelectorAll(".stage-tabs a").forEach(tab => tab.setAttribute("aria-current", tab.hash === `#${one.target.id}`));
+  }), { root: board, threshold: 0.6 });
+  board.querySelectorAll(".stage").forEach(stage => watch.observe(stage));
+}
+document.addEventListener("htmx:afterSettle", event => event.target.id === "board" && watchStages());
 addEventListener("click", event => {
   const tab = event.target.closest(".stage-tabs a");
   if (!tab) return;
   event.preventDefault();
   document.querySelector(tab.hash)?.scrollIntoView({ inline: "start", block: "nearest" });
 });
+watchStages();

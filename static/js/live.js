@@ -5,8 +5,9 @@ const due = new Set();
 const GONE = 4403;
 let socket, timer, tries = 0, before = false;
 
-const elements = () => [...document.querySelectorAll("[data-live]")];
-const outermost = () => elements().filter(element => !element.parentElement.closest("[data-live]"));
+const LIVE = "body [data-live]"; // on <html> stands how the socket does
+const elements = () => [...document.querySelectorAll(LIVE)];
+const outermost = () => elements().filter(element => !element.parentElement.closest(LIVE));
 const topics = () => [...new Set(elements().flatMap(element => element.dataset.live.split(/\s+/)))].filter(Boolean);
 const say = message => socket?.readyState === WebSocket.OPEN && socket.send(JSON.stringify(message));
 const state = word => { document.documentElement.dataset.live = word; };
@@ -29,12 +30,18 @@ function connect() {
     if (message.topic) soon(message.topic);
     else logs.get(message.log)?.hear(message);
   };
-  socket.onclose = ({ code } = {}) => {
-    if (code === GONE) return location.reload(); // signed out or a right lost: the page says what is left
+  socket.onclose = async ({ code } = {}) => {
     socket = undefined;
+    if (code === GONE && !(await stillOurs())) return location.reload(); // signed out, or no right to be here any more
     state("reconnecting");
     timer = setTimeout(connect, Math.min(30_000, 500 * 2 ** tries++) * (0.5 + Math.random()));
   };
+}
+
+// Whether the server would still give this page to its viewer.
+async function stillOurs() {
+  const answer = await fetch(location.href, { method: "HEAD" }).catch(() => undefined);
+  return answer?.ok && !answer.redirected;
 }
 
 function tell() {
@@ -46,7 +53,9 @@ function soon(topic) {
   if (!due.size) setTimeout(() => {
     const told = [...due];
     due.clear();
-    elements().filter(element => told.some(one => element.dataset.live.split(/\s+/).includes(one))).forEach(nudge);
+    const ofMe = told.some(topic => topic.startsWith("user:")); // with one's rights everything may look different
+    const named = element => told.some(topic => element.dataset.live.split(/\s+/).includes(topic));
+    (ofMe ? outermost() : elements().filter(named)).forEach(nudge);
   }, 100);
   due.add(topic);
 }

@@ -12,7 +12,9 @@ export function row([number, at, source, dyno, text], numbered, draw) {
   else {
     if (ERROR.test(text)) line.classList.add("is-error");
     else if (WARNING.test(text)) line.classList.add("is-warn");
-    line.append(time, make("a", {
+    const link = make("a", { className: "log__at", href: `?line=${number}#L${number}` });
+    link.append(time);
+    line.append(link, make("a", {
       className: `log__src ${hue(source, dyno)}`,
       href: `?dyno=${encodeURIComponent(dyno)}`,
       title: `Show only ${dyno}`,
@@ -25,8 +27,16 @@ export function row([number, at, source, dyno, text], numbered, draw) {
 
 // Times that the server wrote are in UTC.
 export function localise(log) {
-  for (const time of log.querySelectorAll(".log__line > time")) {
+  for (const time of log.querySelectorAll(".log__line time")) {
     time.textContent = clock(Date.parse(time.dateTime), log.dataset.numbered === undefined);
+  }
+}
+
+// So are those of the bars: `data-at`, and `data-rest` for what follows the time.
+export function localiseBars(chart) {
+  for (const mark of chart?.querySelectorAll("[data-at]") ?? []) {
+    const time = clock(Date.parse(mark.dataset.at), false);
+    mark.textContent = mark.dataset.rest === undefined ? time.slice(0, 5) : time + mark.dataset.rest;
   }
 }
 
@@ -36,7 +46,7 @@ function hue(source, dyno) {
   return HUES[[...type].reduce((sum, letter) => sum + letter.codePointAt(0), 0) % HUES.length];
 }
 
-function clock(ms, exact) {
+export function clock(ms, exact) {
   const at = new Date(ms), two = n => String(n).padStart(2, "0");
   const time = [at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(":");
   return exact ? `${time}.${String(at.getMilliseconds()).padStart(3, "0")}` : time;

@@ -1,7 +1,7 @@
 // A log on a page: what it has drawn, what waits to be drawn, and whether it follows the end.
 import { draw } from "./ansi.js";
 import { follow, seen, unfollow } from "./live.js";
-import { localise, row } from "./log-line.js";
+import { clock, localise, row } from "./log-line.js";
 
 const ROWS = 5000;
 
@@ -19,6 +19,7 @@ export class LogView {
     localise(element);
     element.addEventListener("scroll", () => this.scrolled(), { passive: true });
     const first = Number(element.querySelector(".log__line")?.id.slice(1) || 1);
+    document.querySelectorAll("[data-log-follow]").forEach(button => { button.hidden = false; });
     this.toEnd();
     if (this.seek()) return;
     if (this.numbered && first > 1) this.restart(Math.max(0, this.after - ROWS)); // the page came with the last few only
@@ -51,6 +52,7 @@ export class LogView {
     if (this.jump) this.jump.hidden = this.following || !count;
     if (!this.following) return this.jump?.querySelector("[data-count]").replaceChildren(`${count.toLocaleString()} new ${count === 1 ? "line" : "lines"}`);
     if (this.stale && count) this.element.replaceChildren(), (this.stale = false);
+    if (count) this.element.querySelector(".log__none")?.remove();
     this.element.append(...this.waiting.splice(0).slice(-ROWS).map(line => row(line, this.numbered, draw)));
     for (let extra = this.element.children.length - ROWS; extra > 0; extra--) this.element.firstElementChild.remove();
     if (this.heard >= 4) seen(this.stream, this.after), (this.heard = 0); // undrawn lines are not confirmed: the rest waits
@@ -74,16 +76,21 @@ export class LogView {
       button.setAttribute("aria-pressed", on);
       button.querySelector("[data-word]")?.replaceChildren(on ? "Following" : "Paused");
     });
+    document.querySelectorAll("[data-log-paused]").forEach(badge => {
+      badge.hidden = on;
+      badge.querySelector("time").textContent = clock(Date.now(), false);
+    });
     this.show();
   }
 
   // Go to the line that the address names, asking for it if it is not drawn. Returns whether there is one.
   seek() {
-    const number = Number(/^#L(\d+)$/.exec(location.hash)?.[1]);
+    const number = Number(/^#L(\d+)$/.exec(location.hash)?.[1] ?? this.element.dataset.target);
     if (!number) return false;
     const line = this.element.querySelector(`#L${number}`);
     const asked = this.sought === number;
     this.sought = line ? undefined : number;
+    if (!line && this.element.dataset.target) return true; // the page shows what is around the line that it was asked for
     if (!line) return asked || this.restart(Math.max(0, number - 100)), true;
     this.element.querySelector(".is-target")?.classList.remove("is-target");
     line.classList.add("is-target");

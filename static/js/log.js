@@ -1,6 +1,7 @@
 // `.log[data-log="<stream>"]` grows with its stream. It follows the end until one scrolls up, presses space or the
 // button `data-log-follow`; lines that come meanwhile wait, and `data-log-jump` says how many.
 import { LogView } from "./log-view.js";
+import { shortcut } from "./shortcuts.js";
 
 const views = new Map(); // element → its view
 
@@ -23,12 +24,12 @@ addEventListener("click", event => {
   const jump = event.target.closest("[data-log-jump]");
   if (jump) [...views.values()].find(view => view.jump === jump)?.setFollowing(true);
 });
-addEventListener("keydown", event => {
-  const busy = event.target.closest("input, textarea, select, button, a, summary, [contenteditable], dialog");
-  if (event.key !== " " || busy || !main()) return;
+const pressable = target => target.closest?.("button, a, summary, [role=button]");
+shortcut({ keys: [" "], words: "Pause or follow the log", works: main, act: (key, event) => {
+  if (pressable(event.target)) return;
   event.preventDefault();
   toggle();
-});
+} });
 addEventListener("hashchange", () => views.forEach(view => view.seek()));
 document.addEventListener("htmx:load", scan);
 scan();

@@ -1,14 +1,34 @@
-// The scaling form: − and + change a quantity, a bar says what is not applied yet, and a refresh after a nudge keeps
-// what was typed. `data-was` on a field is what the platform has now.
+// The scaling form: − and + change a quantity, a bar says what is not applied yet and what applying will do, and a
+// refresh after a nudge keeps what was typed. `data-was` on a field is what the platform has now.
 const pending = new Map();
 
-function fields(form) {
-  return [...form.querySelectorAll("[data-was]")].filter(field => field.value !== field.dataset.was);
+const fields = form => [...form.querySelectorAll("[data-was]")].filter(field => field.value !== field.dataset.was);
+const dynos = number => (number === 1 ? "dyno" : "dynos");
+
+// What happens to one type: “2 worker dynos start”, “3 web dynos restart as standard-2x”.
+function effects(form, type) {
+  const [quantity, size] = ["quantity", "size"].map(name => form.elements[`${type}.${name}`]);
+  const was = Number(quantity.dataset.was), now = parseInt(quantity.value, 10) || 0;
+  const kept = Math.min(was, now), found = [];
+  if (now > was) found.push(`${now - was} ${type} ${dynos(now - was)} ${now - was === 1 ? "starts" : "start"}`);
+  if (now < was) found.push(`${was - now} ${type} ${dynos(was - now)} ${was - now === 1 ? "stops" : "stop"}`);
+  if (size.value !== size.dataset.was && kept) found.push(`${kept} ${type} ${dynos(kept)} ${kept === 1 ? "restarts" : "restart"} as ${size.value}`);
+  return found;
+}
+
+function say(bar, changed) {
+  const form = changed[0].form, types = [...new Set(changed.map(field => field.name.replace(/\.\w+$/, "")))];
+  const what = document.createElement("strong"), then = document.createElement("span");
+  what.textContent = changed.map(field => `${field.name.replace(/\.\w+$/, "")} ${field.dataset.was} → ${field.value || "0"}`).join(", ");
+  const effect = types.flatMap(type => effects(form, type));
+  const usual = bar.dataset.usual && effect.some(text => / (re)?starts?\b/.test(text)) ? ` This takes ${bar.dataset.usual}.` : "";
+  then.className = "pending__then";
+  then.textContent = effect.length ? `At once: ${effect.join(", ")}.${usual}` : "No dyno runs of it now, so nothing restarts.";
+  bar.querySelector("[data-pending-text]").replaceChildren("Change not applied: ", what, then);
 }
 
 function draw(form) {
-  const changed = fields(form);
-  const bar = form.querySelector("[data-pending]");
+  const changed = fields(form), bar = form.querySelector("[data-pending]");
   if (!bar) return;
   pending.clear();
   changed.forEach(field => pending.set(field.name, field.value));
@@ -16,8 +36,7 @@ function draw(form) {
   bar.classList.toggle("panel__foot--pending", changed.length > 0);
   bar.querySelector("[data-discard]").hidden = false;
   bar.querySelector("[data-apply]").classList.remove("push");
-  const words = changed.map(field => `${field.name.split(".")[0]} ${field.dataset.was} → ${field.value || "0"}`);
-  bar.querySelector("[data-pending-text]").textContent = `Not applied yet: ${words.join(", ")}`;
+  if (changed.length) say(bar, changed);
 }
 
 addEventListener("click", event => {
@@ -37,8 +56,12 @@ addEventListener("reset", event => {
   if (event.target.matches("[data-scale]")) setTimeout(() => draw(event.target));
 });
 
-document.addEventListener("htmx:beforeRequest", event => {
-  if (event.target.matches("[data-scale]")) pending.clear();
+// Once it is applied, what comes back is the truth; when it is refused, what was typed stays.
+document.addEventListener("htmx:afterRequest", event => {
+  if (!event.target.matches?.("[data-scale]") || !event.detail.successful) return;
+  pending.clear();
+  for (const field of fields(event.target)) field.dataset.was = field.value;
+  draw(event.target);
 });
 
 document.addEventListener("htmx:load", () => {

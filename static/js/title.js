@@ -1,27 +1,37 @@
-// The window's title and icon follow a build or release: `data-title` and `data-icon` of #story. Both calm down when
-// the tab is left after it has ended well.
-const link = document.querySelector("link[rel=icon]");
-const plain = link?.href;
-const circle = (fill, mark) => `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><circle cx="12" cy="12" r="11" fill="${fill}"/><path d="${mark}" fill="none" stroke="#fff" stroke-width="2.5"/></svg>`;
-const icons = {
-  ok: circle("#268a4e", "m7 12.5 3.5 3.5 6.5-8"),
-  busy: circle("#8b3fb0", "M12 6a6 6 0 1 1-6 6"),
-  bad: circle("#c8372d", "m8 8 8 8m0-8-8 8"),
-};
+// The window's title and icon say how things stand: `data-title` of an element that the page draws anew, or on a board
+// what its cards are doing. `◐ ↑ ✓ ✕` at the start pick the icon. After a success both calm down once the tab is left.
+const icon = document.querySelector("link[rel=icon]");
+const plain = { title: document.title, href: icon?.href };
+const ICONS = { "◐": "iconBuilding", "↑": "iconReleasing", "✓": "iconLive", "✕": "iconFailed" };
+let worked = false, calmed;
 
-function draw(icon) {
-  if (link) link.href = icons[icon] ? `data:image/svg+xml,${encodeURIComponent(icons[icon])}` : plain;
+function story() {
+  return document.querySelector("[data-title]")?.dataset.title ?? ofBoard();
 }
 
-function follow() {
-  const story = document.getElementById("story");
-  if (!story) return;
-  document.title = story.dataset.title;
-  draw(story.dataset.icon);
+function ofBoard() {
+  const board = document.querySelector(".board");
+  if (!board) return "";
+  const count = state => board.querySelectorAll(`.card[data-state="${state}"]`).length;
+  const [building, releasing] = [count("building"), count("releasing")];
+  if (building || releasing) worked = true;
+  if (building) return `◐ ${building} building · ${plain.title}`;
+  if (releasing) return `↑ ${releasing} releasing · ${plain.title}`;
+  return worked ? `${count("crashed") + board.querySelectorAll(".card .strip--bad").length ? "✕" : "✓"} ${plain.title}` : "";
 }
 
-document.addEventListener("htmx:afterSettle", follow);
+function draw() {
+  const title = story();
+  const calm = title && title === calmed;
+  document.title = (calm ? title.slice(2) : title) || plain.title;
+  if (icon) icon.href = (!calm && icon.dataset[ICONS[title[0]]]) || plain.href;
+}
+
+document.addEventListener("htmx:afterSettle", draw);
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden && document.getElementById("story")?.dataset.icon === "ok") link.href = plain;
+  if (!document.hidden || !document.title.startsWith("✓")) return;
+  calmed = story();
+  worked = false;
+  draw();
 });
-follow();
+draw();

@@ -49,3 +49,17 @@ def test_token_prints_a_working_secret_as_its_last_line(alice):
 def test_no_token_for_nobody(db):
     with pytest.raises(CommandError, match="Nobody here"):
         call_command("token", "nobody@example.com")
+
+
+def test_signinlink_prints_a_link_that_works_once(alice, client):
+    said = StringIO()
+    call_command("signinlink", "Alice@Example.com", stdout=said)
+    path = said.getvalue().split()[0].partition("/setup")
+    assert client.post(f"/setup{path[2]}").status_code == 303
+    assert client.session["_auth_user_id"] == str(alice.pk)
+    assert client.post(f"/setup{path[2]}").status_code == 404
+
+
+def test_signinlink_knows_only_who_may_sign_in(alice):
+    with pytest.raises(CommandError, match="Nobody who may sign in"):
+        call_command("signinlink", "nobody@example.com")

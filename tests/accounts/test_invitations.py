@@ -192,9 +192,9 @@ def test_two_admins_who_leave_at_once_do_not_both(team, alice, bob):
 
 def test_an_account_goes_once_nothing_hangs_on_it(shop, team, alice, bob):
     with pytest.raises(Refusal, match="acme has no other admin"):
-        actions.delete_user(alice, by=alice)
+        actions.delete_user(alice, confirm=alice.email, by=alice)
     actions.set_role(team, bob, "admin", by=alice)
-    actions.delete_user(alice, by=alice)
+    actions.delete_user(alice, confirm=alice.email, by=alice)
     assert not User.objects.filter(email="alice@example.com").exists()
     assert shop.team == team
 
@@ -204,13 +204,13 @@ def test_an_account_that_owns_something_stays(charlie):
 
     make_pipeline("mine", owner=charlie)
     with transaction.atomic(), pytest.raises(Refusal, match="You own mine"):
-        actions.delete_user(charlie, by=charlie)
+        actions.delete_user(charlie, confirm=charlie.email, by=charlie)
     assert User.objects.filter(pk=charlie.pk).exists()
 
 
 def test_the_only_operator_stays(alice):
     operator = make_user("root@example.com", is_staff=True, is_superuser=True)
     with pytest.raises(Refusal, match="only operator"):
-        actions.delete_user(operator, by=operator)
+        actions.delete_user(operator, confirm=operator.email, by=operator)
     make_user("root2@example.com", is_staff=True, is_superuser=True)
-    actions.delete_user(operator, by=operator)
+    actions.delete_user(operator, confirm=operator.email, by=operator)

@@ -51,6 +51,8 @@ def serve(data, seed):
         "SLIPWAY_SECRET_KEY": base64.b64encode(os.urandom(40)).decode(),
         "SLIPWAY_KEYS": "test:" + base64.b64encode(os.urandom(32)).decode(),
         "SLIPWAY_URL": url,
+        "SLIPWAY_GITHUB_CLIENT_ID": "of-the-tests",
+        "SLIPWAY_GITHUB_CLIENT_SECRET": "of-the-tests",
     }
     environment.pop("DATABASE_URL", None)
     subprocess.run([sys.executable, "-m", seed], cwd=ROOT, env=environment, check=True)

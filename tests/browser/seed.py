@@ -36,7 +36,10 @@ def seed() -> None:
     make_app("lonely", owner=alice, released=True)
     made = Coupling.objects.get(app__name="shop-staging")
     actions.promote(made, made.downstream(), by=alice, note=HOSTILE)
-    make_release(App.objects.get(name="lonely"), by=User.objects.get(), description=HOSTILE)
+    make_release(App.objects.get(name="lonely"), by=alice, description=HOSTILE)
+    for name in ("totp", "passkey", "second", "afar", "plain"):
+        make_user(f"{name}@example.com")
+    make_pipeline("afar", owner=User.objects.get(email="afar@example.com"))
 
 
 def run(app: App, state: str = "up") -> None:

@@ -11,16 +11,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
 
-from accounts.models import User
-from tests.world import World
-
-
-def session(user: User) -> str:
-    """The key of a session that `user` is signed in by."""
-    client = Client()
-    client.force_login(user)
-    return str(client.cookies[settings.SESSION_COOKIE_NAME].value)
-
+from tests.world import LOOKING, World, sign_in
 
 if __name__ == "__main__":
     call_command("migrate", verbosity=0)
@@ -28,6 +19,6 @@ if __name__ == "__main__":
     found = {
         "cookie": settings.SESSION_COOKIE_NAME,
         "names": {name: str(value) for name, value in world.names.items()},
-        "sessions": {"mara": session(world.mara), "newcomer": session(world.newcomer)},
+        "sessions": {who: sign_in(Client(), getattr(world, who)) for who in LOOKING},
     }
     (settings.DATA / "world.json").write_text(json.dumps(found))

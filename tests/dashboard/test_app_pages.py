@@ -28,6 +28,7 @@ PAGES = {
     "app-config": ([], "deploy"),
     "config-file": ([], "deploy"),
     "app-logs": ([], "operate"),
+    "app-logs-histogram": ([], "operate"),
     "app-logs-text": ([], "operate"),
     "app-removal": ([], "manage"),
 }
@@ -56,6 +57,8 @@ VERBS = {
     "collaborator-removal": ([NOWHERE], "manage"),
     "app-name": ([], "manage"),
     "app-buildpacks": ([], "manage"),
+    "buildpack-place": ([0], "manage"),
+    "buildpack-removal": ([0], "manage"),
     "app-health": ([], "manage"),
     "domains": ([], "manage"),
     "domain-removal": ([NOWHERE], "manage"),

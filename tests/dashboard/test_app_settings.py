@@ -30,13 +30,13 @@ def test_a_viewer_looks_and_gets_no_forms(app, vera, client):
 
 def test_it_renames(app, client):
     answer = client.post("/apps/shop-staging/name/", {"name": "shop-next"})
-    assertRedirects(answer, "/apps/shop-next/settings/", status_code=303)
+    assertRedirects(answer, "/apps/shop-next/settings/#name", status_code=303)
     assert now(app).name == "shop-next"
 
 
 def test_htmx_is_sent_to_the_new_address(app, client):
     answer = client.post("/apps/shop-staging/name/", {"name": "shop-next"}, headers=HTMX)
-    assert answer.headers["HX-Redirect"] == "/apps/shop-next/settings/"
+    assert answer.headers["HX-Redirect"] == "/apps/shop-next/settings/#name"
 
 
 @pytest.mark.parametrize("name", ["", "Shop", "shop-production", "admin"])
@@ -45,15 +45,48 @@ def test_a_name_that_can_not_be_is_told(app, client, name):
     assert now(app).name == "shop-staging"
 
 
-def test_buildpacks_are_in_order(app, client):
-    client.post("/apps/shop-staging/buildpacks/", {"buildpacks": "node\r\nhttps://example.com/b.git\r\n\r\n"})
-    assert now(app).buildpacks == ["node", "https://example.com/b.git"]
+def test_buildpacks_come_go_and_change_places(app, client):
+    for buildpack in ("node", "https://example.com/b.git", "python"):
+        answer = client.post("/apps/shop-staging/buildpacks/", {"buildpack": buildpack})
+        assertRedirects(answer, "/apps/shop-staging/settings/#build", status_code=303)
+    client.post("/apps/shop-staging/buildpacks/2/place/", {"to": "up", "buildpack": "python"})
+    assert now(app).buildpacks == ["node", "python", "https://example.com/b.git"]
+    client.post("/apps/shop-staging/buildpacks/0/place/", {"to": "down", "buildpack": "node"})
+    client.post("/apps/shop-staging/buildpacks/2/removal/", {"buildpack": "https://example.com/b.git"})
+    assert now(app).buildpacks == ["python", "node"]
+
+
+def test_a_buildpack_that_is_not_there_any_more_is_not_touched(app, client):
+    client.post("/apps/shop-staging/buildpacks/", {"buildpack": "node"})
+    for place, buildpack in ((0, "python"), (7, "node")):
+        form = {"buildpack": buildpack, "to": "up"}
+        for verb in ("place", "removal"):
+            answer = client.post(f"/apps/shop-staging/buildpacks/{place}/{verb}/", form, headers=HTMX)
+            assert answer.status_code == 409
+    assert now(app).buildpacks == ["node"]
+
+
+@pytest.mark.parametrize(
+    ("address", "field", "typed"),
+    [
+        ("name", "name", "No Capitals"),
+        ("buildpacks", "buildpack", "not a buildpack"),
+        ("health", "health_path", "no-slash"),
+        ("domains", "hostname", "no_host"),
+        ("owner", "owner", "nobody@example.com"),
+    ],
+)
+def test_what_can_not_be_is_told_beside_what_was_typed(app, client, address, field, typed):
+    answer = client.post(f"/apps/shop-staging/{address}/", {field: typed})
+    assert answer.status_code == 422
+    around = answer.text.partition(f'name="{field}"')[2][:900]
+    assert f'value="{typed}"' in around and 'aria-invalid="true"' in around and 'class="error"' in around
 
 
 def test_a_health_path(app, client):
     client.post("/apps/shop-staging/health/", {"health_path": "/healthz"})
     assert now(app).health_path == "/healthz"
-    assert client.post("/apps/shop-staging/health/", {"health_path": "no"}, headers=HTMX).status_code == 422
+    assert client.post("/apps/shop-staging/health/", {"health_path": "no"}).status_code == 422
     assert now(app).health_path == "/healthz"
 
 
@@ -76,10 +109,26 @@ def test_domains_come_and_go(app, client):
     assert not app.domains.exists()
 
 
-def test_a_transfer_takes_one_to_what_one_still_sees(app, charlie, client):
+def test_another_person_is_offered_it_and_the_offer_can_be_withdrawn(app, charlie, client):
     answer = client.post("/apps/shop-staging/owner/", {"owner": "charlie@example.com"})
-    assertRedirects(answer, "/apps/", status_code=303)
-    assert now(app).owner == charlie
+    assertRedirects(answer, "/apps/shop-staging/settings/#owner", status_code=303)
+    assert now(app).team is not None
+    page = client.get("/apps/shop-staging/settings/").text
+    assert "Offered to Charlie Bucket" in page and "Withdraw offer" in page and 'name="owner"' not in page
+    again = client.post("/apps/shop-staging/owner/", {"owner": "charlie@example.com"})
+    assert again.status_code == 409 and "offered to somebody already" in again.text
+
+
+def test_oneself_takes_it_at_once(app, alice, client):
+    client.post("/apps/shop-staging/owner/", {"owner": "alice@example.com"})
+    assert now(app).owner == alice
+
+
+def test_renaming_says_what_to_do_next(app, client, settings):
+    page = client.get("/apps/shop-staging/settings/").text
+    assert "git remote set-url" in page and "old ones stop answering" in page
+    told = client.post("/apps/shop-staging/name/", {"name": "shop-next"}, follow=True).text
+    assert f"git remote set-url slipway {settings.URL}/shop-next.git" in told
 
 
 @pytest.mark.parametrize("owner", ["", "nobody@example.com", "no-team"])

@@ -131,6 +131,14 @@ async def test_other_origins_are_refused(alice, origin):
     assert await Page(cookie, origin=origin).refused()
 
 
+async def test_who_lacks_the_second_factor_that_is_demanded_waits_outside(alice, settings):
+    cookie = (await db(session_of)(alice))[1]
+    settings.REQUIRE_TWO_FACTOR = "everyone"
+    assert await Page(cookie).refused()
+    settings.REQUIRE_TWO_FACTOR = "operators"
+    assert not await Page(cookie).refused()
+
+
 @pytest.mark.promise("I-45")
 async def test_the_page_s_own_origin_is_let_in(alice):
     cookie = (await db(session_of)(alice))[1]
@@ -188,7 +196,7 @@ async def test_a_stranger_hears_nothing(charlie, app, shop):
 
 async def test_of_users_one_hears_of_oneself_alone(alice, bob):
     page = await Page.of(bob)
-    await page.subscribed(f"user:{bob.pk}", f"user:{alice.pk}")
+    await page.subscribed(f"user:{alice.pk}")
     await db(live.tell)(f"user:{alice.pk}")
     assert await page.quiet()
     await db(live.tell)(f"user:{bob.pk}")
@@ -384,12 +392,20 @@ def sign_out(alice, bob, app, team, client):
     client.logout()
 
 
+def change_password(alice, bob, app, team, client):
+    account_actions.change_password(bob, "an even finer one", by=bob)
+
+
+def delete(alice, bob, app, team, client):
+    account_actions.delete_user(bob, confirm=bob.email, by=bob)
+
+
 def destroy(alice, bob, app, team, client):
     app_actions.destroy_app(app, confirm=app.name, by=alice)
 
 
 @pytest.mark.promise("I-31")
-@pytest.mark.parametrize("lose", [leave, suspend, become_viewer, sign_out, destroy])
+@pytest.mark.parametrize("lose", [leave, suspend, become_viewer, sign_out, change_password, delete, destroy])
 async def test_who_loses_a_right_loses_the_socket_within_5_seconds(alice, bob, app, team, lose):
     client, cookie = await db(session_of)(bob)
     page = Page(cookie)
@@ -420,5 +436,5 @@ async def test_who_loses_nothing_stays(alice, bob, app, team):
     await page.subscribed(app.topic)
     await db(account_actions.set_role)(team, bob, "admin", by=alice)
     await db(live.tell)(app.topic)
-    assert (await page.hear())["topic"] == app.topic
+    assert [(await page.hear())["topic"] for _ in "12"] == [f"user:{bob.pk}", app.topic]
     await page.close()

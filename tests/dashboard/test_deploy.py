@@ -207,3 +207,15 @@ def test_a_build_of_another_app_is_absent(app, client, charlie):
     foreign = make_build(make_app("other", owner=charlie))
     assert client.get(f"/apps/shop/builds/{foreign.pk}/").status_code == 404
     assert App.objects.filter(name="shop").exists()
+
+
+def test_a_running_build_says_how_long_each_step_takes_as_a_rule(app, client):
+    now = timezone.now()
+    steps = [{"name": "compile", "at": now.isoformat(), "seconds": 36.0}]
+    make_build(app, status="succeeded", started_at=now, finished_at=now + timedelta(seconds=40), steps=steps)
+    begun = [{"name": "fetch source", "at": now.isoformat(), "seconds": None}]
+    build = make_build(app, status="running", started_at=now, steps=begun)
+    page = client.get(f"/apps/shop/builds/{build.pk}/").text
+    assert "~36 s" in page and "of about 40 s" in page and "from the last run" in page
+    Build.objects.filter(pk=build.pk).update(started_at=now - timedelta(minutes=5))
+    assert "longer than usual: about 40 s" in client.get(f"/apps/shop/builds/{build.pk}/").text

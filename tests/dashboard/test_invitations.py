@@ -122,7 +122,12 @@ def test_a_newcomer_makes_an_account_and_is_in(admin, team, client):
     dana = User.objects.get(email="dana@example.com")
     assert (dana.name, role(team, dana.email)) == ("Dana Scully", "member")
     assertContains(client.get("/teams/acme/members/"), "Dana Scully")
-    for again in (Client().get(link), client.get(link), client.post(f"{link}account/", {}), client.post(link)):
+    for again in (
+        Client().get(link),
+        client.get(link),
+        client.post(f"{link}account/", {}),
+        client.post(link),
+    ):
         assertContains(again, OVER, status_code=404)
 
 

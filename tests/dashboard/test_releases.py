@@ -80,7 +80,9 @@ def test_it_compares_by_name(app, client):
     assert "+ TOKEN" in page and "+ worker: work" in page
     assert "s3cret" not in page
     assert "No commits to list" in page
-    assert client.get("/apps/shop/releases/compare/?base=x&head=v3").status_code == 200
+    wrong = client.get("/apps/shop/releases/compare/?base=<b>&head=v3").text
+    assert "shop has no release &lt;b&gt;." in wrong and 'value="v3"' in wrong
+    assert "From v1 to v3" in client.get("/apps/shop/releases/compare/?base=v1").text
 
 
 def test_rolling_back_says_first_what_it_will_do(app, client):
@@ -96,6 +98,30 @@ def test_it_rolls_back_with_a_reason(app, client):
     release = Release.objects.get(version=4)
     assert (release.kind, release.note, release.from_release.version) == ("rollback", "Hats do not fit", 1)
     assert "Hats do not fit" in client.get("/apps/shop/releases/").text
+
+
+def test_without_a_release_named_it_goes_back_to_the_last_that_worked(app, client, alice):
+    make_release(app, by=alice, status="failed", current=False)
+    page = client.get("/apps/shop/rollbacks/new/").text
+    assert "Roll shop back to v1?" in page  # v2 has no code, v3 serves
+    assert client.get("/apps/shop/rollbacks/new/?to=99").status_code == 404
+
+
+def test_a_reason_is_asked_for_beside_the_field(app, client):
+    answer = client.post("/apps/shop/rollbacks/", {"version": "1", "seen": "3", "note": " "})
+    assert answer.status_code == 422
+    assert 'id="note-error"' in answer.text and "Roll shop back to v1?" in answer.text
+    assert app.releases.count() == 3
+
+
+def test_the_plan_is_shown_again_when_another_release_serves_by_now(app, client, alice):
+    make_release(app, by=alice)
+    form = {"version": "1", "seen": "3", "note": "Hats <b>do not fit"}
+    answer = client.post("/apps/shop/rollbacks/", form, headers=HTMX)
+    assert answer.status_code == 409
+    assert "shop runs v4 by now" in answer.text and 'name="seen" value="4"' in answer.text
+    assert 'value="Hats &lt;b&gt;do not fit"' in answer.text
+    assert app.releases.count() == 4
 
 
 @pytest.mark.parametrize(
@@ -121,8 +147,17 @@ def test_comparing_lists_the_commits_between(app, client, alice):
     for sha in (shas[0], shas[2]):
         make_release(app, by=alice, slug=make_slug(app, commit=sha))
     page = client.get("/apps/shop/releases/compare/?base=4&head=5").text
-    assert "Second hat" in page and "Third &lt;b&gt;hat&lt;/b&gt;" in page and "First hat" not in page
+    assert (
+        "Commits that v5 has and v4 has not" in page
+        and "Second hat" in page
+        and "Third &lt;b&gt;hat&lt;/b&gt;" in page
+        and "First hat" not in page
+    )
     assert shas[1][:7] in page
+    back = client.get("/apps/shop/releases/compare/?base=5&head=4").text
+    assert "None: v4 is the older code." in back and "Commits that v4 lacks" in back and "Second hat" in back
+    plan = client.get("/apps/shop/rollbacks/new/?to=4").text
+    assert "2 commits of v5 will not run any more" in plan
 
 
 def _commit(place, message, *parents):

@@ -97,3 +97,15 @@ def test_it_stops_a_one_off_and_shows_how_one_ended(app, client):
     client.post("/apps/shop-staging/dynos/run.1/removal/")
     assert Dyno.objects.get(number=1).stop_asked
     assert ">7<" in client.get("/apps/shop-staging/resources/").text
+
+
+def test_it_says_honestly_that_there_are_no_add_ons(app, client):
+    page = client.get("/apps/shop-staging/resources/").text
+    assert "No add-on is attached" in page and "/apps/shop-staging/config/" in page
+
+
+def test_the_formation_can_be_changed_on_the_overview_too(app, client, vera):
+    page = client.get("/apps/shop-staging/").text
+    assert 'name="web.quantity"' in page and 'name="worker.size"' in page
+    client.force_login(vera)
+    assert 'name="web.quantity"' not in client.get("/apps/shop-staging/").text

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from pytest_django.asserts import assertRedirects
+from pytest_django.asserts import assertContains, assertRedirects
 
 from accounts import actions
 from accounts.models import ApiToken
@@ -28,17 +28,29 @@ def test_a_token_may_have_no_end_but_no_odd_one(alice, client):
     client.post("/account/tokens/new/", {"days": ""})
     assert ApiToken.objects.get().expires_at is None
     for days in ("0", "-1", "x", "99999"):
-        refused = client.post("/account/tokens/new/", {"days": days}, headers={"HX-Request": "true"})
-        assert refused.status_code == 422
+        refused = client.post("/account/tokens/new/", {"days": days, "description": "My laptop"})
+        assertContains(refused, "1 to 3650 days", status_code=422)
+        assertContains(refused, 'value="My laptop"', status_code=422)
     assert ApiToken.objects.count() == 1
 
 
 def test_it_is_revoked_at_once(alice, client):
     token, secret = actions.create_token(alice, by=alice)
     client.force_login(alice)
-    assertRedirects(client.post(f"/account/tokens/{token.pk}/removal/"), "/account/tokens/", status_code=303)
+    answer = client.post(f"/account/tokens/{token.pk}/removal/")
+    assertRedirects(answer, "/account/tokens/", status_code=303, fetch_redirect_response=False)
     assert ApiToken.objects.presented(secret) is None
-    assert token.hint not in client.get("/account/tokens/").text
+    page = client.get("/account/tokens/")
+    assertContains(page, f"(…{token.hint}) is revoked")
+    assertContains(page, "No tokens yet")
+
+
+def test_it_says_where_to_use_one(shop, alice, client):
+    client.force_login(alice)
+    assertContains(client.get("/account/tokens/"), "git remote add slipway http://localhost:8000/shop-")
+    made = client.post("/account/tokens/new/", {"days": ""})
+    secret = made.text.partition("<code>SLWY-")[2].partition("</code>")[0]
+    assertContains(made, f"Authorization: Bearer SLWY-{secret}")
 
 
 @pytest.mark.promise("I-28")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.logstore import LogStore
+from engine.logstore import Bucket, LogStore, Query
 from engine.spec import Line
 
 STREAM = "app/5a1f7a4e-0000-4000-8000-000000000001"
@@ -312,6 +312,65 @@ def test_search_finds_the_newest_first(store):
     assert [e.offset for e in store.search(STREAM, level="error")] == [2001]
     assert [e.offset for e in store.search(STREAM, level="warning")] == [2002]
     assert store.search(STREAM, text="web.1") == []  # the text is searched, not what stands before it
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        (Query(b"teak 200"), [1, 3]),
+        (Query(b"TEAK -web"), [1]),
+        (Query(b'"teak 200"'), [1]),
+        (Query(b"-teak"), [2, 4]),
+        (Query(kinds=("router",)), [2]),
+        (Query(kinds=("app", "platform")), [1, 3, 4]),
+        (Query(b"up", kinds=("platform",)), [4]),
+    ],
+)
+def test_a_search_is_for_words_and_kinds(store, query, found):
+    store.append(STREAM, lines("GET /Teak 200"))
+    store.append(STREAM, lines("path=/oak status=200", source="heroku", dyno="router"))
+    store.append(STREAM, lines("200 for teak on web.1"))
+    store.append(STREAM, lines("State changed to up", source="heroku", dyno="web.1"))
+    assert [entry.offset for entry in store.find(STREAM, query).entries] == found
+
+
+def test_a_search_says_how_far_it_came_and_goes_on_from_there(tmp_path):
+    store = LogStore(tmp_path, bytes_per_stream=4 * 1024**2)
+    store.append(STREAM, lines("the first"))
+    for start in range(0, 20_000, 500):
+        store.append(
+            STREAM, lines(*(f"line {n} of a long log, with some words" for n in range(start, start + 500)))
+        )
+    entries, since = store.find(STREAM, Query(b"first"), seconds=1e-9)
+    assert entries == [] and 1 < since < 20_001
+    steps = 0
+    while not entries:
+        entries, reached = store.find(STREAM, Query(b"first"), before=since, seconds=1e-9)
+        assert reached < since
+        since, steps = reached, steps + 1
+    assert entries[0].offset == 1 and steps > 3
+    assert store.find(STREAM, Query(b"no such words")) == ([], 1)
+    store.close()
+
+
+def test_lines_are_counted_by_when_they_came_and_by_level(tmp_path):
+    store = LogStore(tmp_path, bytes_per_stream=64 * 1024)
+    now = 1_800_000_015.0
+    for minute in range(40, 0, -1):
+        store.append(STREAM, [line(f"plain {n}", at=now - minute * 60) for n in range(20)])
+    store.append(STREAM, [line(text, at=now) for text in ("an error, a WARNING", "warn", "status=404", "ok")])
+    found = store.histogram(STREAM, until=now)
+    assert len(found.buckets) == 60 and found.complete
+    assert found.buckets[-1] == Bucket(1_800_000_000.0, 4, 2, 1, first=801)
+    assert [bucket.lines for bucket in found.buckets[:-1]] == [0, 20] * 29 + [0]
+    assert store.read(STREAM, after=found.buckets[1].first - 1)[0].line.at == now - 29 * 60
+    store.append(STREAM, [line("panic", at=now + 1)])
+    again = store.histogram(STREAM, until=now).buckets[-1]
+    assert (again.lines, again.errors) == (5, 2)
+    assert LogStore(tmp_path).histogram(STREAM, until=now).buckets[-1] == again
+    late = LogStore(tmp_path, bytes_per_stream=64 * 1024).histogram(STREAM, until=now, budget=-1)
+    assert late.lines == 0 and not late.complete
+    store.close()
 
 
 def test_many_streams_take_few_files(tmp_path):

@@ -256,6 +256,47 @@ async def test_a_tail_ends_with_the_right_to_read_it(alice, charlie, app):
     assert b"id: 2" not in rest
 
 
+async def asked_with(secret, app, **wish):
+    """The address of a log session, as a program with this API token gets it."""
+    answer = await AsyncClient().post(
+        f"/apps/{app.name}/log-sessions",
+        wish,
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {secret}", "Accept": "application/vnd.heroku+json; version=3"},
+    )
+    return answer.json()["logplex_url"]
+
+
+@pytest.mark.promise("I-31")
+async def test_a_tail_ends_with_the_token_that_it_was_asked_for_with(alice, app):
+    (token, secret), (_, other) = [await db(account_actions.create_token)(alice, by=alice) for _ in "12"]
+    response = await get(await asked_with(secret, app, tail=True))
+    spared = (await get(await asked_with(other, app, tail=True))).streaming_content
+    unopened = await asked_with(secret, app, tail=True)
+    assert await anext(response.streaming_content)
+    assert await anext(spared)
+    await db(account_actions.revoke_token)(token, by=alice)
+    start = time.monotonic()
+    await read(response)
+    assert time.monotonic() - start < 5
+    assert (await get(unopened)).status_code == 404
+    append(app.log_stream, "for the other one")
+    while b"for the other one" not in await anext(spared):
+        pass
+    await spared.aclose()
+
+
+@pytest.mark.promise("I-31")
+async def test_the_addresses_in_answers_end_with_the_token_too(alice, app, build):
+    token, secret = await db(account_actions.create_token)(alice, by=alice)
+    headers = {"Authorization": f"Bearer {secret}"}
+    answer = await AsyncClient().get(f"/apps/{app.name}/builds/{build.pk}", headers=headers)
+    url = answer.json()["output_stream_url"]
+    assert (await get(url)).status_code == 200
+    await db(account_actions.revoke_token)(token, by=alice)
+    assert (await get(url)).status_code == 404
+
+
 @pytest.mark.promise("I-24")
 async def test_no_line_can_pass_for_another_one(alice, app):
     append(

@@ -1,0 +1,60 @@
+"""How unfold is to look: in the colours of static/css/tokens.css (a test compares them), with our sidebar and search."""
+
+from typing import Any
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Slipway operators",
+    "SITE_HEADER": "Slipway",
+    "SITE_SUBHEADER": "Operators’ site",
+    "SITE_URL": "/",
+    "SITE_ICON": "config.admin_site.sidebar.icon",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "config.admin_site.sidebar.icon"}],
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "BORDER_RADIUS": "6px",
+    "STYLES": ["config.admin_site.sidebar.tokens", "config.admin_site.sidebar.styles"],
+    "DASHBOARD_CALLBACK": "config.admin_site.overview.dashboard",
+    "ACCOUNT": {"navigation": [{"title": "Your account", "link": "/account/"}]},
+    "SIDEBAR": {
+        "show_search": True,
+        "command_search": True,
+        "show_all_applications": False,
+        "navigation": "config.admin_site.sidebar.navigation",
+    },
+    "COLORS": {
+        "base": {  # chart paper by day, harbour by night
+            "50": "oklch(0.974 0.005 95)",
+            "100": "oklch(0.951 0.006 95)",
+            "200": "oklch(0.905 0.006 95)",
+            "300": "oklch(0.820 0.009 95)",
+            "400": "oklch(0.672 0.012 225)",
+            "500": "oklch(0.510 0.014 236)",
+            "600": "oklch(0.415 0.016 236)",
+            "700": "oklch(0.380 0.016 236)",
+            "800": "oklch(0.290 0.015 236)",
+            "900": "oklch(0.180 0.013 236)",
+            "950": "oklch(0.157 0.012 236)",
+        },
+        "primary": {  # petrol
+            "50": "oklch(0.950 0.020 218)",
+            "100": "oklch(0.938 0.017 218)",
+            "200": "oklch(0.820 0.045 220)",
+            "300": "oklch(0.840 0.080 209)",
+            "400": "oklch(0.780 0.088 211)",
+            "500": "oklch(0.720 0.095 212)",
+            "600": "oklch(0.435 0.082 226)",
+            "700": "oklch(0.375 0.076 226)",
+            "800": "oklch(0.380 0.085 230)",
+            "900": "oklch(0.275 0.034 226)",
+            "950": "oklch(0.200 0.035 230)",
+        },
+        "font": {
+            "subtle-light": "oklch(0.510 0.014 236)",
+            "subtle-dark": "oklch(0.672 0.012 225)",
+            "default-light": "oklch(0.415 0.016 236)",
+            "default-dark": "oklch(0.775 0.010 220)",
+            "important-light": "oklch(0.235 0.018 236)",
+            "important-dark": "oklch(0.940 0.006 95)",
+        },
+    },
+}
