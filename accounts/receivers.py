@@ -4,13 +4,15 @@ from typing import Any
 
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.models import EmailAddress
-from allauth.account.signals import email_changed
+from allauth.account.signals import email_changed, user_logged_in
 from allauth.mfa import signals
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from allauth.socialaccount.signals import social_account_added, social_account_removed
+from allauth.usersessions.signals import on_user_logged_in
 from django.http import HttpRequest
 
+from accounts import sessions
 from accounts.models import User
 from accounts.two_factor import FACTORS
 from core import activity, live
@@ -27,6 +29,13 @@ def connect() -> None:
     email_changed.connect(_address_changed)
     social_account_added.connect(_connected)
     social_account_removed.connect(_disconnected)
+    # allauth looks at each old session of theirs on its own when someone signs in.
+    user_logged_in.disconnect(on_user_logged_in)
+    user_logged_in.connect(_signed_in)
+
+
+def _signed_in(user: User, **_: Any) -> None:
+    sessions.forget_ended(user)
 
 
 def _factor_added(request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:

@@ -62,6 +62,12 @@ def note_use(request: HttpRequest) -> None:
         UserSession.objects.update_or_create(session_key=key, defaults={"user": request.user, **now})
 
 
+def forget_ended(user: User) -> None:
+    """Drop the rows of sessions that do not sign `user` in any more."""
+    living = [row.pk for row in _living(user)]
+    UserSession.objects.filter(user=user).exclude(pk__in=living).delete()
+
+
 @transaction.atomic
 def end(user: User, session_id: int, *, by: User) -> bool:
     """Sign one browser of `user` out, its open sockets included; False when there is no such session (any more)."""

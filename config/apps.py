@@ -2,6 +2,7 @@ import os
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
 
@@ -29,3 +30,12 @@ def keys_are_there(**_: Any) -> list[CheckMessage]:
     except ImproperlyConfigured as error:
         problems.append(Error(str(error), hint=HINT, id="slipway.E2"))
     return problems
+
+
+@register(Tags.security)
+def two_factor_is_demanded_of_somebody(**_: Any) -> list[CheckMessage]:
+    """A slip of the pen must not leave the door open."""
+    if settings.REQUIRE_TWO_FACTOR in ("", "operators", "everyone"):
+        return []
+    text = f"SLIPWAY_REQUIRE_TWO_FACTOR is “{settings.REQUIRE_TWO_FACTOR}”."
+    return [Error(text, hint="Say `operators` or `everyone`, or leave it out.", id="slipway.E3")]

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Subquery
+
 from accounts.models import User
 from apps import access
 from apps.models import App, ConfigVar
@@ -54,24 +56,33 @@ def _attached(app: App) -> dict[str, Any]:
 def _missing(coupling: Coupling | None, current: Release | None, own: set[str], user: User) -> Missing | None:
     """What the code that will be promoted here may need: of the apps of the stage before that run code from the same
     place, the first that has names which this one lacks."""
-    before = panels.stage_before(coupling) if coupling else None
-    if before is None or current is None or current.slug is None:
+    if coupling is None or current is None or current.slug is None:
         return None
+    stages = Stage.objects.filter(pipeline=coupling.pipeline_id, position__lt=coupling.stage.position)
     alike = access.apps_for(user).filter(
-        coupling__stage=before, releases__current=True, releases__slug__app=current.slug.app_id
+        coupling__stage=Subquery(stages.order_by("-position").values("pk")[:1]),
+        coupling__stage__word__in=(Stage.Word.DEVELOPMENT, Stage.Word.STAGING),
+        releases__current=True,
+        releases__slug__app=current.slug.app_id,
     )
     apps = [
-        app for app in access.with_rights(alike, user) if access.DEPLOY in access.rights_found(user, app, app)
+        app
+        for app in access.with_rights(alike.select_related("coupling__stage"), user)
+        if access.DEPLOY in access.rights_found(user, app, app)
     ]
+    if not apps:
+        return None
     hidden = hiding_from(user, apps)
     rows = ConfigVar.objects.filter(app__in=[app for app in apps if app.pk not in hidden])
     lacking = rows.exclude(key__in=own).values_list("app_id", "key")
-    return _first(apps, list(lacking), before)
+    return _first(apps, list(lacking))
 
 
-def _first(apps: list[App], lacking: list[tuple[Any, str]], stage: Stage) -> Missing | None:
+def _first(apps: list[App], lacking: list[tuple[Any, str]]) -> Missing | None:
     for app in apps:
         keys = sorted(key for of, key in lacking if of == app.pk)
         if keys:
-            return Missing(keys[:MISSING_SHOWN], max(len(keys) - MISSING_SHOWN, 0), app, stage.title)
+            return Missing(
+                keys[:MISSING_SHOWN], max(len(keys) - MISSING_SHOWN, 0), app, app.coupling.stage.title
+            )
     return None

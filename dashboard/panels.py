@@ -6,11 +6,11 @@ from urllib.parse import urlencode
 from django.core.paginator import Paginator
 from django.db.models import Q
 
-from accounts.access import DEPLOY, RIGHTS, ROLE_RIGHTS
+from accounts.access import DEPLOY, ROLE_RIGHTS
 from accounts.models import Membership, Team, User
 from addons.models import Attachment
 from apps import access, transfers
-from apps.models import App, Collaborator, Dyno
+from apps.models import App, Dyno
 from core.models import Event
 from dashboard import fleet
 from engine.spec import MB, SIZES
@@ -139,30 +139,6 @@ def places(user: User) -> dict[str, Any]:
     teams = Team.objects.filter(pk__in=Membership.objects.filter(user=user, role__in=creators).values("team"))
     mine = Pipeline.objects.filter(Q(user=user) | Q(team__in=teams)).prefetch_related("stages")
     return {"teams": teams, "pipelines": mine}
-
-
-def people(app: App, user: User) -> dict[str, Any]:
-    """Who may do what: the owner or the team's people, then collaborators."""
-    members = (
-        [
-            {
-                "user": membership.user,
-                "role": membership.role,
-                "rights": ROLE_RIGHTS[Membership.Role(membership.role)],
-            }
-            for membership in Membership.objects.filter(team=app.team)
-            .select_related("user")
-            .order_by("created_at")
-        ]
-        if app.team
-        else [{"user": app.user, "role": "owner", "rights": frozenset(RIGHTS)}]
-    )
-    return {
-        **frame(app, user, "access"),
-        "members": members,
-        "all_rights": RIGHTS,
-        "collaborators": Collaborator.objects.filter(app=app).select_related("user").order_by("created_at"),
-    }
 
 
 def settings_of(app: App, user: User) -> dict[str, Any]:

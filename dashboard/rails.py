@@ -3,24 +3,28 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
-from django.db.models import F, Window
+from django.core.paginator import Paginator
+from django.db.models import F, Q, Window
 from django.db.models.functions import RowNumber
 
 from accounts.models import User
 from apps import access as app_access
+from apps.models import App
 from core.models import Event
 from dashboard import fleet
 from dashboard.cards import Card, Column, compare, next_stage
 from dashboard.fleet import AppNow
 from dashboard.standing import Standing
-from pipelines import access
+from pipelines import access, transfers
 from pipelines.models import Coupling, Pipeline, Stage
 
 URGENT = ("crashed", "waiting", "degraded", "building", "releasing", "queued")
+SHOWN, ALONE, URGED = 40, 50, 5  # pipelines a page, apps in none, crashed apps
+COMPARED = 100  # pipelines that are sorted by how far they drifted apart, the latest; it takes git to know
 EMPTY = Standing("stopped", "No release yet")
 
 
@@ -46,42 +50,79 @@ class Rail:
     last: Event | None = None
 
     @property
-    def at(self) -> datetime:
-        return self.last.at if self.last else self.pipeline.created_at
+    def ahead(self) -> int:
+        """The commits that wait between its stages, all together."""
+        return sum(stop.ahead for stop in self.stops)
 
 
-def list_context(user: User, *, q: str = "", sort: str = "") -> dict[str, Any]:
-    """Every pipeline that `user` may see and whose name or apps hold the words of `q`, and the apps in none."""
+def list_context(user: User, *, q: str = "", sort: str = "", page: str = "") -> dict[str, Any]:
+    """The pipelines that `user` may see and whose name or owner has the words of `q`, a page of them; on the first, what
+    waits for the user and the apps in no pipeline. `sort` is `name`, `drift` or else what happened last. Eleven
+    queries."""
     pipelines = list(access.pipelines_for(user).select_related("team", "user"))
-    alone = list(app_access.apps_for(user).filter(coupling__isnull=True).select_related("team", "user"))
-    couplings = _couplings(pipelines, user)
-    now = fleet.look([*(coupling.app for coupling in couplings), *alone])
-    rails = _rails(pipelines, couplings, now)
-    shown = [rail for rail in rails if all(word in _words(rail) for word in q.lower().split())]
+    last = _last_events(pipelines)
+    words = q.lower().split()
+    found = [pipeline for pipeline in pipelines if all(word in _words(pipeline) for word in words)]
     if sort != "name":
-        shown.sort(key=lambda rail: rail.at, reverse=True)
-    found = [now[app.pk] for app in alone if all(word in app.name for word in q.lower().split())]
+        found.sort(key=lambda pipeline: last[pipeline.pk].at if pipeline.pk in last else pipeline.created_at)
+        found.reverse()
+    shown = Paginator(found[:COMPARED] if sort == "drift" else found, COMPARED if sort == "drift" else SHOWN)
+    leaf = shown.get_page(page)
+    apps = _apps(leaf.object_list, user, words)
+    now = fleet.look(apps)
+    couplings = [app.coupling for app in apps if hasattr(app, "coupling")]
+    rails = _rails(leaf.object_list, couplings, now, last)
+    if sort == "drift":
+        rails.sort(key=lambda rail: rail.ahead, reverse=True)
+    alone = [now[app.pk] for app in apps if not hasattr(app, "coupling")] if leaf.number == 1 else []
+    offered = transfers.waiting_for(user)
+    crashed = [] if q or leaf.number > 1 else _crashed(user, apps, now)
     return {
         "tab": "pipelines",
-        "rails": shown,
-        "alone": found,
-        "any": bool(pipelines or alone),
+        "rails": rails,
+        "page": leaf,
+        "keep": "".join(f"{key}={quote(text)}&" for key, text in (("q", q), ("sort", sort)) if text),
+        "alone": alone[:ALONE],
+        "more_alone": len(alone) > ALONE,
+        "waiting": offered,
+        "crashed": crashed,
+        "todo": len(offered) + len(crashed),
+        "any": bool(pipelines or alone or offered),
         "q": q,
         "sort": sort,
+        "topics": " ".join([f"user:{user.pk}", *(rail.pipeline.topic for rail in rails)]),
     }
 
 
-def _words(rail: Rail) -> str:
-    return f"{rail.pipeline.name} {rail.pipeline.owner}".lower()
+def _words(pipeline: Pipeline) -> str:
+    return f"{pipeline.name} {pipeline.owner}".lower()
 
 
-def _couplings(pipelines: Sequence[Pipeline], user: User) -> list[Coupling]:
-    rows = Coupling.objects.filter(pipeline__in=pipelines, app__in=app_access.apps_for(user))
-    return list(rows.select_related("app", "stage", "pipeline").order_by("app__name"))
+def _apps(pipelines: Sequence[Pipeline], user: User, words: Sequence[str]) -> list[App]:
+    """The apps that `user` may see in these pipelines, and the first of those that are in none, by name."""
+    seen = app_access.apps_for(user)
+    lonely = seen.filter(coupling__isnull=True)
+    for word in words:
+        lonely = lonely.filter(name__contains=word)
+    wanted = Q(coupling__pipeline__in=pipelines) | Q(pk__in=lonely.order_by("name").values("pk")[: ALONE + 1])
+    rows = app_access.with_rights(seen.filter(wanted), user)
+    related = ("team", "user", "coupling__stage", "coupling__pipeline")
+    return list(rows.select_related(*related).order_by("name"))
+
+
+def _crashed(user: User, apps: Sequence[Any], now: Mapping[UUID, AppNow]) -> list[AppNow]:
+    """What has crashed of the apps whose dynos are `user`'s to look after."""
+    down = [app for app in apps if now[app.pk].state.kind == "crashed"]
+    return [now[app.pk] for app in down if app_access.OPERATE in app_access.rights_found(user, app, app)][
+        :URGED
+    ]
 
 
 def _rails(
-    pipelines: Sequence[Pipeline], couplings: Sequence[Coupling], now: Mapping[UUID, AppNow]
+    pipelines: Sequence[Pipeline],
+    couplings: Sequence[Coupling],
+    now: Mapping[UUID, AppNow],
+    last: Mapping[Any, Event],
 ) -> list[Rail]:
     cards: dict[Any, list[Card]] = defaultdict(list)
     for coupling in couplings:
@@ -90,7 +131,6 @@ def _rails(
     stages: dict[Any, list[Stage]] = defaultdict(list)
     for stage in Stage.objects.filter(pipeline__in=pipelines):
         stages[stage.pipeline_id].append(stage)
-    last = _last_events(pipelines)
     return [
         Rail(pipeline, _stops(stages[pipeline.pk], cards), last.get(pipeline.pk)) for pipeline in pipelines
     ]

@@ -137,7 +137,7 @@ def demand_promotion(user: User, coupling: Coupling) -> None:
 def may_see_config(user: User, app: App) -> bool:
     """Whether `user` may see the values of the app's config vars, change them, and start one-off dynos, which are told
     all of them: whoever may deploy the app, unless its stage reserves that to admins."""
-    rights = app_access.rights_in(user, app)
+    rights = app_access.rights_at_hand(user, app)
     if DEPLOY not in rights or MANAGE in rights:
         return DEPLOY in rights
     return not hiding_from(user, [app])

@@ -210,7 +210,7 @@ def cancel_build(build: Build, *, by: User | None) -> None:
 
 
 @transaction.atomic
-def fail_release(release: Release, reason: str) -> None:
+def fail_release(release: Release, reason: str, *, by: User | None = None) -> None:
     """End a release that has not succeeded yet, whoever works on it: the worker finds that it has lost its lease, and the
     release's dynos, which nobody wants any more, are stopped. The one that serves is untouched."""
     ended = Release.objects.filter(pk=release.pk, status__in=OPEN).update(
@@ -222,7 +222,7 @@ def fail_release(release: Release, reason: str) -> None:
     )
     if not ended:
         raise Conflict(f"v{release.version} has {release.status} already.")
-    activity.record(None, "gave up", release, app=release.app, why=reason)
+    activity.record(by, "gave up", release, app=release.app, why=reason)
     live.tell(release.app.topic)
     live.wake_conductor()
 

@@ -46,6 +46,17 @@ class ReleaseAdmin(Endless, Shown):
     list_select_related = ("app", "by")
     ordering = ("-created_at",)
     exclude = ("sealed_config", "lease_token")
+    deeds: ClassVar = (
+        Deed(
+            "fail",
+            "Give up",
+            "It ends as failed and its dynos stop; the release that serves is untouched. For one that gets nowhere.",
+            lambda release, by: actions.fail_release(release, "An operator ended it.", by=by),
+            icon="cancel",
+            grave=True,
+            fits=lambda release: release.status in OPEN,
+        ),
+    )
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
         return super().get_queryset(request).defer("sealed_config")

@@ -1,5 +1,6 @@
 """A person's own password."""
 
+from allauth.account.adapter import get_adapter
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
@@ -27,6 +28,7 @@ def password(request: PageRequest) -> HttpResponse:
     form = Form(request, old="", new="", again="")
     if request.method == "POST" and form.attempt(lambda: _change(request)):
         update_session_auth_hash(request, request.user)
+        get_adapter(request).send_notification_mail("account/email/password_changed", request.user)
         messages.success(request, "Your password is changed. Other browsers are signed out.")
         return go(request, "account")
     return render(request, "account/password_change.html", {"form": form}, status=form.status)

@@ -22,9 +22,9 @@ FIRST_STAGES = (Stage.Word.STAGING, Stage.Word.PRODUCTION)
 @require_safe
 @login_required
 def index(request: PageRequest) -> HttpResponse:
-    """Each pipeline as a rail of its stages; first steps for who has none. `?q=` and `?sort=name` as in the form."""
+    """Each pipeline as a rail of its stages; first steps for who has none. `?q=` and `?sort=` as in the form."""
     q, sort = request.GET.get("q", "")[:100], request.GET.get("sort", "")
-    context = rails.list_context(request.user, q=q, sort=sort)
+    context = rails.list_context(request.user, q=q, sort=sort, page=request.GET.get("page", ""))
     if not context["any"]:
         context |= _form_context(request, Form(request))
         return render(request, "pipelines/first.html", context)

@@ -81,6 +81,15 @@ def test_restarting_cancelling_and_revoking(operator, client, app, alice):
     assert [verb for verb, _ in noted(operator)] == ["restarted", "cancelled", "revoked"]
 
 
+def test_a_release_that_gets_nowhere_is_given_up(operator, client, alice):
+    app = make_app("shop", owner=alice)
+    release = actions.set_config(app, {"A": "1"}, by=alice)
+    do(client, release, "fail")
+    release.refresh_from_db()
+    assert (release.status, release.reason) == ("failed", "An operator ended it.")
+    assert noted(operator) == [("gave up", "v1")]
+
+
 def test_what_does_not_fit_is_no_button_and_refused(operator, client, app, alice):
     build = actions.create_build(app, make_source(app), by=alice)
     Build.objects.update(status="succeeded")

@@ -204,7 +204,7 @@ def test_a_stage_may_hide_config_from_who_deploys(shop, alice, bob, client):
     assert client.get("/apps/shop-production/config/").status_code == 200
 
 
-def test_names_that_the_stage_before_has_are_told(shop, alice, bob, client):
+def test_names_that_the_stage_before_has_are_told(shop, alice, bob, client, django_assert_max_num_queries):
     staging, production = App.objects.get(name="shop-staging"), App.objects.get(name="shop-production")
     make_release(production, slug=staging.releases.get(current=True).slug, by=alice)
     set_config(staging, {"JITTER": "30-secret", "BOTH": "1"}, by=alice)
@@ -213,6 +213,10 @@ def test_names_that_the_stage_before_has_are_told(shop, alice, bob, client):
     page = client.get("/apps/shop-production/config/").text
     assert "<strong>JITTER</strong> is set in Staging but missing here" in page
     assert "30-secret" not in page
+    client.force_login(bob)
+    client.get("/apps/shop-production/config/")
+    with django_assert_max_num_queries(12):
+        assert "JITTER" in client.get("/apps/shop-production/config/").text
     assert 'value="JITTER"' in client.get("/apps/shop-production/config/?name=JITTER").text
     client.force_login(bob)
     Stage.objects.filter(name="staging").update(readers="admins")

@@ -166,3 +166,19 @@ def test_old_links_are_void(alice, client, post_office, settings):
     path = link_in(letter())
     settings.PASSWORD_RESET_TIMEOUT = -timedelta(seconds=1).total_seconds()
     assertContains(client.get(path), "This link no longer works")
+
+
+def test_a_changed_password_is_told_by_mail(alice, client, post_office):
+    client.force_login(alice)
+    client.post("/account/password/", {"old": "a fine password", "new": NEW, "again": NEW})
+    assert "The password of your account was changed." in letter().body
+    assert NEW not in letter().body
+
+
+def test_a_mail_server_that_is_away_is_owned_up_to(alice, client, post_office, settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    client.force_login(alice)
+    confirmed(client)
+    answer = client.post("/account/email/", {"email": "alice@new.example", "action_add": "1"}, follow=True)
+    assertContains(answer, "The mail server did not take the mail")

@@ -8,6 +8,8 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.test import Client
 from pytest_django.asserts import assertContains, assertNotContains, assertRedirects
 
@@ -269,6 +271,11 @@ class TestDemanded:
         _, token = create_token(alice, by=alice)
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/vnd.heroku+json; version=3"}
         assert client.get("/account", headers=headers).status_code == 200
+
+    def test_a_slip_of_the_pen_stops_the_start(self, settings):
+        settings.REQUIRE_TWO_FACTOR = "all"
+        with pytest.raises(SystemCheckError, match="SLIPWAY_REQUIRE_TWO_FACTOR"):
+            call_command("check")
 
     def test_only_of_operators(self, alice, client, settings):
         settings.REQUIRE_TWO_FACTOR = "operators"
