@@ -3,6 +3,7 @@
 from io import StringIO
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.core.management import CommandError, call_command
 
 from accounts.models import ApiToken, User
@@ -63,3 +64,25 @@ def test_signinlink_prints_a_link_that_works_once(alice, client):
 def test_signinlink_knows_only_who_may_sign_in(alice):
     with pytest.raises(CommandError, match="Nobody who may sign in"):
         call_command("signinlink", "nobody@example.com")
+
+
+def test_address_gives_someone_another_one(alice, client):
+    call_command("address", "alice@example.com", "Alice@new.example", stdout=StringIO())
+    good = {"email": "alice@new.example", "password": "a fine password"}
+    assert client.post("/sign-in/", good).status_code == 303
+    assert [row.email for row in EmailAddress.objects.filter(user=alice)] == ["alice@new.example"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("nobody@example.com", "x@example.com", "Nobody has"),
+        ("alice@example.com", "nonsense", "not an e-mail"),
+        ("alice@example.com", "Bob@example.com", "Somebody else"),
+    ],
+)
+def test_address_says_what_is_wrong(alice, bob, old, new, says):
+    with pytest.raises(CommandError, match=says):
+        call_command("address", old, new)
+    alice.refresh_from_db()
+    assert alice.email == "alice@example.com"
