@@ -67,6 +67,12 @@ class Person(Schema):
         )
 
 
+class PersonWithRights(Person):
+    """A user by id and address, as those with rights in an app are told."""
+
+    federated: bool = False
+
+
 class PersonName(Person):
     """A user by id, address and name."""
 
@@ -87,7 +93,7 @@ class FeatureOut(Schema):
     display_name: str
     doc_url: str = ""
     enabled: bool
-    feedback_email: None = None
+    feedback_email: str = ""
     state: str = "general"
     created_at: Time
     updated_at: Time
@@ -220,6 +226,12 @@ class AppOut(Schema):
             released_at=current.finished_at if current else None,
             slug_size=slug.bytes if slug else None,
         )
+
+
+class TeamAppOut(AppOut):
+    """An app, and whether the asker has joined it: all who see it have."""
+
+    joined: bool = True
 
 
 class BuildpackOut(Schema):
@@ -620,7 +632,7 @@ class CollaboratorOut(Schema):
 
     id: UUID
     app: AppRef
-    user: Person
+    user: PersonWithRights
     role: str
     permissions: list[Permission]
     created_at: Time
@@ -631,7 +643,7 @@ class CollaboratorOut(Schema):
         return cls(
             id=row.pk,
             app=AppRef.of(row.app),
-            user=Person.of(row.user),
+            user=PersonWithRights.of(row.user),
             role="collaborator",
             permissions=[Permission(name=right) for right in row.rights],
             created_at=row.created_at,
@@ -644,12 +656,17 @@ class CollaboratorOut(Schema):
         return cls(
             id=user.pk,
             app=AppRef.of(app),
-            user=Person.of(user),
+            user=PersonWithRights.of(user),
             role=role,
             permissions=[Permission(name=right) for right in rights],
             created_at=app.created_at,
             updated_at=app.created_at,
         )
+
+
+def role_word(role: str) -> str:
+    """A role as the schema knows it, which has no viewers: they are its collaborators."""
+    return "collaborator" if role == Membership.Role.VIEWER else role
 
 
 class TeamOut(Schema):
@@ -674,7 +691,7 @@ class TeamOut(Schema):
         return cls(
             id=team.pk,
             name=team.name,
-            role=membership.role,
+            role=role_word(membership.role),
             created_at=team.created_at,
             updated_at=team.created_at,
         )

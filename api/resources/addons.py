@@ -50,7 +50,7 @@ class AddonOut(Schema):
     billing_entity: dict[str, Any]
     config_vars: list[str]
     provider_id: str
-    provision_message: str | None = None
+    provision_message: str = ""
     actions: list[Any] = []
     state: str = "provisioned"
     web_url: str | None

@@ -11,7 +11,7 @@ from accounts import access as account_access
 from accounts.models import User
 from api.asker import asker
 from api.http import is_first_page, ranged
-from api.shapes import AppOut, BuildpackOut, CollaboratorOut, DomainOut
+from api.shapes import AppOut, BuildpackOut, CollaboratorOut, DomainOut, Named, TeamAppOut
 from apps import access, actions, transfers
 from apps.models import App, Collaborator, Domain
 from core.errors import NotFound, Refusal
@@ -19,6 +19,7 @@ from releases.actions import purge_cache as purge
 
 router = Router(tags=["Apps"])
 APPS = {200: list[AppOut], 206: list[AppOut]}
+TEAM_APPS = {200: list[TeamAppOut], 206: list[TeamAppOut]}
 
 
 class AppIn(Schema):
@@ -61,11 +62,11 @@ class AppFilter(Schema):
     in_: FilterIn = Field(alias="in")
 
 
-@router.post("/filters/apps", response=APPS)
-def pick(request: HttpRequest, response: HttpResponse, body: AppFilter) -> Status[list[AppOut]]:
+@router.post("/filters/apps", response=TEAM_APPS)
+def pick(request: HttpRequest, response: HttpResponse, body: AppFilter) -> Status[list[TeamAppOut]]:
     """Those of the named apps that the asker may view."""
     rows = _rows(access.apps_for(asker(request)).filter(pk__in=body.in_.id))
-    return ranged(request, response, rows, AppOut.of)
+    return ranged(request, response, rows, TeamAppOut.of)
 
 
 @router.get("/users/{ref}/apps", response=APPS)
@@ -77,23 +78,23 @@ def of_user(request: HttpRequest, response: HttpResponse, ref: str) -> Status[li
     return ranged(request, response, rows, AppOut.of, fields=["name"])
 
 
-@router.get("/teams/{team}/apps", response=APPS)
-def of_team(request: HttpRequest, response: HttpResponse, team: str) -> Status[list[AppOut]]:
+@router.get("/teams/{team}/apps", response=TEAM_APPS)
+def of_team(request: HttpRequest, response: HttpResponse, team: str) -> Status[list[TeamAppOut]]:
     """The apps of a team."""
     rows = _rows(App.objects.alive()).filter(team=account_access.team_for(asker(request), team))
-    return ranged(request, response, rows, AppOut.of, fields=["name"])
+    return ranged(request, response, rows, TeamAppOut.of, fields=["name"])
 
 
 @router.post("/apps", response={201: AppOut})
 def create(request: HttpRequest, body: AppIn = NOTHING) -> Status[AppOut]:
     """Make an app of the asker's own."""
-    return _create(request, body, None)
+    return Status(201, AppOut.of(_create(request, body, None)))
 
 
-@router.post("/teams/apps", response={201: AppOut})
-def create_in_team(request: HttpRequest, body: AppIn) -> Status[AppOut]:
+@router.post("/teams/apps", response={201: TeamAppOut})
+def create_in_team(request: HttpRequest, body: AppIn) -> Status[TeamAppOut]:
     """Make an app that belongs to a team."""
-    return _create(request, body, body.team)
+    return Status(201, TeamAppOut.of(_create(request, body, body.team)))
 
 
 @router.get("/apps/{app}", response=AppOut)
@@ -102,22 +103,28 @@ def info(request: HttpRequest, app: str) -> AppOut:
     return AppOut.of(access.app_for(asker(request), app))
 
 
-@router.get("/teams/apps/{app}", response=AppOut)
-def info_in_team(request: HttpRequest, app: str) -> AppOut:
+@router.get("/teams/apps/{app}", response=TeamAppOut)
+def info_in_team(request: HttpRequest, app: str) -> TeamAppOut:
     """One app."""
-    return AppOut.of(access.app_for(asker(request), app))
+    return TeamAppOut.of(access.app_for(asker(request), app))
 
 
 @router.patch("/apps/{app}", response=AppOut)
 def update(request: HttpRequest, app: str, body: AppChange) -> AppOut:
     """Rename an app, or turn its maintenance mode on or off."""
+    return AppOut.of(_changed(request, app, body))
+
+
+def _changed(request: HttpRequest, app: str, body: AppChange) -> App:
     by = asker(request)
     found = access.app_for(by, app, to=access.MANAGE if body.name else access.OPERATE)
     if body.name and body.name != found.name:
         actions.rename_app(found, body.name, by=by)
     if body.maintenance is not None and body.maintenance != found.maintenance:
         actions.set_maintenance(found, body.maintenance, by=by)
-    return AppOut.of(found)
+    if body.build_stack and body.build_stack not in (found.stack, str(Named.fixed("stack", found.stack).id)):
+        raise Refusal(f"There is no stack {body.build_stack[:40]}: the only one here is {found.stack}.")
+    return found
 
 
 @router.delete("/apps/{app}", response=AppOut)
@@ -136,8 +143,8 @@ class TeamAppChange(AppChange):
     locked: bool | None = None
 
 
-@router.patch("/teams/apps/{app}", response=AppOut)
-def update_in_team(request: HttpRequest, app: str, body: TeamAppChange) -> AppOut:
+@router.patch("/teams/apps/{app}", response=TeamAppOut)
+def update_in_team(request: HttpRequest, app: str, body: TeamAppChange) -> TeamAppOut:
     """Hand an app to a team, or offer it to a person; or change it as above."""
     if body.locked:
         raise Refusal(
@@ -147,7 +154,7 @@ def update_in_team(request: HttpRequest, app: str, body: TeamAppChange) -> AppOu
     if body.owner:
         found = access.app_for(by, app, to=access.MANAGE)
         transfers.hand_over(found, account_access.new_owner(by, body.owner), by=by)
-    return update(request, app, body)
+    return TeamAppOut.of(_changed(request, app, body))
 
 
 @router.delete("/apps/{app}/build-cache", response=AppOut)
@@ -309,11 +316,9 @@ def _installations(app: App) -> list[InstallationOut]:
     ]
 
 
-def _create(request: HttpRequest, body: AppIn, team: str | None) -> Status[AppOut]:
+def _create(request: HttpRequest, body: AppIn, team: str | None) -> App:
     by = asker(request)
-    return Status(
-        201, AppOut.of(actions.create_app(body.name, owner=account_access.owner_for(by, team), by=by))
-    )
+    return actions.create_app(body.name, owner=account_access.owner_for(by, team), by=by)
 
 
 def _rows(apps: "QuerySet[App]") -> "QuerySet[App]":

@@ -29,6 +29,17 @@ class AccessToken(Schema):
     expires_in: int | None
 
 
+class Holder(Person):
+    """Whose token it is."""
+
+    full_name: str | None
+
+    @classmethod
+    def of(cls, user: User | None) -> "Holder":
+        found = Person.of(user)
+        return cls(id=found.id, email=found.email, full_name=user.name or None if user else None)
+
+
 class AuthorizationOut(Schema):
     """An API token, and whose it is."""
 
@@ -40,7 +51,7 @@ class AuthorizationOut(Schema):
     refresh_token: None = None
     session: None = None
     scope: list[str] = ["global"]
-    user: Person
+    user: Holder
     created_at: Time
     updated_at: Time
 
@@ -52,7 +63,7 @@ class AuthorizationOut(Schema):
             id=row.pk,
             description=row.description,
             access_token=token,
-            user=Person.of(row.user),
+            user=Holder.of(row.user),
             created_at=row.created_at,
             updated_at=row.used_at or row.created_at,
         )

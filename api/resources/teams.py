@@ -1,6 +1,7 @@
 """Teams: who is in them, who is invited, and who has rights in their apps."""
 
 from typing import Any
+from uuid import uuid5
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -11,7 +12,17 @@ from accounts.models import Invitation, Membership, Team, User
 from api.asker import asker
 from api.http import ranged
 from api.resources import apps as app_resources
-from api.shapes import CollaboratorOut, FeatureOut, Named, Permission, PersonName, TeamOut, Time
+from api.shapes import (
+    NAMESPACE,
+    CollaboratorOut,
+    FeatureOut,
+    Named,
+    Permission,
+    PersonName,
+    TeamOut,
+    Time,
+    role_word,
+)
 from apps import access as app_access
 from apps import actions as app_actions
 from core.errors import NotFound, Refusal
@@ -49,7 +60,7 @@ class MemberOut(Schema):
         return cls(
             id=row.user_id,
             email=row.user.email,
-            role=row.role,
+            role=role_word(row.role),
             user=PersonName.of(row.user),
             two_factor_authentication=bool(getattr(row, "has_factor", False)),
             created_at=row.created_at,
@@ -73,8 +84,9 @@ class InvitationOut(Schema):
         return cls(
             id=row.pk,
             team=Named(id=row.team_id, name=row.team.name),
-            role=row.role,
-            user={"id": None, "email": row.email, "name": None},
+            role=role_word(row.role),
+            # Whether the address has an account here is nobody's business before they accept.
+            user={"id": str(uuid5(NAMESPACE, f"invited/{row.email}")), "email": row.email, "name": None},
             invited_by=PersonName.of(row.by) if row.by else None,
             created_at=row.created_at,
             updated_at=row.created_at,

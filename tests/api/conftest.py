@@ -8,6 +8,7 @@ from django.test import Client
 
 from accounts.actions import create_token
 from api.http import allowance
+from tests.api.contract import check
 
 ACCEPT = "application/vnd.heroku+json; version=3"
 
@@ -22,7 +23,10 @@ class ApiClient:
     def __call__(self, method: str, path: str, body: Any = None, **headers: str):
         send = {"Authorization": f"Bearer {self.token}", "Accept": ACCEPT, **headers}
         data = json.dumps(body) if body is not None else ""
-        return self.client.generic(method, path, data, content_type="application/json", headers=send)
+        answer = self.client.generic(method, path, data, content_type="application/json", headers=send)
+        if answer.headers.get("Content-Type", "").startswith("application/json") and answer.content:
+            check(method, path, answer.status_code, answer.json())
+        return answer
 
     def get(self, path: str, **headers: str):
         return self("GET", path, **headers)

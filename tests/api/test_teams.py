@@ -33,7 +33,7 @@ def test_roles_are_changed_by_admins_only(api, as_bob):
     assert roles(api)["bob@example.com"] == "member"
     assert (
         api.patch("/teams/acme/members", {"email": "bob@example.com", "role": "viewer"}).json()["role"]
-        == "viewer"
+        == "collaborator"
     )
     assert (
         as_bob.patch("/teams/acme/members", {"email": "bob@example.com", "role": "admin"}).status_code == 403

@@ -1,0 +1,106 @@
+"""Every answer has the published shape, whatever there is to tell; other tests' answers are compared as they come."""
+
+import re
+
+import pytest
+from django.utils import timezone
+
+from accounts import invitations
+from addons.models import Addon, Attachment
+from api.urls import api as served
+from apps import transfers
+from apps.models import Collaborator, Domain, Dyno, Formation
+from pipelines import actions
+from releases.models import Build, Release, Source
+from tests.api.contract import check
+from tests.api.published import ROUTES
+from tests.factories import make_app, make_pipeline, stage
+
+# Routes that the schema does not have: the CLI alone knows them.
+NONE_YET = {"/addon-services", "/account/keys", "/spaces", "/oauth/sessions", "/apps/{}/sni-endpoints"}
+UNPUBLISHED = {"/oauth/sessions", "/accounts/{}/actions/get-quota"}
+
+
+@pytest.fixture
+def things(alice, bob, team):
+    """One of everything, and how it is called in paths."""
+    pipeline = make_pipeline("line", owner=team)
+    staging = make_app("shop-staging", owner=team, stage=stage(pipeline, "staging"), released=True)
+    make_app("shop", owner=team, stage=stage(pipeline, "production"), released=True)
+    mine = make_app("mine", owner=alice, released=True)
+    release = Release.objects.get(app=staging, current=True)
+    promotion = actions.promote(staging.coupling, [c for c in staging.coupling.downstream()], by=alice)
+    source = Source.objects.create(app=staging, user=alice, commit="a" * 40, message="Change")
+    build = Build.objects.create(
+        app=staging, source=source, by=alice, status="succeeded", slug=release.slug, release=release,
+        buildpacks=["heroku/python"], finished_at=timezone.now(),
+    )  # fmt: skip
+    Formation.objects.get_or_create(app=staging, type="web", defaults={"quantity": 1})
+    dyno = Dyno.objects.create(
+        app=staging, type="web", number=1, command="x", release_version=release.version
+    )
+    Domain.objects.create(app=staging, hostname="www.example.test")
+    Collaborator.objects.create(app=staging, user=bob, rights=["view"])
+    staging.buildpacks = ["heroku/python"]
+    staging.save()
+    addon = Addon.objects.create(app=staging, name="pg-1", service="heroku-postgresql", plan="mini")
+    Attachment.objects.create(app=staging, addon=addon, name="DATABASE")
+    transfer = transfers.hand_over(mine, bob, by=alice)
+    invitations.invite(team, "new@example.com", "member", by=alice)
+    return {
+        "pipeline": "line", "app": "shop-staging", "team": "acme", "promotion": promotion.pk, "release": "v1",
+        "build": build.pk, "dyno": dyno.name, "slug": release.slug_id, "coupling": staging.coupling.pk,
+        "transfer": transfer.pk, "token": None,
+    }  # fmt: skip
+
+
+def paths(things, token):
+    """A path for each GET route: what stands in its places, by what comes before them."""
+    after = {
+        "pipelines": things["pipeline"], "apps": things["app"], "teams": things["team"], "users": "~",
+        "pipeline-promotions": things["promotion"], "releases": things["release"], "builds": things["build"],
+        "dynos": things["dyno"], "slugs": things["slug"], "pipeline-couplings": things["coupling"],
+        "app-transfers": things["transfer"], "authorizations": token, "stacks": "slipway-24", "formation": "web",
+        "domains": "www.example.test", "collaborators": "bob@example.com", "addons": "pg-1",
+        "addon-attachments": "DATABASE", "features": None, "addon-services": None, "accounts": "~",
+    }  # fmt: skip
+    features = {"apps": "preboot", "account": "dashboard-repositories-api", "teams": "org-access-controls"}
+    for _, router in served._routers:
+        for route, view in router.path_operations.items():
+            if not any("GET" in operation.methods for operation in view.operations):
+                continue
+            filled, before = [], ""
+            for part in route.strip("/").split("/"):
+                value = after[before] if part.startswith("{") else part
+                if part.startswith("{") and before == "features":
+                    value = features[filled[0]]
+                filled.append(str(value))
+                before = part
+            yield re.sub(r"\{[^}]*\}", "{}", route), "/" + "/".join(filled)
+
+
+def test_every_answer_to_a_get_is_as_published(api, things):
+    token = api.get("/oauth/authorizations").json()[0]["id"]
+    compared = set()
+    for route, path in paths(things, token):
+        answer = api.get(path)
+        if "addon-services/None" in path:  # there is no service yet
+            assert answer.status_code == 404
+            continue
+        assert answer.status_code in (200, 404) if route in UNPUBLISHED else answer.status_code == 200, path
+        if check("GET", path, answer.status_code, answer.json()):
+            compared.add(route)
+        found = answer.json()
+        assert found or route in NONE_YET or not (isinstance(found, list)), f"{path} has nothing to compare"
+    published = {route.removeprefix("GET ") for route in ROUTES if route.startswith("GET ")}
+    assert published - compared <= {"/addon-services/{}", "/addon-services/{}/plans"}
+
+
+def test_what_is_not_as_published_is_found():
+    team = {"name": "acme"}
+    with pytest.raises(AssertionError, match=r"team\.role is missing"):
+        check("GET", "/teams/acme", 200, team)
+    with pytest.raises(AssertionError, match=r"rate-limit\.remaining is '1', not integer"):
+        check("GET", "/account/rate-limits", 200, {"remaining": "1"})
+    with pytest.raises(AssertionError):
+        check("GET", "/teams/acme", 404, {"id": "not_found"})
