@@ -135,7 +135,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "core.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "core.assets.LeanAssets",
     "csp.middleware.CSPMiddleware",
     "core.middleware.ApiMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
