@@ -1,7 +1,8 @@
 """How a promotion goes: a line a target, with the steps of its release."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from accounts.models import User
@@ -41,6 +42,7 @@ class Line:
     steps: list[Step]
     stays: Release | None  # what keeps serving when it failed
     usual: str  # how long such a release takes as a rule, while it is not over; empty when there is nothing to go by
+    after: str = ""  # the target whose end it waits for
 
 
 def progress(promotion: Promotion, user: User) -> dict[str, Any]:
@@ -55,6 +57,8 @@ def progress(promotion: Promotion, user: User) -> dict[str, Any]:
         _line(row, serving.get(row.app_id), about(usual[row.app_id].seconds) if row.app_id in usual else "")
         for row in rows
     ]
+    if promotion.one_by_one:
+        lines = _in_turn(lines)
     may_deploy = app_access.DEPLOY in app_access.rights_in(user, promotion.source)
     waiting = [line for line in lines if line.target.status == "pending"]
     return {
@@ -84,6 +88,15 @@ def _line(target: PromotionTarget, serving: Release | None, usual: str) -> Line:
         state = standing.of_release(release)
     steps = [_step(release, name) for name in RELEASE_STEPS]
     return Line(target, state, steps, serving if target.status == "failed" else None, usual)
+
+
+def _in_turn(lines: Sequence[Line]) -> list[Line]:
+    """The lines of a promotion whose targets take turns: each that waits says for which."""
+    told = list(lines[:1])
+    for before, line in pairwise(lines):
+        waits = line.target.status == "pending"
+        told.append(replace(line, after=before.target.app.name) if waits else line)
+    return told
 
 
 def _step(release: Release | None, name: str) -> Step:

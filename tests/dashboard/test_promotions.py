@@ -271,7 +271,9 @@ class TestStop:
     def test_what_has_not_begun_is_not_started(self, promotion, alice, client):
         client.force_login(alice)
         url = f"{POST}{promotion.pk}/"
-        assertContains(client.get(url), "Stop before shop-eu")
+        page = client.get(url)
+        assertContains(page, "Stop before shop-eu")
+        assertContains(page, "after shop-production")
         assertRedirects(client.post(f"{url}stop/"), url, 303)
         page = client.get(url)
         assertContains(page, "Not started, since Alice Liddell stopped the promotion. v1 keeps serving.")
