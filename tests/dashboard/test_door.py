@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from django.core.cache import cache
 from django.urls import NoReverseMatch, reverse
 from pytest_django.asserts import assertRedirects
 
@@ -33,11 +32,6 @@ ODD = [
         "response": {"clientDataJSON": "e30", "attestationObject": "AAAA"},
     },
 ]
-
-
-@pytest.fixture(autouse=True)
-def no_tries_yet():
-    cache.clear()
 
 
 @pytest.fixture
