@@ -15,6 +15,7 @@ from dashboard.words import about
 from pipelines.models import Promotion, PromotionTarget
 from releases.estimates import expected_for
 from releases.models import Release
+from releases.streams import may_read
 
 TARGET = {
     "pending": Standing("queued", "Waiting"),
@@ -47,7 +48,7 @@ class Line:
 
 def progress(promotion: Promotion, user: User) -> dict[str, Any]:
     """The targets that `user` may see, and the outcome in one sentence."""
-    rows = promotion.targets.select_related("app", "release").filter(app__in=app_access.apps_for(user))
+    rows = promotion.targets.select_related("app", "release__app").filter(app__in=app_access.apps_for(user))
     serving = {
         release.app_id: release
         for release in Release.objects.filter(app__in=[row.app_id for row in rows], current=True)
@@ -67,8 +68,17 @@ def progress(promotion: Promotion, user: User) -> dict[str, Any]:
         "steps": list(RELEASE_STEPS.values()),
         "outcome": outcome(lines),
         "next": waiting[0] if waiting and may_deploy else None,
+        "log": _log(lines, user),
         "failed": [line for line in lines if line.target.status == "failed"] if may_deploy else [],
     }
+
+
+def _log(lines: Sequence[Line], user: User) -> Release | None:
+    """The release whose output is shown: the one under way, or the one that failed, or the last of all."""
+    begun = [line.target for line in lines if line.target.release is not None]
+    urgent = [target for status in ("running", "failed") for target in begun if target.status == status]
+    shown = next((target.release for target in [*urgent, *reversed(begun)]), None)
+    return shown if shown is not None and may_read(user, shown.log_stream) else None
 
 
 def short_names(apps: Sequence[App]) -> list[str]:

@@ -417,6 +417,7 @@ def test_progress_tells_each_target(shop, alice, vera, charlie, production, clie
     promotion.targets.update(status="running", release=release)
     page = client.get(url)
     assertContains(page, "Releasing, 0 of 1 done")
+    assertContains(page, f'data-log="{release.log_stream}"')
     assertContains(page, "3 s")
     assertContains(page, f'data-live="app:{production.pk}"')
     Release.objects.filter(pk=release.pk).update(status="failed")
