@@ -42,8 +42,18 @@ def membership_for(user: User, name: str, *, to: str = VIEW) -> Membership:
     if membership is None:
         raise NotFound("Couldn't find that team.", resource="team")
     if to not in ROLE_RIGHTS[Membership.Role(membership.role)]:
-        raise Forbidden(f"You are a {membership.role} of {name}; this needs an admin of the team.")
+        raise Forbidden(
+            f"You are a {membership.role} of {name}; this needs an admin. {_whom(membership.team)}"
+        )
     return membership
+
+
+def _whom(team: Team) -> str:
+    """Who can help, by name: everybody who may read this is in the team with them."""
+    admins = team.members.filter(
+        memberships__role=Membership.Role.ADMIN, memberships__team=team, is_active=True
+    )
+    return f"Ask {' or '.join(admin.get_full_name() for admin in admins.distinct()[:3])}."
 
 
 def team_for(user: User, name: str, *, to: str = VIEW) -> Team:

@@ -20,7 +20,7 @@ from core.errors import Conflict, Forbidden, NotFound, Refusal
 
 log = logging.getLogger(__name__)
 DAYS = 7
-MOST_OPEN = 100  # of one team: mails that anybody can cause have an end
+MOST = 50  # that wait, of one team: mails that somebody can cause have an end
 RANKS = (Membership.Role.VIEWER, Membership.Role.MEMBER, Membership.Role.ADMIN)
 
 
@@ -33,8 +33,8 @@ def invite(team: Team, email: str, role: str, *, by: User) -> tuple[Invitation, 
     if team.members.filter(email__iexact=email).exists():
         raise Refusal(f"{email} is in {team.name} already.", fields={"email": "They are in already."})
     _let_go_of_the_expired(team, email)
-    if team.invitations.open().count() >= MOST_OPEN:
-        raise Refusal(f"{MOST_OPEN} invitations are open. Withdraw some that nobody will accept.")
+    if team.invitations.pending().count() >= MOST:
+        raise Refusal(f"{MOST} invitations wait to be accepted. Withdraw those that nobody will accept.")
     secret = secrets.new_token("invite")
     try:
         with transaction.atomic():

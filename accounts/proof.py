@@ -1,10 +1,13 @@
 """Proving who one is to a program: a password, and the code of a second factor where there is one."""
 
+from allauth.mfa.base.internal.flows import check_rate_limit
 from allauth.mfa.models import Authenticator
+from django.core.exceptions import ValidationError
 
 from accounts import two_factor
 from accounts.models import User
 from accounts.sign_in import sign_in
+from core import activity
 from core.errors import Refusal
 
 
@@ -21,8 +24,7 @@ def prove(email: str, password: str, code: str, *, address: str | None) -> User:
     if two_factor.has_factor(user):
         if not code:
             raise Refusal("Enter the code of your second factor.", id="two_factor", status=403)
-        if not _is_code_of(user, code):
-            raise Refusal("This code is not the one that is due.", id="two_factor", status=403)
+        _demand_code(user, code)
     elif two_factor.demanded_of(user):
         raise Refusal(
             "Your operators demand a second factor. Sign in with a browser and set one up first.",
@@ -30,6 +32,19 @@ def prove(email: str, password: str, code: str, *, address: str | None) -> User:
             status=403,
         )
     return user
+
+
+def _demand_code(user: User, code: str) -> None:
+    """`Refusal` unless this is the code that is due. Wrong ones are counted together with those of the door, so that
+    nobody can try them all here."""
+    try:
+        forget_tries = check_rate_limit(user)
+    except ValidationError as error:
+        raise Refusal(" ".join(error.messages), id="rate_limit", status=429) from error
+    if not _is_code_of(user, code):
+        activity.record(None, "refused a second factor of", user)
+        raise Refusal("This code is not the one that is due.", id="two_factor", status=403)
+    forget_tries()
 
 
 def _is_code_of(user: User, code: str) -> bool:

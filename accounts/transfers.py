@@ -3,9 +3,13 @@
 
 from typing import Any, TypeVar
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 
+from accounts import mail
 from accounts.models import Team, Transfer, User
 from core import live
 from core.errors import Conflict, NotFound
@@ -33,6 +37,7 @@ def offer(model: type[T], recipient: User, *, by: User, **thing: Any) -> T:
             fields={"owner": "It is offered to somebody already."},
         ) from error
     _tell(made)
+    _write(made)
     return made
 
 
@@ -62,6 +67,18 @@ def withdraw_open(model: type[Transfer], **thing: Any) -> None:
             state=Transfer.State.WITHDRAWN, updated_at=timezone.now()
         ):
             _tell(transfer)
+
+
+def _write(transfer: Transfer) -> None:
+    """Have the recipient know by mail, where there is a mail server."""
+    said = {
+        "transfer": transfer,
+        "host": settings.HOST,
+        "url": settings.URL + reverse("transfers", urlconf=settings.ROOT_URLCONF),
+    }
+    subject = f"{transfer.owner.get_full_name()} offers you {transfer.thing}"
+    text = render_to_string("transfers/offered.txt", said)
+    mail.send_soon(transfer.recipient.email, " ".join(subject.split()), text)
 
 
 def _tell(transfer: Transfer) -> None:

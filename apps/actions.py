@@ -308,8 +308,9 @@ def run_attached(
     type: str = "run",
 ) -> tuple[Dyno, str]:
     """Like `run_detached`, for somebody who will sit at its streams: returns the dyno, and the secret to attach with,
-    which works once. With `tty` they are a terminal, as `TERM`, `COLUMNS` and `LINES` of `env` describe it."""
-    secret = secrets.new_token("rendezvous")
+    which works once. With `tty` they are a terminal, as `TERM`, `COLUMNS` and `LINES` of `env` describe it.
+    The secret ends in the API token that asked for it: when that is revoked, they are cut off."""
+    secret = secrets.new_token("rendezvous") + (f".{by.token.pk.hex}" if by.token else "")
     attach = {"attached": "tty" if tty else "plain", "attach_digest": secrets.digest(secret)}
     return _one_off(app, command, release_version, by, size, env, time_to_live, type, **attach), secret
 

@@ -29,7 +29,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from engine.logstore import LogStore
+from engine.logstore import LogStore, Query
 from engine.spec import Line
 
 PORT = int(os.environ.get("BENCH_PORT", "24900"))
@@ -69,9 +69,20 @@ def store(lines: int) -> dict[str, float]:
             "search_100_hits_ms": best(lambda: logs.search("app/bench", text="id=00001")),
             "search_common_word_ms": best(lambda: logs.search("app/bench", text="GET", dyno="web.3")),
             "search_no_error_ms": best(lambda: logs.search("app/bench", level="error")),
+            "search_words_bounded_ms": best(
+                lambda: logs.find("app/bench", Query(b"get -rendered"), seconds=0.3)
+            ),
+            "histogram_first_ms": first_count(logs),
+            "histogram_again_ms": best(lambda: logs.histogram("app/bench", until=time.time())),
         }
         logs.close()
         return figures
+
+
+def first_count(logs: LogStore) -> float:
+    started = time.perf_counter()
+    logs.histogram("app/bench", until=time.time(), budget=60)
+    return round((time.perf_counter() - started) * 1000, 2)
 
 
 def best(work: Callable[[], object]) -> float:
@@ -351,7 +362,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--only", choices=["store", "fanout"])
-    options.add_argument("--lines", type=int, default=1_000_000)
+    options.add_argument("--lines", type=int, default=500_000)
     options.add_argument("--seconds", type=float, default=10)
     options.add_argument(
         "--rates", type=rate_and_viewers, nargs="+", default=list(TARGETS), metavar="RATExVIEWERS"

@@ -233,7 +233,14 @@ ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 10 * 60
 ACCOUNT_SESSION_REMEMBER = True
 MFA_ADAPTER = "accounts.adapters.TwoFactorAdapter"
-MFA_FORMS = {"activate_totp": "accounts.two_factor.ActivateAppForm"}
+MFA_FORMS = {
+    "activate_totp": "accounts.two_factor.ActivateAppForm",
+    "add_webauthn": "accounts.passkeys.AddForm",
+    "edit_webauthn": "accounts.passkeys.RenameForm",
+    "authenticate_webauthn": "accounts.passkeys.SecondFactorForm",
+    "login_webauthn": "accounts.passkeys.SignInForm",
+    "reauthenticate_webauthn": "accounts.passkeys.ConfirmForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True

@@ -13,3 +13,5 @@ urlpatterns = [
     path("", include("api.elsewhere")),
     path("", include("dashboard.urls")),
 ]
+
+handler500 = "dashboard.views.errors.broken"

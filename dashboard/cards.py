@@ -332,7 +332,7 @@ def compare(columns: Sequence[Column], *, alone: bool = False, closed: Collectio
     sides = [column.side or _side(column) for column in columns]
     places = {column.stage.pk: index for index, column in enumerate(columns)}
     for index, column in enumerate(columns):
-        following = places[column.next.pk] if column.next else None
+        following = places.get(column.next.pk) if column.next else None
         before = index - 1 if index and following is None else None
         ahead_of, behind = (Side() if at is None else sides[at] for at in (following, before))
         column.closed = bool(column.next and column.next.pk in closed)

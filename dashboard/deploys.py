@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.paginator import Paginator
 
+from accounts.access import DEPLOY
 from accounts.models import ApiToken, User
 from apps.models import App
 from dashboard import panels, standing
@@ -43,10 +44,12 @@ class BranchNow:
 
 
 def page(app: App, user: User, number: str, **forms: Form) -> dict[str, Any]:
-    """The whole page, with page `number` of the builds. `forms` are those that came back with an error."""
-    found = repositories.branches(app)
+    """The whole page, with page `number` of the builds. `forms` are those that came back with an error. Branches are
+    for who may read the code: the same right as to fetch it by Git."""
+    shown = builds(app, user, number)
+    found = repositories.branches(app) if DEPLOY in shown["rights"] else []
     return {
-        **builds(app, user, number),
+        **shown,
         "git_url": app.git_url,
         "body_limit": settings.BODY_BYTES,
         "has_token": ApiToken.objects.valid().filter(user=user).exists(),

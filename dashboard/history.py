@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 
 from core.models import Event
 from dashboard import feed
+from dashboard.links import link
 
 KINDS: dict[str, tuple[str, Q]] = {
     "": ("All", Q()),
@@ -117,6 +118,21 @@ def choices(events: QuerySet[Event], chosen: Filter) -> dict[str, list[str]]:
         "persons": sorted(people | ({chosen.person} if chosen.person else set())),
         "verbs": sorted(verbs | ({chosen.verb} if chosen.verb else set())),
     }
+
+
+def place(event: Event, app: str) -> str:
+    """Where the thing of an event of the app of that name is to be seen; empty when it has no page."""
+    if event.kind == "release" and event.label.removeprefix("v").isdecimal():
+        return link("release", app, int(event.label[1:]))
+    return link("build", app, event.object_id) if event.kind == "build" else ""
+
+
+def keys(event: Event) -> list[tuple[str, str]]:
+    """The config vars that it was about, each with what was done to it."""
+    found = event.details.get("keys")
+    if isinstance(found, dict):
+        return sorted((str(key), str(what)) for key, what in found.items())
+    return [(str(key), "") for key in found] if isinstance(found, list) else []
 
 
 def as_csv(events: QuerySet[Event], names: Mapping[Any, str], otherwise: str) -> Iterator[str]:

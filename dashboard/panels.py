@@ -13,7 +13,9 @@ from apps import access, transfers
 from apps.models import App, Dyno
 from core.models import Event
 from dashboard import fleet
+from dashboard.forms import Form
 from engine.spec import MB, SIZES
+from pipelines.access import may_see_config
 from pipelines.models import Coupling, Pipeline, Stage
 from releases import estimates
 from releases.models import Build, Release
@@ -93,9 +95,14 @@ def _memory(amount: int) -> str:
     return f"{megabytes} MB" if megabytes < 1024 else f"{megabytes / 1024:g} GB"
 
 
-def resources(app: App, user: User) -> dict[str, Any]:
-    """The formation with its dynos, one-off dynos, add-ons."""
+def resources(
+    app: App, user: User, *, scaling: Form | None = None, running: Form | None = None
+) -> dict[str, Any]:
+    """The formation with its dynos, one-off dynos, add-ons; with what was typed into a form that was refused."""
     return {
+        "scaling": scaling or Form(),
+        "running": running or Form(size="standard-1x"),
+        "may_run": may_see_config(user, app),
         **frame(app, user, "resources"),
         **stand(app),
         "sizes": sizes(),

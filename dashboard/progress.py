@@ -1,7 +1,8 @@
 """How a promotion goes: a line a target, with the steps of its release."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from accounts.models import User
@@ -14,6 +15,7 @@ from dashboard.words import about
 from pipelines.models import Promotion, PromotionTarget
 from releases.estimates import expected_for
 from releases.models import Release
+from releases.streams import may_read
 
 TARGET = {
     "pending": Standing("queued", "Waiting"),
@@ -41,11 +43,12 @@ class Line:
     steps: list[Step]
     stays: Release | None  # what keeps serving when it failed
     usual: str  # how long such a release takes as a rule, while it is not over; empty when there is nothing to go by
+    after: str = ""  # the target whose end it waits for
 
 
 def progress(promotion: Promotion, user: User) -> dict[str, Any]:
     """The targets that `user` may see, and the outcome in one sentence."""
-    rows = promotion.targets.select_related("app", "release").filter(app__in=app_access.apps_for(user))
+    rows = promotion.targets.select_related("app", "release__app").filter(app__in=app_access.apps_for(user))
     serving = {
         release.app_id: release
         for release in Release.objects.filter(app__in=[row.app_id for row in rows], current=True)
@@ -55,6 +58,8 @@ def progress(promotion: Promotion, user: User) -> dict[str, Any]:
         _line(row, serving.get(row.app_id), about(usual[row.app_id].seconds) if row.app_id in usual else "")
         for row in rows
     ]
+    if promotion.one_by_one:
+        lines = _in_turn(lines)
     may_deploy = app_access.DEPLOY in app_access.rights_in(user, promotion.source)
     waiting = [line for line in lines if line.target.status == "pending"]
     return {
@@ -63,8 +68,17 @@ def progress(promotion: Promotion, user: User) -> dict[str, Any]:
         "steps": list(RELEASE_STEPS.values()),
         "outcome": outcome(lines),
         "next": waiting[0] if waiting and may_deploy else None,
+        "log": _log(lines, user),
         "failed": [line for line in lines if line.target.status == "failed"] if may_deploy else [],
     }
+
+
+def _log(lines: Sequence[Line], user: User) -> Release | None:
+    """The release whose output is shown: the one under way, or the one that failed, or the last of all."""
+    begun = [line.target for line in lines if line.target.release is not None]
+    urgent = [target for status in ("running", "failed") for target in begun if target.status == status]
+    shown = next((target.release for target in [*urgent, *reversed(begun)]), None)
+    return shown if shown is not None and may_read(user, shown.log_stream) else None
 
 
 def short_names(apps: Sequence[App]) -> list[str]:
@@ -84,6 +98,15 @@ def _line(target: PromotionTarget, serving: Release | None, usual: str) -> Line:
         state = standing.of_release(release)
     steps = [_step(release, name) for name in RELEASE_STEPS]
     return Line(target, state, steps, serving if target.status == "failed" else None, usual)
+
+
+def _in_turn(lines: Sequence[Line]) -> list[Line]:
+    """The lines of a promotion whose targets take turns: each that waits says for which."""
+    told = list(lines[:1])
+    for before, line in pairwise(lines):
+        waits = line.target.status == "pending"
+        told.append(replace(line, after=before.target.app.name) if waits else line)
+    return told
 
 
 def _step(release: Release | None, name: str) -> Step:

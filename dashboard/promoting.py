@@ -32,6 +32,7 @@ class Candidate:
     allowed: bool
     state: Standing
     hint: str
+    near: bool = False  # in the next stage
 
 
 def context(
@@ -56,9 +57,21 @@ def context(
     release = release_of(source, version, releases)
     closed = access.protected_from(user, pipeline, {row.stage for row in shown})
     candidates = [_candidate(user, row, states[row.app_id], wanted, closed) for row in shown]
+    for candidate in candidates:
+        candidate.near = candidate.coupling in following
     more = len(others) - len(shown)
     found = _compare(user, source, release, candidates, states)
-    return {"pipeline": pipeline, "tab": "board", "releases": releases, "more": more, **found}
+    far = [candidate for candidate in candidates if not candidate.near]
+    return {
+        "pipeline": pipeline,
+        "tab": "board",
+        "releases": releases,
+        "near": bool(following),
+        "far": far,
+        "far_chosen": any(candidate.chosen for candidate in far),
+        "more": more,
+        **found,
+    }
 
 
 def _couplings(user: User, pipeline: Pipeline, name: str) -> tuple[Coupling, list[Coupling]]:

@@ -93,6 +93,7 @@ def _times(build: Build | None, release: Release | None) -> dict[str, Any]:
         ),
         "open": under_way,
         "elapsed": _elapsed(build, release),
+        "since": _began(build, release),
         "usual": Estimate(sum(one.seconds for one in whole), min(one.runs for one in whole))
         if whole
         else None,
@@ -192,7 +193,11 @@ def _kind(status: str, last: Mapping[str, Any]) -> str:
     return "now" if status in OPEN and last["seconds"] is None else "done"
 
 
+def _began(build: Build | None, release: Release | None) -> datetime | None:
+    return next((job.started_at or job.created_at for job in (build, release) if job), None)
+
+
 def _elapsed(build: Build | None, release: Release | None) -> float | None:
-    started = next((job.started_at or job.created_at for job in (build, release) if job), None)
+    started = _began(build, release)
     ended = next((job.finished_at for job in (release, build) if job), None)
     return ((ended or timezone.now()) - started).total_seconds() if started else None

@@ -14,7 +14,7 @@ from core.models import Event
 from dashboard import feed, fleet
 from pipelines.models import Pipeline
 
-PIPELINES, APPS, PEOPLE, EVENTS = 30, 30, 50, 50  # a page
+PIPELINES, APPS, PEOPLE, EVENTS = 30, 30, 25, 50  # a page
 
 ROLES = {
     Membership.Role.VIEWER: "See apps, builds, releases and the board.",

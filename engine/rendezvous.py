@@ -6,6 +6,7 @@ must be a record of its own. From then on both directions are raw bytes until th
 
 import asyncio
 import errno
+import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 from engine.spec import Attached
 
+log = logging.getLogger(__name__)
 PREFIX = b"rendezvous-"  # of every secret; no HTTP request starts with it
 GREETING = b"rendezvous\r\n"
 LONGEST_SECRET = 200
@@ -23,13 +25,20 @@ QUIET_SECONDS = 0.2  # an 0x04 is the end of input only if nothing comes after i
 # `heroku run --exit-code` looks for this mark and its number in one piece.
 MARK = "\uffff".encode()
 MARK_SECONDS = 0.5
+CHECK_SECONDS = 2.5  # between two looks at whether a guest may stay
+
+
+def anybody() -> bool:
+    """Nobody is shown out."""
+    return True
 
 
 class Guest(NamedTuple):
-    """A dyno's streams, and what to do when its guest has gone."""
+    """A dyno's streams, what to do when its guest has gone, and whether they may stay: asked every few seconds."""
 
     streams: Attached
     leave: Callable[[], None]
+    may_stay: Callable[[], bool] = anybody
 
 
 # Finds the dyno by its secret; waits until it has started. Raises `LookupError` with what to tell the client.
@@ -49,6 +58,7 @@ class Meeting(asyncio.Protocol):
         self._input_over = False
         self._guest: Guest | None = None
         self._task: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._held = b""  # output that waits for the rest of the mark
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
@@ -80,7 +90,19 @@ class Meeting(asyncio.Protocol):
             return
         self._guest = guest
         self._loop.add_reader(guest.streams.reader, self._read)
+        self._watch = self._loop.create_task(self._show_out(guest))
         self._write()
+
+    async def _show_out(self, guest: Guest) -> None:
+        """Cut off a guest who may not stay any longer."""
+        stays = True
+        while stays:
+            await asyncio.sleep(CHECK_SECONDS)
+            try:
+                stays = await asyncio.to_thread(guest.may_stay)
+            except Exception:  # the database is away, say: what runs is not broken off for that
+                log.exception("Could not check whether a guest may stay")
+        self._transport.abort()
 
     def _take(self, data: bytes) -> None:
         if self._input_over:
@@ -188,6 +210,8 @@ class Meeting(asyncio.Protocol):
         guest, self._guest = self._guest, None
         if guest is None:
             return
+        if self._watch:
+            self._watch.cancel()
         self._loop.remove_reader(guest.streams.reader)
         if guest.streams.writer >= 0:
             self._loop.remove_writer(guest.streams.writer)

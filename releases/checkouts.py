@@ -30,8 +30,8 @@ def fill(source: Source, *, say: Callable[[str], None], stop: Callable[[], bool]
 
 
 def _fetch(source: Source, say: Callable[[str], None], stop: Callable[[], bool]) -> None:
-    spool = settings.DATA / "tmp"
-    spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+    spool = settings.DATA / "work"  # what an interruption leaves there is cleared at the next start
+    spool.mkdir(parents=True, exist_ok=True)
     say(f"-----> Fetching {source.ref} from {source.repository}")
     with tempfile.TemporaryDirectory(dir=spool, prefix="fetch-") as folder:
         found = remotes.fetch(source.repository, source.commit or source.ref, Path(folder), stop=stop)

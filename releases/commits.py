@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 _PERSON = re.compile(r"(.*?) ?<([^<>]*)> ?(-?\d+)?.*", re.DOTALL)
-_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")  # controls, those of direction too
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def read_commit(sha: str, raw: bytes) -> Commit:
     author, email, _ = _person(fields.get(b"author", b""), encoding)
     *_, at = _person(fields.get(b"committer", b""), encoding)
     first = next((line for line in _text(message, encoding).splitlines() if line.strip()), "")
-    return Commit(sha, author, email, moment(at), _clean(first))
+    return Commit(sha, author, email, moment(at), clean(first))
 
 
 def moment(seconds: str) -> datetime | None:
@@ -50,7 +50,7 @@ def _fields(head: bytes) -> list[tuple[bytes, bytes]]:
 
 def _person(value: bytes, encoding: str) -> tuple[str, str, str]:
     found = _PERSON.fullmatch(_text(value, encoding))
-    return (_clean(found[1]), _clean(found[2]), found[3] or "") if found else ("", "", "")
+    return (clean(found[1]), clean(found[2]), found[3] or "") if found else ("", "", "")
 
 
 def _text(value: bytes, encoding: str) -> str:
@@ -60,5 +60,6 @@ def _text(value: bytes, encoding: str) -> str:
         return value.decode("utf-8", "replace")
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """`text` on one line, without what would move a cursor or turn the direction of writing."""
     return _UNFIT.sub(" ", text).strip()

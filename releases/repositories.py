@@ -18,7 +18,7 @@ from pathlib import Path
 from django.conf import settings
 
 from apps.models import App
-from releases.commits import Commit, moment, read_commit
+from releases.commits import Commit, clean, moment, read_commit
 from releases.models import Build
 
 __all__ = [
@@ -137,7 +137,10 @@ def branches(app: App, *, limit: int = 50) -> list[Branch]:
     except GitFailed:
         return []
     rows = [line.split("\0", 5) for line in output.split("\n") if line.count("\0") == 5]
-    return [Branch(name, Commit(sha, who, mail, moment(at), text)) for name, sha, who, mail, at, text in rows]
+    return [
+        Branch(name, Commit(sha, clean(who), clean(mail), moment(at), clean(text)))
+        for name, sha, who, mail, at, text in rows
+    ]
 
 
 def find(app: App, ref: str) -> tuple[Commit, str] | None:
@@ -268,4 +271,4 @@ def _python_folder() -> Path:
 
 def _commit(record: str) -> Commit:
     sha, author, email, at, message = record.lstrip("\n").split("\n", 4)
-    return Commit(sha, author, email, moment(at), message.strip())
+    return Commit(sha, clean(author), clean(email), moment(at), clean(message))

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 
 from accounts import actions as account_actions
@@ -21,6 +22,12 @@ if "TEST_DATABASE_URL" in os.environ:
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
+
+
+@pytest.fixture(autouse=True)
+def no_tries_yet():
+    """Nobody has guessed anything, and no session was seen."""
+    cache.clear()
 
 
 @pytest.fixture

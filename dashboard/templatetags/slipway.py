@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from accounts.models import User
 from dashboard import links
+from dashboard.forms import Form
 
 register = template.Library()
 # A board draws the same few glyphs and states hundreds of times: what depends on the arguments alone is drawn once.
@@ -200,3 +201,9 @@ def times(number: int, noun: str) -> str:
 def people(number: int) -> str:
     """“1 person”, “4 people”."""
     return "1 person" if number == 1 else f"{number} people"
+
+
+@register.simple_tag
+def typed(form: Form | None, name: str, part: str, otherwise: object) -> str:
+    """What came in for the field `name.part`, or else what the platform has."""
+    return (form.value(f"{name}.{part}") if form else "") or str(otherwise)

@@ -18,7 +18,7 @@ RECENT = 20
 def jump(request: PageRequest) -> HttpResponse:
     """What answers the words of `?q=`, things in `?recent=` (`app:shop,pipeline:main`) first: a page, or the list
     alone for the dialog."""
-    wanted = request.GET.get("q", "").strip()[:100]
+    wanted = request.GET.get("q", "").replace("\0", "").strip()[:100]
     recent = request.GET.get("recent", "")[:1000].split(",")[:RECENT]
     each = IN_DIALOG if request.htmx else ON_PAGE
     context = {"q": wanted, "groups": palette.find(request.user, wanted, recent=recent, each=each)}

@@ -21,7 +21,6 @@ from core.models import Event
 from dashboard import feed, history
 from dashboard.history import Filter
 from dashboard.http import PageRequest
-from dashboard.links import link
 from pipelines import access
 from pipelines.models import Pipeline
 
@@ -114,17 +113,9 @@ def _scope(request: PageRequest, name: str) -> Scope:
 def _row(entry: feed.Entry, scope: Scope) -> dict[str, Any]:
     """An event with the app it is about, and where its thing is to be seen."""
     app = scope.names.get(entry.event.app_id, "")
-    event, url = entry.event, ""
-    if app and event.kind == "release" and event.label.removeprefix("v").isdecimal():
-        url = link("release", app, int(event.label[1:]))
-    elif app and event.kind == "build":
-        url = link("build", app, event.object_id)
-    return {"entry": entry, "app": app, "url": url, "keys": _keys(event)}
-
-
-def _keys(event: Event) -> list[tuple[str, str]]:
-    """The config vars that it was about, each with what was done to it."""
-    keys = event.details.get("keys")
-    if isinstance(keys, dict):
-        return sorted((str(key), str(what)) for key, what in keys.items())
-    return [(str(key), "") for key in keys] if isinstance(keys, list) else []
+    return {
+        "entry": entry,
+        "app": app,
+        "url": history.place(entry.event, app) if app else "",
+        "keys": history.keys(entry.event),
+    }

@@ -7,10 +7,12 @@ from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
 from apps import access, actions
+from apps.models import App, Dyno
 from core.errors import Refusal
 from dashboard import panels
 from dashboard.answers import see
 from dashboard.app_forms import DynoForm, RunForm, formation_changes, read
+from dashboard.forms import Form
 from dashboard.http import PageRequest
 from pipelines.access import demand_config
 from releases.models import Release
@@ -28,12 +30,23 @@ def resources(request: PageRequest, name: str) -> HttpResponse:
 @require_POST
 @login_required
 def scale(request: PageRequest, name: str) -> HttpResponse:
-    """Change quantities and sizes, all in one."""
+    """Change quantities and sizes, all in one. What is refused comes back as it was typed."""
     app = access.app_for(request.user, name, to=access.OPERATE)
+    if request.htmx:  # the page has what was typed still
+        _scale(request, app)
+        return see("app-resources", app.name)
+    form = Form(request)
+    if form.attempt(lambda: _scale(request, app)) is None:
+        return _again(request, app, form.status, scaling=form)
+    return see("app-resources", app.name)
+
+
+def _scale(request: PageRequest, app: App) -> bool:
+    """Whether anything changed."""
     changes = formation_changes(request.POST, app.formation.all())
     if changes:
         actions.scale(app, changes, by=request.user)
-    return see("app-resources", app.name)
+    return bool(changes)
 
 
 @require_POST
@@ -54,14 +67,29 @@ def run(request: PageRequest, name: str) -> HttpResponse:
     """Run a command in a one-off dyno of the current release."""
     app = access.app_for(request.user, name, to=access.DEPLOY)
     demand_config(request.user, app)
+    if request.htmx:
+        _run(request, app)
+        return see("app-resources", app.name)
+    form = Form(request, command="", size="standard-1x")
+    if form.attempt(lambda: _run(request, app)) is None:
+        return _again(request, app, form.status, running=form)
+    return see("app-resources", app.name)
+
+
+def _run(request: PageRequest, app: App) -> Dyno:
     asked = read(RunForm(request.POST))
     current = Release.objects.current_for(app)
     if current is None or current.slug is None:
         raise Refusal(f"{app.name} has not been deployed yet: there is no code to run a command with.")
-    actions.run_detached(
+    return actions.run_detached(
         app, asked["command"], size=asked["size"], release_version=current.version, by=request.user
     )
-    return see("app-resources", app.name)
+
+
+def _again(request: PageRequest, app: App, status: int, **forms: Form) -> HttpResponse:
+    """The page with what was typed and what is wrong with it."""
+    context = panels.resources(app, request.user, **forms)
+    return render(request, "apps/resources.html", context, status=status)
 
 
 @require_POST

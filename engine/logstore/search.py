@@ -54,12 +54,14 @@ class Query:
             return (b" %s" % (self.dyno or self.source),)
         return (b" heroku router ",) if self.kinds == ("router",) else ()
 
-    def may_be_in(self, data: bytes, lowered: bytes, start: int, end: int) -> bool:
+    def may_be_in(self, data: bytes, start: int, end: int) -> bool:
         """Whether some record in that part of `data` may match; quick, and never wrong with a no."""
+        if self.words:
+            part = data[start:end].lower()
+            if not all(word in part for word in self.words):
+                return False
         needles = self.needles
-        return all(lowered.find(word, start, end) >= 0 for word in self.words) and (
-            not needles or any(data.find(needle, start, end) >= 0 for needle in needles)
-        )
+        return not needles or any(data.find(needle, start, end) >= 0 for needle in needles)
 
     def matches(self, record: bytes) -> bool:
         """Whether a record, without its newline, is what is looked for."""
@@ -116,14 +118,13 @@ def _backwards(
         data = segment.bytes()
     except FileNotFoundError:  # outgrown a moment ago
         return
-    lowered = data.lower() if query.words else data
     end, count = len(data), -1
     if before is not None and before <= segment.last:
         end, count = segment.place(before, data), before - segment.first
     while end:
         start = data.rfind(b"\n", 0, max(0, end - _WINDOW)) + 1
         late = until is not None and time.monotonic() > until
-        if late or query.may_be_in(data, lowered, start, end):
+        if late or query.may_be_in(data, start, end):
             if count < 0:
                 count = data.count(b"\n", 0, end)
             records = data[start : end - 1].split(b"\n")

@@ -116,10 +116,10 @@ def test_it_makes_an_account_in_the_team(team, alice):
 
 
 def test_mails_have_an_end(team, alice, monkeypatch):
-    monkeypatch.setattr(invitations, "MOST_OPEN", 2)
+    monkeypatch.setattr(invitations, "MOST", 2)
     for name in ("a", "b"):
         invitations.invite(team, f"{name}@example.com", "viewer", by=alice)
-    with pytest.raises(Refusal, match="2 invitations are open"):
+    with pytest.raises(Refusal, match="2 invitations wait"):
         invitations.invite(team, "c@example.com", "viewer", by=alice)
 
 

@@ -9,6 +9,7 @@ from django.test import Client
 
 from accounts import two_factor
 from accounts.models import ApiToken
+from core.models import Event
 from tests.api.conftest import ACCEPT, ApiClient
 
 PASSWORD = "a fine password"  # as tests.factories.make_user gives
@@ -53,6 +54,21 @@ def test_a_second_factor_is_asked_for(alice):
     assert log_in(**{"Heroku-Two-Factor-Code": "000000"}).json()["id"] == "two_factor"
     code = format_hotp_value(hotp_value(SECRET, next(yield_hotp_counters_from_time())))
     assert log_in(**{"Heroku-Two-Factor-Code": code}).status_code == 201
+
+
+@pytest.mark.promise("I-36")
+def test_codes_can_not_all_be_tried_here_or_at_the_door(alice, client):
+    Authenticator.objects.create(
+        user=alice, type=Authenticator.Type.TOTP, data={"secret": two_factor.seal(SECRET)}
+    )
+    tries = [log_in(**{"Heroku-Two-Factor-Code": f"00000{n}"}).status_code for n in range(6)]
+    assert tries == [403] * 5 + [429]
+    code = format_hotp_value(hotp_value(SECRET, next(yield_hotp_counters_from_time())))
+    assert log_in(**{"Heroku-Two-Factor-Code": code}).status_code == 429
+    client.post("/sign-in/", {"email": "alice@example.com", "password": PASSWORD})
+    assert "Too many tries" in client.post("/sign-in/two-factor/", {"code": code}).text
+    assert Event.objects.filter(verb="refused a second factor of").count() == 5
+    assert not ApiToken.objects.exists()
 
 
 def test_who_must_have_a_second_factor_sets_it_up_first(alice, settings):

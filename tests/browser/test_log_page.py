@@ -3,6 +3,7 @@
 The lines are appended by this process, so no nudge reaches the server: all of them come by its own slow look.
 """
 
+import re
 import sqlite3
 import time
 
@@ -99,7 +100,7 @@ def test_both_ways_of_drawing_a_line_agree_and_neither_lets_markup_through(open_
         '<span class="a-red a-bold">bad</span> and <span class="a-dim">dim</span> '
         '<span class="a-blue">blue</span> <span class="a-grey">grey</span>'
     )
-    assert page.locator(f"#L{again + 2} a[href]:not(.log__src)").count() == 1
+    assert page.locator(f"#L{again + 2} > span a[href]").count() == 1
     assert page.locator(f"#L{again + 4}.is-error").count() == 1
     assert page.evaluate("window.pwned") is None
     assert page.complaints == []
@@ -114,3 +115,55 @@ def test_the_page_catches_up_after_the_socket_was_lost(open_page, log):
     page.evaluate("dispatchEvent(new Event('online'))")
     expect(page.locator(f"#L{last}")).to_be_in_viewport(timeout=LATE)
     assert page.locator(f"#L{last}").count() == 1
+
+
+def test_a_line_s_time_links_to_a_page_around_it(open_page, log, site):
+    last = log(*(f"numbered {n}" for n in range(600)))
+    page = open_page(f"/apps/shop-dev/logs/?line={last - 300}")
+    target = page.locator(f"#L{last - 300}.is-target")
+    expect(target).to_be_in_viewport(timeout=LATE)
+    expect(page.locator(f"#L{last - 310}")).to_be_in_viewport()
+    page.locator(f"#L{last - 295} .log__at").click()
+    page.wait_for_url(f"{site}/apps/shop-dev/logs/?line={last - 295}#L{last - 295}")
+    expect(page.locator(f"#L{last - 295}.is-target")).to_be_in_viewport(timeout=LATE)
+    page.get_by_role("link", name="Latest lines").click()
+    expect(page.locator(f"#L{last}")).to_be_in_viewport(timeout=LATE)
+    assert page.complaints == []
+
+
+def test_filters_narrow_at_once_and_go_on_to_hold(open_page, log):
+    log("noise before", "a needle before")
+    page = open_page("/apps/shop-dev/logs/")
+    expect(page.locator("html")).to_have_attribute("data-live", "on", timeout=LATE)
+    page.locator("#q").fill("NEEDLE -before")
+    expect(page.locator(".log__none")).to_contain_text("No line matches", timeout=LATE)
+    last = log("noise after", "a needle after")
+    expect(page.locator(f"#L{last}")).to_be_in_viewport(timeout=LATE)
+    expect(page.locator(".log__line")).to_have_count(1)
+    expect(page.locator(".log__none")).to_have_count(0)
+    page.locator(".chip", has_text="App").click()
+    expect(page.locator(".log__line")).to_have_count(0, timeout=LATE)
+    assert "source=router" in page.url and "source=app" not in page.url
+    assert page.complaints == []
+
+
+def test_bars_lead_to_their_lines(open_page, log):
+    log(*(f"counted {n}" for n in range(10)))
+    page = open_page("/apps/shop-dev/logs/")
+    bar = page.locator(".histogram a").last
+    expect(bar).to_be_attached()
+    page.goto(page.url + bar.get_attribute("href").partition("/logs/")[2])
+    expect(page.locator(".is-target")).to_be_in_viewport(timeout=LATE)
+    expect(page.locator(".brush")).to_be_attached()
+    assert page.complaints == []
+
+
+def test_a_paused_log_says_since_when(open_page, log):
+    log("one")
+    page = open_page("/apps/shop-dev/logs/")
+    badge = page.locator("[data-log-paused]")
+    expect(badge).to_be_hidden()
+    page.locator("[data-log-follow]").click()
+    expect(badge).to_have_text(re.compile(r"Paused at \d\d:\d\d:\d\d"))
+    page.locator("[data-log-follow]").click()
+    expect(badge).to_be_hidden()

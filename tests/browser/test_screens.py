@@ -110,5 +110,7 @@ def faults(page):
 
 
 def name_of(shown):
-    words = re.sub(r"[^a-z0-9]+", "-", shown.path.lower()).strip("-") or "home"
+    """A file's name; what stands for a name of the world ends in `_`."""
+    path = re.sub(r"{(\w+)}", r"\1_", shown.path.lower())
+    words = re.sub(r"[^a-z0-9_]+", "-", path).strip("-") or "home"
     return f"{shown.who or 'door'}-{words}"

@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+from accounts import actions as account_actions
+from accounts.models import ApiToken
 from apps import actions
 from apps.models import Dyno
 from tests.conftest import eventually
@@ -107,6 +109,28 @@ def test_it_ends_when_its_guest_has_gone(platform, app, alice):
     guest.streams.close()
     guest.leave()
     down(dyno)
+
+
+@pytest.mark.promise("I-31")
+def test_its_guest_may_stay_as_long_as_they_might_start_it(platform, app, alice, bob):
+    share = actions.share(app, bob, ["view", "deploy"], by=alice)
+    token, shown = account_actions.create_token(bob, by=bob)
+    programs = ApiToken.objects.presented(shown).user
+    guests = []
+    for by in (bob, programs):
+        _, secret = attached(app, "sleep 1000", by)
+        guests.append(platform.conductor.find_guest(secret))
+    _, unused = attached(app, "sleep 1000", programs)
+    assert [guest.may_stay() for guest in guests] == [True, True]
+    account_actions.revoke_token(token, by=bob)
+    assert [guest.may_stay() for guest in guests] == [True, False]
+    with pytest.raises(LookupError, match="can't be attached"):
+        platform.conductor.find_guest(unused)
+    actions.unshare(share, by=alice)
+    assert [guest.may_stay() for guest in guests] == [False, False]
+    for guest in guests:
+        guest.streams.close()
+        guest.leave()
 
 
 def test_who_comes_for_one_that_cannot_start_is_told_why(platform, app, alice):

@@ -30,6 +30,7 @@ PAGES = {
     "app-logs": ([], "operate"),
     "app-logs-histogram": ([], "operate"),
     "app-logs-text": ([], "operate"),
+    "restart-new": ([], "operate"),
     "app-removal": ([], "manage"),
 }
 VERBS = {
@@ -65,7 +66,7 @@ VERBS = {
     "app-owner": ([], "manage"),
     "app-removal": ([], "manage"),
 }
-EXCEPT = {"app-new", "apps", "card", "card-menu"}  # not pages of one app, or the board's
+EXCEPT = {"app-new", "apps", "card", "card-menu", "card-targets"}  # not pages of one app, or the board's
 
 
 @pytest.fixture

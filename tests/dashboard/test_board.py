@@ -181,10 +181,16 @@ def test_a_card_alone_costs_no_more_than_the_board(shop, team, alice, client, dj
     fill(shop, team, alice, 100)
     client.force_login(alice)
     client.get("/apps/")
-    on_board = client.get("/pipelines/shop/?q=shop-staging").content.decode()
     with django_assert_max_num_queries(9):
-        alone = client.get("/apps/shop-staging/card/").content.decode()
-    assert alone.strip() in on_board
+        client.get("/apps/shop-staging/card/")
+
+
+@pytest.mark.parametrize("name", ["shop-dev", "shop-staging", "shop-production"])
+def test_a_card_alone_is_the_one_of_the_board(name, shop, team, alice, client):
+    make_app("shop-dev", owner=team, stage=stage(shop, "development"), released=True)
+    client.force_login(alice)
+    on_board = client.get("/pipelines/shop/").content.decode()
+    assert client.get(f"/apps/{name}/card/").content.decode().strip() in on_board
 
 
 class TestManyApps:

@@ -75,6 +75,20 @@ def test_it_lists_branches_that_were_pushed_without_being_deployed(app, client, 
     assert branches.count('aria-label="Deploy ') == 1
 
 
+def test_hostile_branches_and_messages_are_shown_and_never_run(app, client, forge):
+    name = 'x"><img/src=x/onerror=alert(1)>'
+    forge.repository()
+    forge.commit("shop.git", "<script>alert(1)</script>\x1b[31m\u202e")
+    forge.git("shop.git", "push", "-q", str(repositories.ensure(app)), f"main:refs/heads/{name}")
+    page = client.get("/apps/shop/deploy/").text
+    assert "<img" not in page and "<script>alert" not in page and "\x1b" not in page
+    assert "\u202e" not in page
+    assert "x&quot;&gt;&lt;img/src=x/onerror=alert(1)&gt;" in page
+    client.post("/apps/shop/builds/of-ref/", {"ref": name})
+    assert Build.objects.get().source.branch == name
+    assert "<img" not in client.get("/apps/shop/deploy/").text
+
+
 def test_it_deploys_a_branch(app, client, pushed):
     answer = client.post("/apps/shop/builds/of-ref/", {"ref": "feature/hats", "clear_cache": "on"})
     build = Build.objects.get()
@@ -127,10 +141,14 @@ def test_it_says_how_long_a_build_takes_once_it_knows(app, client):
     assert "one takes about 40 s, from the last 3 builds" in client.get("/apps/shop/deploy/").text
 
 
-def test_viewers_see_the_builds_and_no_way_to_make_one(shop, vera, client):
+def test_viewers_see_the_builds_and_no_way_to_make_one(shop, vera, client, forge):
     client.force_login(vera)
+    forge.repository()
+    place = repositories.ensure(App.objects.get(name="shop-staging"))
+    forge.git("shop.git", "push", "-q", str(place), "main:secret-plan")
     page = client.get("/apps/shop-staging/deploy/")
     assert page.status_code == 200 and 'id="h-url"' not in page.text
+    assert "secret-plan" not in page.text  # they may not read the code either
     for address in ("of-ref/", "of-url/", ""):
         assert client.post(f"/apps/shop-staging/builds/{address}", {"ref": "main"}).status_code == 403
 

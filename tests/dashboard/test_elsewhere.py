@@ -8,7 +8,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from allauth.socialaccount.models import SocialAccount
 from allauth.socialaccount.providers.github.views import GitHubOAuth2Adapter
-from django.core.cache import cache
 from pytest_django.asserts import assertContains, assertNotContains, assertRedirects
 
 from accounts.invitations import invite, withdraw
@@ -47,7 +46,6 @@ class GitHub(BaseHTTPRequestHandler):
 @pytest.fixture
 def github(monkeypatch):
     """`github.emails` is what it vouches for."""
-    cache.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), GitHub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     here = f"http://127.0.0.1:{server.server_port}"

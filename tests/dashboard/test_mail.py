@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 from allauth.account.models import EmailAddress
 from django.core import mail
-from django.core.cache import cache
 from django.test import Client
 from pytest_django.asserts import assertContains, assertRedirects
 
@@ -15,11 +14,6 @@ from core.models import Event
 from tests.waiting import eventually
 
 NEW = "an even finer one"
-
-
-@pytest.fixture(autouse=True)
-def no_tries_yet():
-    cache.clear()
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def test_jump_finds_by_name_what_the_viewer_may_see(shop, alice, charlie, client
     assert client.get("/jump/?q=%00").status_code == 200
     account_actions.create_team("others", by=charlie)
     client.force_login(charlie)
-    assertContains(client.get("/jump/?q=shop"), "Nothing here is called shop")
+    assertContains(client.get("/jump/?q=shop"), "Nothing here matches “shop”")
 
 
 def test_what_waits_for_the_viewer_comes_first(shop, alice, bob, vera, client):

@@ -271,7 +271,9 @@ class TestStop:
     def test_what_has_not_begun_is_not_started(self, promotion, alice, client):
         client.force_login(alice)
         url = f"{POST}{promotion.pk}/"
-        assertContains(client.get(url), "Stop before shop-eu")
+        page = client.get(url)
+        assertContains(page, "Stop before shop-eu")
+        assertContains(page, "after shop-production")
         assertRedirects(client.post(f"{url}stop/"), url, 303)
         page = client.get(url)
         assertContains(page, "Not started, since Alice Liddell stopped the promotion. v1 keeps serving.")
@@ -415,6 +417,7 @@ def test_progress_tells_each_target(shop, alice, vera, charlie, production, clie
     promotion.targets.update(status="running", release=release)
     page = client.get(url)
     assertContains(page, "Releasing, 0 of 1 done")
+    assertContains(page, f'data-log="{release.log_stream}"')
     assertContains(page, "3 s")
     assertContains(page, f'data-live="app:{production.pk}"')
     Release.objects.filter(pk=release.pk).update(status="failed")

@@ -109,3 +109,19 @@ def test_the_formation_can_be_changed_on_the_overview_too(app, client, vera):
     assert 'name="web.quantity"' in page and 'name="worker.size"' in page
     client.force_login(vera)
     assert 'name="web.quantity"' not in client.get("/apps/shop-staging/").text
+
+
+def test_without_a_script_what_was_typed_comes_back_with_what_is_wrong(app, client):
+    form = {"web.quantity": "101", "web.size": "standard-2x", "worker.quantity": "7"}
+    answer = client.post("/apps/shop-staging/formation/", form)
+    assert answer.status_code == 422 and "between 0 and 100" in answer.text
+    assert 'value="101"' in answer.text and 'value="7"' in answer.text
+    assert '<option value="standard-2x" selected>' in answer.text
+    assert sizes(app)["worker"] == (0, "standard-1x")
+
+
+def test_a_command_that_is_refused_stays_in_its_field(app, client):
+    answer = client.post("/apps/shop-staging/dynos/", {"command": "echo <b>", "size": "huge"})
+    assert answer.status_code == 422 and "No such size." in answer.text
+    assert 'value="echo &lt;b&gt;"' in answer.text
+    assert not Dyno.objects.filter(one_off=True).exists()

@@ -1,6 +1,5 @@
 """Where someone is signed in, and signing out from afar."""
 
-import pytest
 from allauth.usersessions.models import UserSession
 from django.core.cache import cache
 from django.test import Client
@@ -13,11 +12,6 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.
 PHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Safari/604.1"
 )
-
-
-@pytest.fixture(autouse=True)
-def not_seen_yet():
-    cache.clear()
 
 
 def browser(user, agent=FIREFOX, address="203.0.113.7"):
@@ -71,6 +65,13 @@ def test_a_new_password_leaves_only_this_one(alice):
     page = here.get("/account/sessions/")
     assertContains(page, "this one", 1)
     assertNotContains(page, "Safari")
+
+
+def test_what_has_ended_is_forgotten_at_the_next_sign_in(alice):
+    for _ in range(3):
+        browser(alice).post("/sign-out/")
+    browser(alice)
+    assert UserSession.objects.count() == 1
 
 
 def test_last_use_is_noted_with_where_from(alice):

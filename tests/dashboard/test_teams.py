@@ -4,8 +4,9 @@ import pytest
 from django.utils import timezone
 from pytest_django.asserts import assertContains, assertNotContains, assertRedirects
 
+from accounts import actions, invitations
 from accounts.models import Membership, Team
-from tests.factories import make_app
+from tests.factories import make_app, make_user
 
 HTMX = {"HX-Request": "true"}
 
@@ -68,6 +69,18 @@ def test_no_page_asks_more_of_the_database_for_more_rows(
             assert client.get(f"/teams/acme/{page}").status_code == 200
 
 
+def test_the_longest_lists_are_still_light(team, alice, client):
+    for number in range(60):
+        actions.set_role(team, make_user(f"somebody-{number}@example.com"), "member", by=alice)
+    for number in range(invitations.MOST):
+        invitations.invite(team, f"guest-{number}@example.com", "member", by=alice)
+    client.force_login(alice)
+    page = client.get("/teams/acme/members/")
+    assertContains(page, "1 to 25 of 63")
+    assert len(page.content) < 150_000
+    assertContains(client.get("/teams/acme/members/?page=3"), "51 to 63 of 63")
+
+
 def test_roles_change_and_people_leave(team, alice, bob, vera, client):
     client.force_login(alice)
     answer = client.post(f"/teams/acme/members/{vera.pk}/role/", {"role": "member"})
@@ -100,6 +113,8 @@ def test_only_admins_change_who_is_in(team, alice, bob, vera, charlie, client):
         client.force_login(user)
         assert [client.post(url, {"role": "admin"}).status_code for url in urls] == [status] * 2
     assert role(team, vera) == "viewer"
+    client.force_login(bob)
+    assertContains(client.post(urls[0], {"role": "admin"}), "Ask Alice Liddell.", status_code=403)
     client.force_login(alice)
     assert client.get(urls[0]).status_code == 405
     assert client.post(f"/teams/acme/members/{charlie.pk}/role/", {"role": "admin"}).status_code == 404

@@ -7,7 +7,6 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.contrib.sessions.models import Session
-from django.core.cache import cache
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.test import Client
@@ -19,11 +18,6 @@ from core.models import Event
 from releases import rotation
 
 GOOD = {"email": "alice@example.com", "password": "a fine password"}
-
-
-@pytest.fixture(autouse=True)
-def no_tries_yet():
-    cache.clear()
 
 
 def code(secret, steps=0):

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import ssl
+from contextlib import suppress
 
 import pytest
 
@@ -24,6 +25,7 @@ class Stage:
         self.theirs = [os.dup(fd) for fd in self.streams.theirs]
         self.streams.started()
         self.left = 0
+        self.welcome = True
         self.rig = Rig()
         self.rig.options = {"ca": self.ca, "find_guest": self.find}
 
@@ -31,7 +33,7 @@ class Stage:
         ours = self.streams.take() if secret == SECRET else None
         if ours is None:
             raise LookupError("This address was used already.")
-        return Guest(ours, self.leave)
+        return Guest(ours, self.leave, lambda: self.welcome)
 
     def leave(self):
         self.left += 1
@@ -64,6 +66,21 @@ async def test_both_directions_pass_as_they_are(stage):
         s.end()
         assert await reader.read() == b""  # the end of the dyno is the end of the meeting
     assert s.left == 1
+
+
+@pytest.mark.promise("I-31")
+async def test_who_may_not_stay_is_shown_out(stage, monkeypatch):
+    monkeypatch.setattr("engine.rendezvous.CHECK_SECONDS", 0.05)
+    s = stage()
+    async with s.rig:
+        reader, _ = await s.meet()
+        os.write(s.theirs[1], b"secret")
+        assert await reader.readexactly(6) == b"secret"
+        s.welcome = False
+        with suppress(ConnectionError, ssl.SSLError):
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+        await until(lambda: s.left == 1)
+        s.end()
 
 
 async def test_the_greeting_is_a_record_of_its_own(stage):

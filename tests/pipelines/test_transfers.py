@@ -14,6 +14,7 @@ from core.errors import Conflict, Forbidden, NotFound, Refusal
 from core.models import Event
 from pipelines import transfers
 from pipelines.models import Pipeline, PipelineTransfer
+from tests.conftest import eventually
 from tests.factories import couple, make_app, make_pipeline
 
 State = Transfer.State
@@ -133,6 +134,20 @@ def test_every_step_leaves_an_event(shop, offered, alice, bob):
         ("bob@example.com", "accepted"),
         ("bob@example.com", "transferred"),
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_recipient_is_told_by_mail_where_there_is_a_mail_server(alice, bob, settings, mailoutbox):
+    alice.name = "Alice\r\nBcc: all@example.com"
+    pipeline = make_pipeline("shop", owner=alice)
+    settings.MAIL = False
+    transfers.withdraw(transfers.hand_over(pipeline, bob, by=alice), by=alice)
+    settings.MAIL = True
+    transfers.hand_over(pipeline, bob, by=alice)
+    eventually(lambda: mailoutbox)
+    [mail] = mailoutbox
+    assert (mail.to, mail.subject) == (["bob@example.com"], "Alice Bcc: all@example.com offers you shop")
+    assert f"{settings.URL}/transfers/" in mail.body
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,11 +1,13 @@
 """Fetching from a git repository elsewhere: what comes, and what is turned down."""
 
 import time
+from urllib.parse import urlsplit
 
 import pytest
 
 from core.errors import EngineError, Refusal
-from releases import remotes
+from engine.outbound import Target
+from releases import remotes, repositories
 
 
 @pytest.fixture
@@ -40,6 +42,14 @@ def test_a_commit_is_fetched_by_its_digits(forge, place):
 def test_a_host_name_is_pinned_to_the_address_that_was_checked(forge, place):
     url = forge.repository().replace("127.0.0.1", "localhost")
     assert fetch(url, "main", place)[1] == "main"
+
+
+@pytest.mark.promise("I-41")
+def test_git_asks_nobody_where_the_host_is(forge, place):
+    url = forge.repository().replace("127.0.0.1", "git.invalid")  # only the pin leads anywhere
+    target = Target(urlsplit(url), "git.invalid", forge.server.server_port, ("127.0.0.1",))
+    repositories.git(place, "init", "--quiet", "--bare", ".")
+    assert remotes._run(["git", "fetch", "--quiet", url, "main"], place, target, lambda: False) == ""
 
 
 @pytest.mark.promise("I-41")

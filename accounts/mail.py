@@ -1,0 +1,25 @@
+"""Mails that nobody waits for: a mail server that is slow or away holds nothing up, and is told of in the log."""
+
+import logging
+import smtplib
+import threading
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db import transaction
+
+log = logging.getLogger(__name__)
+
+
+def send_soon(to: str, subject: str, text: str) -> None:
+    """Send a mail once the current transaction has committed; nothing happens where no mail server is set."""
+    if settings.MAIL:
+        mail = EmailMessage(subject, text, to=[to])
+        transaction.on_commit(lambda: threading.Thread(target=_send, args=[mail], daemon=True).start())
+
+
+def _send(mail: EmailMessage) -> None:
+    try:
+        mail.send()
+    except (OSError, smtplib.SMTPException) as error:
+        log.warning("The mail server did not take a mail: %s", error)
