@@ -393,6 +393,20 @@ class ReleaseOut(Schema):
         )
 
 
+def size_name(size: str) -> str:
+    """A dyno size as Heroku writes it, `Standard-1X`; it is understood in any case."""
+    first, dash, second = size.partition("-")
+    return f"{first.capitalize()}{dash}{second.upper()}"
+
+
+class SizeRef(Named):
+    """A dyno size by id and name."""
+
+    @classmethod
+    def of(cls, size: str) -> Self:
+        return cls(id=Named.fixed("size", size).id, name=size_name(size))
+
+
 class FormationOut(Schema):
     """A process type, and how many dynos of it should run."""
 
@@ -402,7 +416,7 @@ class FormationOut(Schema):
     command: str
     quantity: int
     size: str
-    dyno_size: Named
+    dyno_size: SizeRef
     created_at: Time
     updated_at: Time
 
@@ -415,8 +429,8 @@ class FormationOut(Schema):
             type="release",
             command=command,
             quantity=0,
-            size="standard-1x",
-            dyno_size=Named.fixed("size", "standard-1x"),
+            size=size_name("standard-1x"),
+            dyno_size=SizeRef.of("standard-1x"),
             created_at=app.created_at,
             updated_at=app.updated_at,
         )
@@ -429,8 +443,8 @@ class FormationOut(Schema):
             type=row.type,
             command=commands.get(row.type, ""),
             quantity=row.quantity,
-            size=row.size,
-            dyno_size=Named.fixed("size", row.size),
+            size=size_name(row.size),
+            dyno_size=SizeRef.of(row.size),
             created_at=row.created_at,
             updated_at=row.updated_at,
         )
@@ -466,7 +480,7 @@ class DynoOut(Schema):
             name=dyno.name,
             type=dyno.type,
             command=dyno.command,
-            size=dyno.size,
+            size=size_name(dyno.size),
             state=dyno.state,
             created_at=dyno.created_at,
             updated_at=dyno.state_at,

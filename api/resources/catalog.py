@@ -1,9 +1,12 @@
 """What is the same for everybody: stacks, regions, dyno sizes."""
 
+import platform
+from uuid import UUID
+
 from django.http import HttpRequest
 from ninja import Router, Schema
 
-from api.shapes import SINCE, Named, RegionOut, StackOut
+from api.shapes import SINCE, Named, RegionOut, StackOut, size_name
 from core.errors import NotFound
 from engine.spec import MB, SIZES
 
@@ -13,10 +16,17 @@ router = Router(tags=["Catalog"])
 class SizeOut(Schema):
     """A dyno size."""
 
-    id: str
+    id: UUID
     name: str
     memory: float  # GB
+    compute: int  # shares
+    architecture: str = "x86_64"
+    cost: None = None
+    dedicated: bool = False
     dyno_units: int = 1
+    precise_dyno_units: float = 1
+    generation: Named
+    private_space_only: bool = False
 
 
 def _stack() -> StackOut:
@@ -54,6 +64,13 @@ def regions(request: HttpRequest) -> list[RegionOut]:
 def sizes(request: HttpRequest) -> list[SizeOut]:
     """The dyno sizes there are."""
     return [
-        SizeOut(id=str(Named.fixed("size", name).id), name=name, memory=round(size.memory / MB / 1024, 2))
+        SizeOut(
+            id=Named.fixed("size", name).id,
+            name=size_name(name),
+            memory=round(size.memory / MB / 1024, 2),
+            compute=max(1, size.cpu_shares // 1024),
+            architecture=platform.machine(),
+            generation=Named.fixed("generation", "cedar"),
+        )
         for name, size in SIZES.items()
     ]

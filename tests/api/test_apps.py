@@ -91,7 +91,7 @@ def test_formation_and_restart(api, alice):
     answer = api.patch(
         "/apps/shop/formation", {"updates": [{"type": "web", "quantity": 1, "size": "Standard-2X"}]}
     )
-    assert (answer.json()[0]["quantity"], answer.json()[0]["size"]) == (1, "standard-2x")
+    assert (answer.json()[0]["quantity"], answer.json()[0]["size"]) == (1, "Standard-2X")
     assert (
         api.patch("/apps/shop/formation", {"updates": [{"type": "none", "quantity": 1}]}).status_code == 404
     )

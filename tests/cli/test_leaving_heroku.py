@@ -38,12 +38,12 @@ def test_a_push_that_cannot_be_built_is_declined(heroku, platform):
 
 
 def test_ps_shows_and_scales(heroku):
-    assert re.search(r"=== web \(standard-1x\): python server.py \(1\)", heroku("ps"))
-    assert "running web at 2:standard-1x" in heroku("ps:scale", "web=2")
-    assert "running worker at 1:standard-2x" in heroku("ps:scale", "worker+1:Standard-2X")
+    assert re.search(r"=== web \(Standard-1X\): python server.py \(1\)", heroku("ps"))
+    assert "running web at 2:Standard-1X" in heroku("ps:scale", "web=2")
+    assert "running worker at 1:Standard-2X" in heroku("ps:scale", "worker+1:Standard-2X")
     heroku("ps:wait")
     assert set(re.findall(r"^(\S+): up", heroku("ps"), re.M)) == {"web.1", "web.2", "worker.1"}
-    assert "standard-2x" in heroku("ps:type")
+    assert "Standard-2X" in heroku("ps:type")
     assert "Couldn't find" in heroku("ps:scale", "nothing=1", status=2) or True
     heroku("ps:restart", "-d", "worker.1")
     heroku("ps:stop", "-d", "web.2")
