@@ -15,6 +15,17 @@ addEventListener("click", event => {
   window.htmx.ajax("GET", link.href, { target: "#dialog", swap: "innerHTML" });
 });
 
+// --- menus of cards are filled when they open; the output of a promotion brings its script along -------------------
+document.addEventListener("toggle", event => {
+  const menu = event.target;
+  if (event.newState !== "open" || !menu.dataset?.menu) return;
+  window.htmx.ajax("GET", menu.dataset.menu, { target: menu, swap: "innerHTML" });
+  delete menu.dataset.menu;
+}, true);
+document.addEventListener("htmx:load", event => {
+  if (event.target.querySelector?.(".log[data-log]")) import(new URL("log.js", import.meta.url));
+});
+
 // --- keys: h j k l move; p and o are those of every page -----------------------------------------------------------
 shortcut({ keys: ["h", "j", "k", "l"], words: "Move between cards", works: () => cards().length, act: key => move(chosen(), key) });
 
