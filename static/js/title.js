@@ -2,7 +2,7 @@
 // what its cards are doing. `◐ ↑ ✓ ✕` at the start pick the icon. After a success both calm down once the tab is left.
 const icon = document.querySelector("link[rel=icon]");
 const plain = { title: document.title, href: icon?.href };
-const ICONS = { "◐": "iconBuilding", "↑": "iconReleasing", "✓": "iconLive", "✕": "iconFailed" };
+const ICONS = { "◐": "building", "↑": "releasing", "✓": "live", "✕": "failed" };
 let worked = false, calmed;
 
 function story() {
@@ -24,7 +24,8 @@ function draw() {
   const title = story();
   const calm = title && title === calmed;
   document.title = (calm ? title.slice(2) : title) || plain.title;
-  if (icon) icon.href = (!calm && icon.dataset[ICONS[title[0]]]) || plain.href;
+  const state = !calm && ICONS[title[0]];
+  if (icon) icon.href = state ? plain.href.replace("icon.svg", `icon-${state}.svg`) : plain.href;
 }
 
 document.addEventListener("htmx:afterSettle", draw);
