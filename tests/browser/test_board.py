@@ -154,7 +154,7 @@ def test_an_app_from_a_git_repository(open_page):
 def test_a_card_changes_by_itself_and_its_menu_acts(open_page, site):
     watching = open_page("/pipelines/shop/")
     card = card_of(watching, "shop-eu")
-    watching.wait_for_function("document.documentElement.dataset.live === 'on'")
+    expect(watching.locator("html")).to_have_attribute("data-live", "on")
     acting = open_page("/apps/shop-eu/settings/")
     acting.locator(
         "form[action='/apps/shop-eu/maintenance/'] >> css=button, input[type=checkbox]"
