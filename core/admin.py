@@ -55,7 +55,7 @@ class Looked:
 class Shown(Looked, ModelAdmin):
     """Rows to search and read. Whatever would break an invariant is done by deeds, never by a form."""
 
-    list_per_page = 50
+    list_per_page = 25
     show_full_result_count = False
     list_filter_submit = True
     deeds: ClassVar[Sequence[Deed]] = ()

@@ -15,7 +15,10 @@ from django.conf import settings
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 TEXT = (".css", ".js", ".svg")
-_CSS = re.compile(r"""("[^"\n]*"|'[^'\n]*'|url\([^)]*\))|/\*.*?\*/|\s*([{};,])\s*|(:)\s+|\s+""", re.DOTALL)
+_CSS = re.compile(
+    r"""("[^"\n]*"|'[^'\n]*'|url\([^)]*\))|/\*.*?\*/|\s*([{};,>])\s*|(:)\s+|(?<![\w.])0(\.\d)|\s+""",
+    re.DOTALL,
+)
 
 
 class LeanAssets(WhiteNoiseMiddleware):
@@ -32,7 +35,9 @@ def lean(text: str, suffix: str) -> str:
     """CSS or JavaScript of ours that means the same in fewer bytes. A script keeps its lines."""
     if suffix == ".css":
         return (
-            _CSS.sub(lambda found: found[1] or found[2] or found[3] or " ", text).replace(";}", "}").strip()
+            _CSS.sub(lambda found: found[1] or found[2] or found[3] or found[4] or " ", text)
+            .replace(";}", "}")
+            .strip()
         )
     lines = (line.strip() for line in text.splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"

@@ -24,7 +24,7 @@ from releases.estimates import expected_for
 from releases.models import Release, Slug
 
 # Cards on a board, shared out among its columns, and at least in each; a stage alone has pages of so many.
-ROOM, LEAST = 40, 4
+ROOM, LEAST = 32, 4
 MENU = 6  # targets in the menu of a card; more are chosen in the dialog
 CHIPS = {
     "crashed": "crashed",

@@ -13,7 +13,7 @@ from dashboard import panels, standing
 from dashboard.forms import Form
 from dashboard.standing import Standing
 from releases import estimates, repositories
-from releases.models import Build, Release
+from releases.models import OPEN, Build, Release
 from releases.repositories import Branch
 
 PER_PAGE = 20
@@ -62,9 +62,11 @@ def page(app: App, user: User, number: str, **forms: Form) -> dict[str, Any]:
 
 def builds(app: App, user: User, number: str) -> dict[str, Any]:
     """The list of builds alone."""
+    shown = Paginator(panels.builds(app), PER_PAGE).get_page(number)
     return {
         **panels.frame(app, user, "deploy"),
-        "page": Paginator(panels.builds(app), PER_PAGE).get_page(number),
+        "page": shown,
+        "under_way": any(build.status in OPEN for build in shown),
         "usual": estimates.expected(app, "build"),
     }
 

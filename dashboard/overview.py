@@ -39,7 +39,7 @@ def context(app: App, user: User) -> dict[str, Any]:
         "sizes": panels.sizes(),
         "usual_build": estimates.of_times(times),
         "build_chart": spark(times),
-        "crashes": sum(dyno.crashes for dyno in now.crashed),
+        "crashes": max((dyno.crashes or 1 for dyno in now.crashed), default=0),
         "feed": feed.entries(panels.events(app)[:EVENTS]),
         "attachments": list(panels.attachments(app)),
     }

@@ -1,6 +1,6 @@
 """A build and the release it leads to, as one story: steps, facts, and one sentence about how it stands."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ from releases.models import OPEN, Build, Release
 # The conductor's steps in order, in people's words. What is still to come is drawn too, to show how far it is.
 BUILD_STEPS = {"fetch source": "Fetch source", "compile": "Build", "release": "Make release"}
 RELEASE_STEPS = {"release phase": "Release command", "start": "Start dynos", "switch": "Switch traffic"}
+WORTH_SAYING = 0.5  # seconds that a step takes as a rule
 # A state's tone, and the mark that the window's title begins with.
 TONES = {
     "live": ("ok", "✓"),
@@ -86,18 +87,26 @@ def _times(build: Build | None, release: Release | None) -> dict[str, Any]:
     if under_way:
         app = (release or build).app  # type: ignore[union-attr]
         past = estimates.of_release(app) | (estimates.of_build(app) if build else {})
-    whole = [past[kind] for kind in ("build", "release") if kind in past and (kind == "release" or build)]
+    usual = {
+        name: known.seconds
+        for name, known in past.items()
+        if name not in estimates.WHOLE and known.seconds >= WORTH_SAYING
+    }
     return {
-        "steps": steps(
-            build, release, {name: past[name].seconds for name in past if name not in estimates.WHOLE}
-        ),
+        "steps": steps(build, release, usual),
         "open": under_way,
         "elapsed": _elapsed(build, release),
         "since": _began(build, release),
-        "usual": Estimate(sum(one.seconds for one in whole), min(one.runs for one in whole))
-        if whole
-        else None,
+        "usual": _whole(past, ("build", "release") if build else ("release",)),
     }
+
+
+def _whole(past: Mapping[str, Estimate], kinds: Sequence[str]) -> Estimate | None:
+    """What to expect of all that is shown; nothing when its first part has no past."""
+    known = [past[kind] for kind in kinds if kind in past]
+    if kinds[0] not in past:
+        return None
+    return Estimate(sum(one.seconds for one in known), min(one.runs for one in known))
 
 
 def _code(build: Build | None, release: Release | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.paginator import Paginator
 from django.db.models import Count, Q, QuerySet
 
-from accounts.access import MANAGE, ROLE_RIGHTS
+from accounts.access import MANAGE, ROLE_RIGHTS, whom_to_ask
 from accounts.models import Invitation, Membership, Team, User
 from apps import limits
 from apps.models import App
@@ -78,6 +78,7 @@ def overview(membership: Membership, page: str | None) -> dict[str, Any]:
         "page": apps,
         "apps": list(fleet.look(apps).values()),
         "uses": uses(team, apps.paginator.count),
+        "whom_to_ask": whom_to_ask(),
     }
 
 

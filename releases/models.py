@@ -117,6 +117,7 @@ class Build(Job):
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
+        indexes: ClassVar = [models.Index(fields=["created_at"], name="builds_by_age")]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["app"], condition=Q(status="running"), name="one_running_build_per_app"
@@ -238,6 +239,7 @@ class Release(Job):
 
     class Meta:
         ordering: ClassVar = ["-version"]
+        indexes: ClassVar = [models.Index(fields=["created_at"], name="releases_by_age")]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["app", "version"], name="one_release_per_version"),
             models.UniqueConstraint(

@@ -168,7 +168,7 @@ def _not_built(ref: str) -> str:
     shown = harmless(name.encode("utf-8", "surrogateescape"))
     return (
         f"       Pushed to branch {shown}. Only main and master deploy, so nothing was built from it.\n"
-        f"       To deploy it: git push <remote> {shown}:main\n"
+        f"       To deploy it: git push <remote> {shown}:main, or the app's Deploy page.\n"
     )
 
 

@@ -14,6 +14,8 @@ ANYTHING = {"uuid": "00000000-0000-0000-0000-000000000000", "int": 1, "slug": "x
 ELSEWHERE = (
     "admin/",
     "streams/",
+    "auth",
+    "api/",
     "<str:name>.git/",
     "_",
 )  # the operators' site, and what only programs fetch
@@ -148,6 +150,7 @@ PAGES: dict[str, list[Page]] = {
     "github_login": [door("/sign-in/with/github/")],
     "github_callback": [Page("/sign-in/with/github/callback/", who="", status=401)],
     "socialaccount_connections": [Page("/account/connections/")],
+    "cli-sign-in": [Page("/sign-in/cli/{cli}/")],
     "sessions": [Page("/account/sessions/")],
     # everywhere
     "jump": [Page("/jump/"), Page("/jump/?q=storefront"), Page("/jump/?q=nothing-like-it")],

@@ -13,7 +13,7 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from accounts import actions as account_actions
-from accounts import invitations
+from accounts import cli_sign_in, invitations
 from accounts.models import Team, User
 from apps import actions as app_actions
 from apps import logs
@@ -138,7 +138,8 @@ class World:
             "setup": account_actions.create_sign_in_link(),
         }
         _, secret = invitations.invite(self.team, "ines@elsewhere.example", "member", by=self.mara)
-        self.names["invitation"] = secret
+        question, _ = cli_sign_in.ask("heroku-cli on Mara's laptop", address="127.0.0.1")
+        self.names |= {"invitation": secret, "cli": question.pk}
 
     def grow(self, rows: int) -> None:
         """Have at least `rows` of everything that a page lists."""

@@ -24,7 +24,7 @@ from dashboard.http import PageRequest
 from pipelines import access
 from pipelines.models import Pipeline
 
-PER_PAGE = 50
+PER_PAGE = 25
 
 
 @dataclass

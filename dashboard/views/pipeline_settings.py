@@ -110,10 +110,10 @@ def _add_stage(request: PageRequest, pipeline: Pipeline, form: Form) -> Stage:
 def stage(request: PageRequest, name: str, stage_name: str) -> HttpResponse:
     """What can be changed of a stage; and its name, the word that scripts know it by, its defaults and its rules
     changed: all that was sent, or nothing when one of them is turned down."""
+    if request.method != "POST":
+        return _opened(request, name, stage_name)
     pipeline = access.pipeline_for(request.user, name, to=access.MANAGE)
     found = _stage(pipeline, stage_name)
-    if request.method != "POST":
-        return _opened(request, pipeline, found)
     form = Form(request, formation="", people="")
     changed = form.attempt(lambda: _change_stage(request, found, form))
     if changed is None:
@@ -123,11 +123,13 @@ def stage(request: PageRequest, name: str, stage_name: str) -> HttpResponse:
     return go(request, "pipeline-settings", pipeline.name, fragment=f"stage-{changed.name}")
 
 
-def _opened(request: PageRequest, pipeline: Pipeline, stage: Stage) -> HttpResponse:
+def _opened(request: PageRequest, name: str, stage_name: str) -> HttpResponse:
     """The form alone for htmx, on the page for everybody else."""
+    pipeline, rights = access.pipeline_and_rights(request.user, name)
+    access.demand(rights, access.MANAGE, what="pipeline", resource="pipeline", name=pipeline.name)
     if not request.htmx:
-        return _page(request, pipeline, Form(), opened=stage.name)
-    context = stage_panels.stage_context(pipeline, stage.name)
+        return _page(request, pipeline, Form(), rights=rights, opened=stage_name)
+    context = stage_panels.stage_context(pipeline, _stage(pipeline, stage_name).name)
     return render(request, "pipelines/_stage_open.html", context)
 
 
@@ -289,4 +291,6 @@ def _page(
         opened=opened or asked["open"],
         **shown,
     )
+    if opened and not any(panel.opened for panel in context["panels"]):
+        raise NotFound("Couldn't find that stage.", resource="stage")
     return render(request, "pipelines/settings.html", context, status=form.status)

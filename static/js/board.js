@@ -15,6 +15,17 @@ addEventListener("click", event => {
   window.htmx.ajax("GET", link.href, { target: "#dialog", swap: "innerHTML" });
 });
 
+// --- menus of cards are filled when they open; the output of a promotion brings its script along -------------------
+document.addEventListener("toggle", event => {
+  const menu = event.target;
+  if (event.newState !== "open" || !menu.dataset?.menu) return;
+  window.htmx.ajax("GET", menu.dataset.menu, { target: menu, swap: "innerHTML" });
+  delete menu.dataset.menu;
+}, true);
+document.addEventListener("htmx:load", event => {
+  if (event.target.querySelector?.(".log[data-log]")) import(new URL("log.js", import.meta.url));
+});
+
 // --- keys: h j k l move; p and o are those of every page -----------------------------------------------------------
 shortcut({ keys: ["h", "j", "k", "l"], words: "Move between cards", works: () => cards().length, act: key => move(chosen(), key) });
 
@@ -111,36 +122,54 @@ addEventListener("click", event => {
 const before = new Map();   // id → how the card was
 
 document.addEventListener("htmx:beforeSwap", event => {
-  const card = event.detail.target;
-  if (!card.matches?.(".board .card")) return;
-  if (card.querySelector("[popover]:popover-open")) {   // someone is choosing: draw it when they have
+  const drawn = event.detail.target;
+  if (drawn.id !== "board" && !drawn.matches?.(".board .card")) return;
+  const menu = drawn.querySelector("[popover]:popover-open");
+  if (menu) {   // someone is choosing: draw it when they have
     event.detail.shouldSwap = false;
-    card.querySelector("[popover]:popover-open").addEventListener("toggle", () => window.htmx.trigger(card, "nudge"), { once: true });
+    menu.addEventListener("toggle", () => window.htmx.trigger(drawn, "nudge"), { once: true });
     return;
   }
-  before.set(card.id, { version: card.dataset.version, state: card.dataset.state, focused: card.contains(document.activeElement) });
+  for (const card of drawn.id === "board" ? drawn.querySelectorAll(".card") : [drawn]) {
+    before.set(card.id, { version: card.dataset.version, state: card.dataset.state, focused: card.contains(document.activeElement) });
+  }
 });
 
 document.addEventListener("htmx:afterSettle", event => {
-  if (event.target.id === "board") filter();
-  const was = before.get(event.target.id);
+  const drawn = event.target;
+  if (drawn.id === "board") {
+    drawn.querySelectorAll(".card").forEach(card => greet(card, before.get(card.id)));
+    before.clear();
+    filter();
+  }
+  const was = before.get(drawn.id);
   if (!was) return;
-  before.delete(event.target.id);
-  changed(event.target, was);
+  before.delete(drawn.id);
+  count(was.state, -1);
+  count(drawn.dataset.state, 1);
+  filter();
+  greet(drawn, was);
+  if (was.version !== drawn.dataset.version) compareAnew(drawn);
 });
 
-function changed(card, was) {
-  count(was.state, -1);
-  count(card.dataset.state, 1);
-  filter();
+function greet(card, was) {
+  if (!was) return;
   if (was.focused && !card.contains(document.activeElement)) card.focus();
   if (was.state !== card.dataset.state) speak(`${card.querySelector("h3").innerText}: ${card.querySelector(".status").innerText}.`);
-  if (was.version === card.dataset.version) return;
-  const stages = [...document.querySelectorAll(".board .stage")];      // how far the neighbours are ahead or behind
+}
+
+// How far the neighbours are ahead or behind has changed with the code of a card. Of many, the board knows it at once.
+const stale = new Set();
+function compareAnew(card) {
+  const stages = [...document.querySelectorAll(".board .stage")];
   const at = stages.findIndex(stage => stage.contains(card));
-  for (const stage of [stages[at - 1], stages[at + 1]]) {
-    stage?.querySelectorAll(".card").forEach(one => window.htmx.trigger(one, "nudge"));
-  }
+  const near = [stages[at - 1], stages[at + 1]].flatMap(stage => [...(stage?.querySelectorAll(".card") ?? [])]);
+  if (!stale.size) setTimeout(() => {
+    const cards = [...stale].map(id => document.getElementById(id)).filter(Boolean);
+    stale.clear();
+    (cards.length > 4 ? [document.getElementById("board")] : cards).forEach(one => window.htmx.trigger(one, "nudge"));
+  }, 300);
+  near.forEach(one => stale.add(one.id));
 }
 
 function count(state, by) {

@@ -30,8 +30,14 @@ function expire(toast) {
 
 // Say `text`: an alert when it is bad news. Returns the toast.
 export function say(text, { bad = false } = {}) {
-  const toast = document.getElementById(bad ? "toast-bad" : "toast-good").content.firstElementChild.cloneNode(true);
+  const toast = document.getElementById("toast").content.firstElementChild.cloneNode(true);
   toast.querySelector("div").textContent = text;
+  if (!bad) {
+    toast.removeAttribute("role");
+    toast.querySelector("svg").setAttribute("class", "i ok");
+    const glyph = toast.querySelector("use");
+    glyph.setAttribute("href", glyph.getAttribute("href").replace(/#.*/, "#i-check-circle"));
+  }
   flash.append(toast);
   rise();
   settle();

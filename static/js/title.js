@@ -1,12 +1,15 @@
-// The window's title and icon say how things stand: `data-title` of an element that the page draws anew, or on a board
-// what its cards are doing. `◐ ↑ ✓ ✕` at the start pick the icon. After a success both calm down once the tab is left.
+// The window's title and icon say how things stand: `data-title` of an element that the page draws anew (and `data-done`
+// once that work has ended before one's eyes), or on a board what its cards are doing. `◐ ↑ ✓ ✕` at the start pick the icon. After a success both calm down once the tab is left.
 const icon = document.querySelector("link[rel=icon]");
 const plain = { title: document.title, href: icon?.href };
-const ICONS = { "◐": "iconBuilding", "↑": "iconReleasing", "✓": "iconLive", "✕": "iconFailed" };
+const ICONS = { "◐": "building", "↑": "releasing", "✓": "live", "✕": "failed" };
 let worked = false, calmed;
 
 function story() {
-  return document.querySelector("[data-title]")?.dataset.title ?? ofBoard();
+  const told = document.querySelector("[data-title]")?.dataset;
+  if (!told) return ofBoard();
+  if (/^[◐↑]/.test(told.title)) worked = true;
+  return told.title || (worked && told.done) || "";
 }
 
 function ofBoard() {
@@ -24,7 +27,8 @@ function draw() {
   const title = story();
   const calm = title && title === calmed;
   document.title = (calm ? title.slice(2) : title) || plain.title;
-  if (icon) icon.href = (!calm && icon.dataset[ICONS[title[0]]]) || plain.href;
+  const state = !calm && ICONS[title[0]];
+  if (icon) icon.href = state ? plain.href.replace("icon.svg", `icon-${state}.svg`) : plain.href;
 }
 
 document.addEventListener("htmx:afterSettle", draw);

@@ -107,10 +107,54 @@ def test_the_filter_hides_cards(open_page):
     expect(page.locator(".board .card:visible")).to_have_count(4)
 
 
+def test_chips_show_only_what_they_count(open_page):
+    page = open_page("/pipelines/shop/")
+    page.locator("[data-chip=crashed]").click()
+    expect(page.locator(".board .card:visible")).to_have_count(1)
+    expect(card_of(page, "shop-us")).to_be_visible()
+    assert page.url.endswith("?only=crashed")
+    page.reload()
+    expect(page.locator(".board .card:visible")).to_have_count(1)
+    page.locator("[data-chip=crashed]").click()
+    expect(page.locator(".board .card:visible")).to_have_count(4)
+    assert page.complaints == []
+
+
+def test_dragging_a_card_onto_the_next_stage_promotes(open_page):
+    page = open_page("/pipelines/shop/")
+    grip = card_of(page, "shop-staging").locator("[data-grip]")
+    grip.drag_to(page.locator("#stage-development .lane"))
+    expect(page.locator("#dialog")).to_be_hidden()
+    grip.drag_to(page.locator("#stage-production .lane"))
+    expect(page.locator("#dialog")).to_contain_text("Promote shop-staging to production")
+    assert page.complaints == []
+
+
+def test_the_menu_beside_promote_names_the_targets(open_page):
+    page = open_page("/pipelines/shop/")
+    card = card_of(page, "shop-staging")
+    card.get_by_label("Choose targets").click()
+    card.locator(".menu__item", has_text="shop-eu").click()
+    expect(page.locator("#dialog")).to_contain_text("Promote shop-staging to shop-eu")
+
+
+def test_an_app_from_a_git_repository(open_page):
+    page = open_page("/pipelines/shop/")
+    page.locator(".board-head a", has_text="Add app").click()
+    dialog = page.locator("#dialog")
+    expect(dialog.locator("#coupling-url")).to_be_hidden()
+    dialog.get_by_text("From a Git URL").click()
+    dialog.locator("#coupling-name").fill("shop-from-git")
+    dialog.locator("#coupling-url").fill("nowhere")
+    dialog.locator("button.btn--primary").click()
+    expect(dialog.locator("#coupling-url")).to_have_attribute("aria-invalid", "true")
+    expect(dialog.locator("#coupling-name")).to_have_value("shop-from-git")
+
+
 def test_a_card_changes_by_itself_and_its_menu_acts(open_page, site):
     watching = open_page("/pipelines/shop/")
     card = card_of(watching, "shop-eu")
-    watching.wait_for_function("document.documentElement.dataset.live === 'on'")
+    expect(watching.locator("html")).to_have_attribute("data-live", "on")
     acting = open_page("/apps/shop-eu/settings/")
     acting.locator(
         "form[action='/apps/shop-eu/maintenance/'] >> css=button, input[type=checkbox]"
@@ -118,7 +162,7 @@ def test_a_card_changes_by_itself_and_its_menu_acts(open_page, site):
     expect(card).to_contain_text("Maintenance")
     expect(watching.locator("#spoken")).to_have_text("shop-eu: Maintenance.")
     expect(watching.locator("[data-chip=waiting]")).to_contain_text("1 waiting")
-    card.get_by_label("More actions for shop-eu").click()
+    card.get_by_title("More actions for shop-eu").click()
     expect(card.locator(".menu")).to_contain_text("Remove from pipeline")
     card.locator(".menu__item", has_text="Move to another stage").click()
     expect(watching.locator("#dialog")).to_contain_text("shop-eu in shop")

@@ -116,6 +116,23 @@ def test_the_tab_says_what_the_board_does(open_page):
     expect(page.locator("link[rel=icon]")).to_have_attribute("href", re.compile("icon-building.svg$"))
 
 
+def test_the_tab_says_what_the_app_does_and_calms_down(open_page):
+    page = open_page("/apps/shop-dev/")
+    expect(page).to_have_title("◐ Building · shop-dev · Slipway")
+    page.evaluate("""() => {
+        document.querySelector("[data-title]").dataset.title = "";
+        htmx.trigger(document.body, "htmx:afterSettle");
+    }""")
+    expect(page).to_have_title(re.compile("^✓ v[0-9]+ live · shop-dev"))
+    expect(page.locator("link[rel=icon]")).to_have_attribute("href", re.compile("icon-live.svg$"))
+    page.evaluate("""() => {
+        Object.defineProperty(document, "hidden", { value: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }""")
+    expect(page).not_to_have_title(re.compile("✓"))
+    expect(page.locator("link[rel=icon]")).to_have_attribute("href", re.compile("/icon.svg$"))
+
+
 def test_toasts_stack_and_go_when_dismissed(open_page):
     page = open_page("/teams/")
     page.evaluate("""async () => {
@@ -131,7 +148,7 @@ def test_toasts_stack_and_go_when_dismissed(open_page):
 
 def test_a_lost_connection_says_what_it_means(open_page):
     page = open_page("/pipelines/shop/")
-    page.wait_for_function("document.documentElement.dataset.live === 'on'")
+    expect(page.locator("html")).to_have_attribute("data-live", "on")
     page.evaluate("document.documentElement.dataset.live = 'reconnecting'")
     expect(page.locator("#flash")).to_contain_text("What you see may be old")
     page.evaluate("document.documentElement.dataset.live = 'on'")

@@ -4,6 +4,7 @@ import pytest
 
 from accounts import actions as account_actions
 from pipelines import actions as pipeline_actions
+from pipelines import stages
 from pipelines.models import Promotion
 from releases import actions
 from releases.models import Release
@@ -75,6 +76,19 @@ def test_it_promotes_what_was_current_when_it_was_accepted(platform, shop, alice
     targets = completed(promotion)
     assert {t.release.slug_id for t in targets.values()} == {before.slug_id}
     assert ended(later).status == "succeeded"
+
+
+def test_the_rules_of_the_stage_are_judged_when_its_turn_comes(stage, team, alice, bob):
+    pipeline = make_pipeline("shop", owner=team)
+    make_app("shop-staging", owner=team, stage=stage_of(pipeline, "staging"), released=True)
+    make_app("shop-production", owner=team, stage=stage_of(pipeline, "production"))
+    promotion = promote(pipeline, bob)
+    production = stage_of(pipeline, "production")
+    stages.set_rules(production, promoters="admins", readers="deployers", by=alice)
+    stage.start()
+    target = completed(promotion)["shop-production"]
+    assert (target.status, target.release) == ("failed", None)
+    assert target.reason == "You may not promote into Production any more."
 
 
 def test_the_right_to_deploy_is_judged_when_its_turn_comes(stage, team, alice, bob):

@@ -12,14 +12,18 @@ from core.assets import lean
 @pytest.mark.parametrize(
     "written, served",
     [
-        ("/* a note */\na  >  b,\nc { color: red; margin: 0 1px; }\n", "a > b,c{color:red;margin:0 1px}"),
+        ("/* a note */\na  >  b,\nc { color: red; margin: 0 1px; }\n", "a>b,c{color:red;margin:0 1px}"),
         ('a::before { content: "{ ;  /* kept */ "; }', 'a::before{content:"{ ;  /* kept */ "}'),
         ("nav a :hover { inline-size: calc(1px + 2px); }", "nav a :hover{inline-size:calc(1px + 2px)}"),
         (
             "@media (max-width: 48rem) { a { b: url(a;b.svg); } }",
             "@media (max-width:48rem){a{b:url(a;b.svg)}}",
         ),
-        (":root:not(:hover) > a:is(b, c) {}", ":root:not(:hover) > a:is(b,c){}"),
+        (
+            "a { b: oklch(0.5 0.25 10.05 / 0.5); margin: 0 0.5px; }",
+            "a{b:oklch(.5 .25 10.05 / .5);margin:0 .5px}",
+        ),
+        (":root:not(:hover) > a:is(b, c) {}", ":root:not(:hover)>a:is(b,c){}"),
     ],
 )
 def test_a_style_sheet_keeps_its_meaning(written, served):

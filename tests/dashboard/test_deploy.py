@@ -237,3 +237,12 @@ def test_a_running_build_says_how_long_each_step_takes_as_a_rule(app, client):
     assert "~36 s" in page and "of about 40 s" in page and "from the last run" in page
     Build.objects.filter(pk=build.pk).update(started_at=now - timedelta(minutes=5))
     assert "longer than usual: about 40 s" in client.get(f"/apps/shop/builds/{build.pk}/").text
+
+
+def test_pages_of_work_under_way_ask_by_themselves_too(app, client):
+    """A nudge that comes between the drawing of a page and its subscription reaches nobody."""
+    build = make_build(app, status="running")
+    pages = ["/apps/shop/", "/apps/shop/deploy/", f"/apps/shop/builds/{build.pk}/"]
+    assert all('hx-trigger="nudge, every ' in client.get(page).text for page in pages)
+    Build.objects.filter(pk=build.pk).update(status="failed")
+    assert not any(", every " in client.get(page).text for page in pages)

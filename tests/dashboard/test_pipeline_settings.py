@@ -155,6 +155,16 @@ def test_a_stage_is_unfolded_by_itself_or_on_its_page(shop, alice, bob, client):
     assertNotContains(client.get(f"{URL}/settings/?open=staging"), "Save stage")
 
 
+def test_a_stage_that_nothing_comes_into_has_no_rules_and_no_defaults(shop, alice, client):
+    client.force_login(alice)
+    part = client.get(f"{URL}/stages/review/", headers={"HX-Request": "true"})
+    assertContains(part, "Save stage")
+    assertNotContains(part, "May see config here")
+    assertNotContains(part, "Set default")
+    client.post(f"{URL}/stages/review/", {"stage": "pull-requests", "word": "review"})
+    assert "pull-requests" in names(shop)
+
+
 def whole(**changed):
     """A stage's form as a browser sends it."""
     return {

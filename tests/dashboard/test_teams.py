@@ -79,6 +79,8 @@ def test_the_longest_lists_are_still_light(team, alice, client):
     assertContains(page, "1 to 25 of 63")
     assert len(page.content) < 150_000
     assertContains(client.get("/teams/acme/members/?page=3"), "51 to 63 of 63")
+    refused = client.post("/teams/acme/invitations/", {"email": "x@example.com", "role": "viewer"})
+    assertContains(refused, 'href="/teams/acme/members/?page=2"', status_code=422)
 
 
 def test_roles_change_and_people_leave(team, alice, bob, vera, client):
