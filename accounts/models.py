@@ -237,6 +237,8 @@ class SignInLink(models.Model):
 class CliSignIn(models.Model):
     """`heroku login` waiting for its person to say in the browser that it was they who asked."""
 
+    SEALED: ClassVar = {"sealed": "bound_to"}
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     description = models.CharField(
         max_length=200, help_text="As the client says: “Heroku CLI login from laptop”."

@@ -68,10 +68,11 @@ def list_context(user: User, *, q: str = "", sort: str = "", page: str = "") -> 
         found.reverse()
     shown = Paginator(found[:COMPARED] if sort == "drift" else found, COMPARED if sort == "drift" else SHOWN)
     leaf = shown.get_page(page)
-    apps = _apps(leaf.object_list, user, words)
+    here = list(leaf.object_list)
+    apps = _apps(here, user, words)
     now = fleet.look(apps)
     couplings = [app.coupling for app in apps if hasattr(app, "coupling")]
-    rails = _rails(leaf.object_list, couplings, now, last)
+    rails = _rails(here, couplings, now, last)
     if sort == "drift":
         rails.sort(key=lambda rail: rail.ahead, reverse=True)
     alone = [now[app.pk] for app in apps if not hasattr(app, "coupling")] if leaf.number == 1 else []

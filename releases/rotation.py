@@ -45,6 +45,8 @@ def _sealed() -> Iterator[tuple[models.Model, str, str]]:
 
 def _again(row: models.Model, column: str, bound_to: str) -> int:
     rows: models.Manager[Any] = type(row)._default_manager
-    old = rows.values_list(column, flat=True).get(pk=row.pk)
+    old = rows.values_list(column, flat=True).filter(pk=row.pk).first()
+    if not old:  # gone, or used up, since it was listed
+        return 0
     new = secrets.seal(secrets.unseal(old, to=bound_to), to=bound_to)
     return rows.filter(pk=row.pk, **{column: old}).update(**{column: new})
