@@ -115,7 +115,11 @@ def addresses(known):
             "stage_name": "staging",
         }
         values = {"dyno": "web.1", "key": "KEY", "secret": "x", "version": 1, **names, **known}
-        yield "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda m: str(values.get(m.group(1), uuid4())), route)
+        yield "/" + re.sub(r"<(?:(\w+):)?(\w+)>", lambda m: _fill(values, *m.groups()), route)
+
+
+def _fill(values, kind, name):
+    return str(values.get(name, 1 if kind == "int" else uuid4()))
 
 
 @pytest.mark.promise("I-44")
