@@ -277,6 +277,47 @@ class FailedSignIn(models.Model):
         return f"failed sign-in of {self.at:%Y-%m-%d %H:%M}"
 
 
+class Favorite(models.Model):
+    """An app or a pipeline that its person wants at hand. It says nothing about rights: what they may not view any more
+    is left out when favorites are listed."""
+
+    class Kind(models.TextChoices):
+        APP = "app", "app"
+        PIPELINE = "pipeline", "pipeline"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="favorites")
+    kind = models.CharField(max_length=10, choices=Kind)
+    thing = models.UUIDField(help_text="The app's or the pipeline's id.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["created_at"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "kind", "thing"], name="a_favorite_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.thing}, a favorite of {self.user}"
+
+
+class ReadMark(models.Model):
+    """That a person has read a notification. Notifications are told from what is there and have no row of their own,
+    only an id that stays the same."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    notification = models.UUIDField()
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "notification"], name="a_notification_read_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} has read {self.notification}"
+
+
 class Owned(models.Model):
     """What belongs to a person or to a team, and to exactly one of them."""
 
