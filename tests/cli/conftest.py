@@ -77,3 +77,10 @@ def change(heroku):
 def squeezed(text):
     """Without the alignment of tables."""
     return re.sub(r"[ \t]+", " ", text)
+
+
+def pytest_collection_modifyitems(items):
+    """A story is many starts of the CLI, each of which takes its second or more."""
+    for item in items:
+        if "/cli/" in str(item.path):
+            item.add_marker(pytest.mark.timeout(600))
