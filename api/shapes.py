@@ -13,15 +13,13 @@ from pydantic import PlainSerializer
 from accounts import two_factor
 from accounts.models import Membership, Team, User
 from apps.models import App, Collaborator, Domain, Dyno, Formation
+from core import names
+from core.names import NAMESPACE
+from core.names import size as size_name
 from engine.builder.buildpacks import NAME, REGISTRY
 from pipelines.models import Coupling, Pipeline, Promotion, PromotionTarget
 from releases.models import Build, Release, Slug, Source
 from releases.streams import output_url
-
-NAMESPACE = UUID(
-    "8b1d0c5e-6c1f-4a57-9c55-6f3d53a0a5a1"
-)  # of ids for things that have no row: stacks, sizes, regions
-
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)  # when they came to be
 
@@ -48,7 +46,7 @@ class Named(Schema):
     @classmethod
     def fixed(cls, kind: str, name: str) -> Self:
         """A thing of ours that has no row; its id is always the same."""
-        return cls(id=uuid5(NAMESPACE, f"{kind}/{name}"), name=name)
+        return cls(id=names.fixed(kind, name), name=name)
 
 
 class Person(Schema):
@@ -391,12 +389,6 @@ class ReleaseOut(Schema):
             eligible_for_rollback=release.eligible_for_rollback,
             output_stream_url=output_url(release, by=by) if release.release_command else None,
         )
-
-
-def size_name(size: str) -> str:
-    """A dyno size as Heroku writes it, `Standard-1X`; it is understood in any case."""
-    first, dash, second = size.partition("-")
-    return f"{first.capitalize()}{dash}{second.upper()}"
 
 
 class SizeRef(Named):
