@@ -8,16 +8,17 @@ from django.utils import timezone
 from accounts import invitations
 from addons.models import Addon, Attachment
 from api.urls import api as served
-from apps import transfers
+from apps import certificates, transfers
 from apps.models import Collaborator, Domain, Dyno, Formation
 from pipelines import actions
 from releases.models import Build, Release, Source
 from tests.api.contract import check
 from tests.api.published import ROUTES
+from tests.certificates import leaf
 from tests.factories import make_app, make_pipeline, stage
 
 # Routes that the schema does not have: the CLI alone knows them.
-NONE_YET = {"/addon-services", "/account/keys", "/spaces", "/oauth/sessions", "/apps/{}/sni-endpoints"}
+NONE_YET = {"/addon-services", "/account/keys", "/spaces", "/oauth/sessions"}
 UNPUBLISHED = {"/oauth/sessions", "/accounts/{}/actions/get-quota"}
 
 
@@ -39,7 +40,9 @@ def things(alice, bob, team):
     dyno = Dyno.objects.create(
         app=staging, type="web", number=1, command="x", release_version=release.version
     )
-    Domain.objects.create(app=staging, hostname="www.example.test")
+    issued = leaf("www.example.test")
+    certificate = certificates.add_certificate(staging, issued.chain, issued.key_pem, by=alice)
+    Domain.objects.create(app=staging, hostname="www.example.test", certificate=certificate)
     Collaborator.objects.create(app=staging, user=bob, rights=["view"])
     staging.buildpacks = ["heroku/python"]
     staging.save()
@@ -50,7 +53,7 @@ def things(alice, bob, team):
     return {
         "pipeline": "line", "app": "shop-staging", "team": "acme", "promotion": promotion.pk, "release": "v1",
         "build": build.pk, "dyno": dyno.name, "slug": release.slug_id, "coupling": staging.coupling.pk,
-        "transfer": transfer.pk, "token": None,
+        "transfer": transfer.pk, "token": None, "certificate": certificate.name,
     }  # fmt: skip
 
 
@@ -61,7 +64,7 @@ def paths(things, token):
         "pipeline-promotions": things["promotion"], "releases": things["release"], "builds": things["build"],
         "dynos": things["dyno"], "slugs": things["slug"], "pipeline-couplings": things["coupling"],
         "app-transfers": things["transfer"], "authorizations": token, "stacks": "slipway-24", "formation": "web",
-        "domains": "www.example.test", "collaborators": "bob@example.com", "addons": "pg-1",
+        "domains": "www.example.test", "sni-endpoints": things["certificate"], "collaborators": "bob@example.com", "addons": "pg-1",
         "addon-attachments": "DATABASE", "features": None, "addon-services": None, "accounts": "~",
     }  # fmt: skip
     features = {"apps": "preboot", "account": "dashboard-repositories-api", "teams": "org-access-controls"}
