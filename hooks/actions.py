@@ -4,6 +4,7 @@ import secrets as random
 from collections.abc import Sequence
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import User
@@ -11,7 +12,7 @@ from apps.models import App
 from core import activity
 from core.errors import NotFound, Refusal
 from hooks import includes
-from hooks.models import Webhook
+from hooks.models import Delivery, DeliveryQuerySet, News, Webhook
 from pipelines.models import Pipeline
 
 MAX_WEBHOOKS = 10  # of an app, or of a pipeline
@@ -33,7 +34,7 @@ def add_webhook(
     of_app = isinstance(owner, App)
     include = includes.check_include(include, includes.OF_APPS if of_app else includes.OF_PIPELINES)
     rows = type(owner).objects.select_for_update().filter(pk=owner.pk)
-    if not rows or Webhook.objects.filter(**_of(owner)).count() >= MAX_WEBHOOKS:
+    if not rows or webhooks_of(owner).count() >= MAX_WEBHOOKS:
         raise Refusal(f"{owner} has {MAX_WEBHOOKS} webhooks, which is the limit. Remove one first.")
     hook = Webhook(
         **_of(owner), include=include, level=includes.check_level(level), url=includes.check_url(url)
@@ -82,9 +83,25 @@ def remove_webhook(hook: Webhook, *, by: User) -> None:
     hook.delete()
 
 
+def webhooks_of(owner: App | Pipeline) -> QuerySet[Webhook]:
+    """The webhooks of an app or a pipeline."""
+    return Webhook.objects.filter(**_of(owner))
+
+
+def deliveries_of(owner: App | Pipeline) -> DeliveryQuerySet:
+    """What they were told, or are to be."""
+    rows: DeliveryQuerySet = Delivery.objects.filter(webhook__in=webhooks_of(owner))
+    return rows.placed().select_related("news")
+
+
+def news_of(owner: App | Pipeline) -> QuerySet[News]:
+    """What happened to `owner` that a webhook was to be told of."""
+    return News.objects.filter(**{"app_id" if isinstance(owner, App) else "pipeline_id": owner.pk})
+
+
 def webhook_of(owner: App | Pipeline, ref: str) -> Webhook:
     """The webhook with this id; `NotFound` when it is not one of `owner`'s."""
-    for hook in Webhook.objects.filter(**_of(owner)):
+    for hook in webhooks_of(owner).select_related("app", "pipeline"):
         if str(hook.pk) == ref.lower():
             return hook
     raise NotFound("Couldn't find that webhook.", resource="webhook")

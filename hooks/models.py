@@ -124,7 +124,11 @@ class DeliveryQuerySet(JobQuerySet):
         return super().claimable(now).filter(~Exists(resting), in_turn)
 
     def claim_order(self) -> tuple[Any, ...]:
-        return ("news",)
+        return ("news_id",)
+
+    def placed(self) -> Self:
+        """With `seq`, the place of their news among all."""
+        return self.annotate(seq=models.F("news"))
 
     def of_word(self, word: str) -> Self:
         """Those whose public status is `word`."""
@@ -154,7 +158,7 @@ class Delivery(Job):
     objects = DeliveryQuerySet.as_manager()
 
     class Meta:
-        ordering: ClassVar = ["-news"]
+        ordering: ClassVar = ["-news_id"]
         verbose_name_plural = "deliveries"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["webhook", "news"], name="one_delivery_of_news_per_webhook")
@@ -165,11 +169,6 @@ class Delivery(Job):
 
     def __str__(self) -> str:
         return f"delivery {self.pk}"
-
-    @property
-    def seq(self) -> int:
-        """Its place: that of its news."""
-        return self.news_id
 
     @property
     def word(self) -> str:

@@ -16,6 +16,7 @@ from pipelines.models import Coupling, Pipeline, Promotion
 from releases.models import Build, Release
 
 Data = dict[str, Any]
+VERSION = "application/vnd.heroku+json; version=3"  # of the shapes
 
 
 def time(moment: datetime | None) -> str | None:
