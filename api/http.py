@@ -12,19 +12,23 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.urls import URLPattern, URLResolver
 from ninja import NinjaAPI, Status
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security.base import AuthBase
 
 from accounts.actions import note_use
 from accounts.models import ApiToken, User
+from api.bodies import BadBody, StrictParser
+from api.gate import gate
 from core.errors import Refusal, Unauthorized
 
 PAGE, PAGE_MAX = 200, 1000
-ACCEPT = re.compile(r"application/vnd\.heroku\+json\s*;\s*version=([\w.]+)")
 RANGE = re.compile(r"(?P<field>\w+)\s+(?P<after>\]?[^\s;.]*(?:\.[^\s;.]+)*)\.\.(?P<until>[^\s;]*)")
+LONGEST_RANGE = 500
+TIE = "~"  # between a value that several rows share and the id of the one that a page ended with
 
 
 class TokenAuth(AuthBase):
@@ -80,13 +84,17 @@ class PlatformApi(NinjaAPI):
 
     def create_response(self, request: HttpRequest, data: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         response = super().create_response(request, data, *args, **kwargs)
-        response.headers["Request-Id"] = getattr(request, "request_id", "")
-        response.headers["RateLimit-Remaining"] = str(
-            getattr(request, "remaining", settings.API_CALLS_PER_HOUR)
-        )
+        _sign(request, response)
         if request.method == "GET" and response.status_code == 200:
             return _with_etag(request, response)
         return response
+
+    def _get_urls(self) -> "list[URLResolver | URLPattern]":
+        patterns = super()._get_urls()
+        for pattern in patterns:
+            if isinstance(pattern, URLPattern):
+                pattern.callback = gate(pattern.callback, _error)
+        return patterns
 
 
 def make_api() -> PlatformApi:
@@ -95,6 +103,7 @@ def make_api() -> PlatformApi:
         title="Slipway Platform API",
         version="3",
         auth=TokenAuth(),
+        parser=StrictParser(),
         docs_url=None,
         openapi_url=None,
         urls_namespace="api",
@@ -119,15 +128,6 @@ def broken(request: HttpRequest) -> HttpResponse:
     return _error(request, Refusal(text, id="internal_server_error", status=500))
 
 
-def check_version(request: HttpRequest) -> None:
-    """Refuse API versions other than 3 and its variants (`3.sdk` …)."""
-    asked = ACCEPT.search(request.headers.get("Accept", ""))
-    if asked and asked[1] != "3" and not asked[1].startswith("3."):
-        raise Refusal(
-            f"Version {asked[1]} is not served; ask for version=3.", id="not_acceptable", status=406
-        )
-
-
 def ranged(
     request: HttpRequest,
     response: HttpResponse,
@@ -141,42 +141,60 @@ def ranged(
 
     `by` is the field of a page without a Range; `fields` are the others that it may name.
     """
-    check_version(request)
-    text = request.headers.get("Range", "")
-    asked = RANGE.match(text.strip())
+    text = _range(request)
+    asked = RANGE.match(text)
     field = asked["field"] if asked and asked["field"] in {by, *fields} else by
     size = _number(text, "max", PAGE)
     down = bool(re.search(r"order\s*=\s*desc", text))
-    page = list(
-        _after(rows, field, asked["after"] if asked else "", down).order_by(f"{'-' if down else ''}{field}")[
-            : size + 1
-        ]
-    )
+    sign = "-" if down else ""
+    found = _after(rows, field, asked["after"] if asked else "", down).order_by(f"{sign}{field}", f"{sign}pk")
+    page = list(found[: size + 1])
     response.headers["Accept-Ranges"] = ", ".join(dict.fromkeys([by, *fields]))
     if len(page) <= size:
         return Status(200, [shape(row) for row in page])
-    page = page[:size]
-    last, order = getattr(page[-1], field), "desc" if down else "asc"
-    mark = last.isoformat().replace("+00:00", "Z") if hasattr(last, "isoformat") else last
-    response.headers["Content-Range"] = f"{field} {getattr(page[0], field)}..{mark}"
+    follower, page = page[-1], page[:size]
+    mark, order = _mark(page[-1], follower, field), "desc" if down else "asc"
+    response.headers["Content-Range"] = f"{field} {_said(getattr(page[0], field))}..{mark}"
     response.headers["Next-Range"] = f"{field} ]{mark}..; max={size}, order={order}"
     return Status(206, [shape(row) for row in page])
 
 
 def is_first_page(request: HttpRequest) -> bool:
     """Whether a list begins where it begins: what has no row comes there."""
-    asked = RANGE.match(request.headers.get("Range", "").strip())
+    asked = RANGE.match(_range(request))
     return not (asked and asked["after"])
+
+
+def _range(request: HttpRequest) -> str:
+    text = request.headers.get("Range", "").strip()
+    if len(text) > LONGEST_RANGE or not text.isprintable():
+        raise Refusal("The range can't be read.", id="bad_request", status=416)
+    return text
+
+
+def _said(value: Any) -> Any:
+    return value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else value
+
+
+def _mark(last: Any, follower: Any, field: str) -> str:
+    """Where a page ended, for the next one."""
+    value = getattr(last, field)
+    tied = value == getattr(follower, field)
+    return f"{_said(value)}{TIE}{last.pk}" if tied else str(_said(value))
 
 
 def _after(rows: "QuerySet[Any]", field: str, start: str, down: bool) -> "QuerySet[Any]":
     if not start:
         return rows
-    exclusive, value = start.startswith("]"), start.lstrip("]")
-    relation = ("lt" if down else "gt") + ("" if exclusive else "e")
+    exclusive, relation = start.startswith("]"), "lt" if down else "gt"
+    value, _, last = start.removeprefix("]").partition(TIE)
     try:
-        return rows.filter(**{f"{field}__{relation}": value})
-    except (ValueError, TypeError, DjangoValidationError) as error:
+        if last:
+            return rows.filter(
+                Q(**{f"{field}__{relation}": value}) | Q(**{field: value, f"pk__{relation}": last})
+            )
+        return rows.filter(**{f"{field}__{relation}{'' if exclusive else 'e'}": value})
+    except (ValueError, TypeError, OverflowError, DjangoValidationError) as error:
         raise Refusal(f"The range {field} {start}.. can't be read.", id="bad_request", status=416) from error
 
 
@@ -220,12 +238,24 @@ def _invalid(error: ValidationError) -> Refusal:
     return Refusal("Invalid params: " + "; ".join(parts))
 
 
+def _sign(request: HttpRequest, response: HttpResponse) -> None:
+    """What every answer says: its id, and how many calls are left."""
+    response.headers["Request-Id"] = getattr(request, "request_id", "")
+    response.headers["RateLimit-Remaining"] = str(getattr(request, "remaining", settings.API_CALLS_PER_HOUR))
+
+
+def _bad_request(error: HttpError) -> Refusal:
+    why = error.__cause__ if isinstance(error.__cause__, BadBody) else error
+    kind = "invalid_params" if why.status_code == 422 else "bad_request"
+    return Refusal(str(why), id=kind, status=why.status_code)
+
+
 def _error(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     body = {"id": refusal.id, "message": refusal.message, "url": ""}
     if refusal.resource:
         body["resource"] = refusal.resource
     response = JsonResponse(body, status=refusal.status)
-    response.headers["Request-Id"] = getattr(request, "request_id", "")
+    _sign(request, response)
     if refusal.status == 401:
         response.headers["WWW-Authenticate"] = 'Basic realm="Slipway API"'
     if refusal.status == 429:
@@ -238,6 +268,6 @@ ANSWERS: dict[type[Exception], Callable[[Any], Refusal]] = {
     AuthenticationError: lambda error: Unauthorized("Invalid credentials provided."),
     Http404: lambda error: Refusal("Not found.", id="not_found", status=404),
     ValidationError: _invalid,
-    HttpError: lambda error: Refusal(str(error), id="bad_request", status=error.status_code),
+    HttpError: _bad_request,
     RequestDataTooBig: lambda error: Refusal("The body is too large.", id="too_large", status=413),
 }

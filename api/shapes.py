@@ -8,20 +8,18 @@ from uuid import UUID, uuid5
 
 from django.conf import settings
 from ninja import Schema
-from pydantic import PlainSerializer
+from pydantic import Field, PlainSerializer
 
 from accounts import two_factor
 from accounts.models import Membership, Team, User
-from apps.models import App, Collaborator, Domain, Dyno, Formation
+from apps.models import App, Certificate, Collaborator, Domain, Dyno, Formation
+from core import names
+from core.names import NAMESPACE
+from core.names import size as size_name
 from engine.builder.buildpacks import NAME, REGISTRY
 from pipelines.models import Coupling, Pipeline, Promotion, PromotionTarget
 from releases.models import Build, Release, Slug, Source
 from releases.streams import output_url
-
-NAMESPACE = UUID(
-    "8b1d0c5e-6c1f-4a57-9c55-6f3d53a0a5a1"
-)  # of ids for things that have no row: stacks, sizes, regions
-
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)  # when they came to be
 
@@ -48,7 +46,7 @@ class Named(Schema):
     @classmethod
     def fixed(cls, kind: str, name: str) -> Self:
         """A thing of ours that has no row; its id is always the same."""
-        return cls(id=uuid5(NAMESPACE, f"{kind}/{name}"), name=name)
+        return cls(id=names.fixed(kind, name), name=name)
 
 
 class Person(Schema):
@@ -393,12 +391,6 @@ class ReleaseOut(Schema):
         )
 
 
-def size_name(size: str) -> str:
-    """A dyno size as Heroku writes it, `Standard-1X`; it is understood in any case."""
-    first, dash, second = size.partition("-")
-    return f"{first.capitalize()}{dash}{second.upper()}"
-
-
 class SizeRef(Named):
     """A dyno size by id and name."""
 
@@ -604,18 +596,20 @@ class DomainOut(Schema):
     status: str = "succeeded"
     acm_status: str | None = None
     acm_status_reason: str | None = None
-    sni_endpoint: None = None
+    sni_endpoint: Named | None = None
     created_at: Time
     updated_at: Time
 
     @classmethod
     def of(cls, domain: Domain) -> Self:
+        chosen = domain.certificate
         return cls(
             id=domain.pk,
             app=AppRef.of(domain.app),
             hostname=domain.hostname,
             kind="custom",
             cname=f"{domain.app.name}.{settings.APPS_HOST}",
+            sni_endpoint=Named(id=chosen.pk, name=chosen.name) if chosen else None,
             created_at=domain.created_at,
             updated_at=domain.created_at,
         )
@@ -631,6 +625,60 @@ class DomainOut(Schema):
             cname=None,
             created_at=app.created_at,
             updated_at=app.created_at,
+        )
+
+
+class CertificateOut(Schema):
+    """What a certificate says. Some names end in a question mark: published so."""
+
+    id: UUID
+    cert_domains: list[str]
+    subject: str
+    issuer: str
+    starts_at: Time
+    expires_at: Time
+    ca_signed: bool = Field(serialization_alias="ca_signed?")
+    self_signed: bool = Field(serialization_alias="self_signed?")
+    acm: bool = False
+
+    @classmethod
+    def of(cls, row: Certificate) -> Self:
+        return cls(
+            id=row.pk,
+            cert_domains=row.cert_domains,
+            subject=row.subject,
+            issuer=row.issuer,
+            starts_at=row.starts_at,
+            expires_at=row.expires_at,
+            ca_signed=row.trusted,
+            self_signed=row.self_signed,
+        )
+
+
+class SniEndpointOut(Schema):
+    """A certificate of an app and the domains that answer with it. The key is never told."""
+
+    id: UUID
+    app: AppRef
+    name: str
+    display_name: str | None = None
+    certificate_chain: str
+    domains: list[UUID]
+    ssl_cert: CertificateOut
+    created_at: Time
+    updated_at: Time
+
+    @classmethod
+    def of(cls, row: Certificate) -> Self:
+        return cls(
+            id=row.pk,
+            app=AppRef.of(row.app),
+            name=row.name,
+            certificate_chain=row.chain,
+            domains=[domain.pk for domain in row.domains.all()],
+            ssl_cert=CertificateOut.of(row),
+            created_at=row.created_at,
+            updated_at=row.updated_at,
         )
 
 

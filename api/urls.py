@@ -10,6 +10,7 @@ from api.resources import (
     authorizations,
     builds,
     catalog,
+    certificates,
     config_vars,
     features,
     formation,
@@ -18,13 +19,14 @@ from api.resources import (
     releases,
     teams,
     transfers,
+    webhooks,
 )
 
 api = make_api()
 # Fixed paths such as /teams/apps come before those with a name in the same place.
 ORDER = (
-    account, authorizations, pipelines, apps, teams, transfers, features, config_vars, releases, builds, formation,
-    addons, logs, catalog,
+    account, authorizations, pipelines, apps, certificates, teams, transfers, features, config_vars,
+    releases, builds, formation, addons, logs, webhooks, catalog,
 )  # fmt: skip
 for module in ORDER:
     api.add_router("", module.router)

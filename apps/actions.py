@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Max
 from django.utils import timezone
@@ -13,8 +14,8 @@ from django.utils import timezone
 from accounts import transfers
 from accounts.access import RIGHTS, demand_not_suspended
 from accounts.models import Team, User
-from apps import limits
-from apps.models import App, AppTransfer, Collaborator, Domain, Dyno, Formation
+from apps import certificates, limits
+from apps.models import App, AppTransfer, Certificate, Collaborator, Domain, Dyno, Formation
 from core import activity, failpoints, live, names, secrets
 from core.errors import NotFound, Refusal
 from engine.spec import SIZES
@@ -389,17 +390,40 @@ def stop_dyno(app: App, dyno: str, *, by: User) -> None:
 
 
 @transaction.atomic
-def add_domain(app: App, hostname: str, *, by: User) -> Domain:
-    """Have `hostname` reach the app as well."""
+def add_domain(app: App, hostname: str, *, by: User, certificate: Certificate | None = None) -> Domain:
+    """Have `hostname` reach the app as well; `*.example.com` is every name below that has no domain of its own.
+    It answers with `certificate`, else with the only one of the app that covers it."""
     hostname = names.check_hostname(hostname)
-    if hostname == "localhost" or hostname.endswith(".localhost"):
-        raise Refusal("Names under localhost are the platform's own.", fields={"hostname": "Choose another."})
-    if Domain.objects.filter(hostname=hostname).exists():
-        raise Refusal(f"{hostname} is in use by an app.", fields={"hostname": "This domain is in use."})
-    domain = Domain.objects.create(app=app, hostname=hostname)
-    activity.record(by, "added", domain, app=app)
+    _demand_free(app, hostname)
+    certificates.demand_fitting(app, hostname, certificate)
+    chosen = certificate or certificates.fitting(app, hostname)
+    domain = Domain.objects.create(app=app, hostname=hostname, certificate=chosen)
+    activity.record(by, "added", domain, app=app, certificate=str(chosen or ""))
     _changed(app)
     return domain
+
+
+def _demand_free(app: App, hostname: str) -> None:
+    """`Refusal` for names of the platform, of an app, and for what another owner's wildcard covers or would be
+    covered: their visitors are not ours."""
+    own = {settings.HOST.lower(), settings.APPS_HOST.lower(), "localhost"}
+    if hostname in own or any(
+        hostname.endswith(f".{name}") for name in (settings.APPS_HOST.lower(), "localhost")
+    ):
+        raise Refusal(
+            f"Names under {settings.APPS_HOST} are the platform's own.",
+            fields={"hostname": "Choose another."},
+        )
+    above = "*." + hostname.partition(".")[2]
+    near = Domain.objects.filter(hostname__in=[hostname, above])
+    if hostname.startswith("*."):
+        pattern = rf"^[^.]+\.{re.escape(hostname.removeprefix('*.'))}$"
+        near |= Domain.objects.filter(hostname__regex=pattern)
+    for other in near.select_related("app"):
+        if other.hostname == hostname or (other.app.user_id, other.app.team_id) != (app.user_id, app.team_id):
+            raise Refusal(
+                f"{other.hostname} is in use by an app.", fields={"hostname": "This domain is in use."}
+            )
 
 
 @transaction.atomic
@@ -417,8 +441,9 @@ def share(app: App, user: User, rights: Sequence[str], *, by: User) -> Collabora
     if not set(rights) <= set(RIGHTS):
         raise Refusal(f"Rights are {', '.join(RIGHTS)}.", fields={"rights": "No such right."})
     wanted = [right for right in RIGHTS if right in {*rights, "view"}]
+    before = Collaborator.objects.filter(app=app, user=user).values_list("rights", flat=True).first()
     collaborator, _ = Collaborator.objects.update_or_create(app=app, user=user, defaults={"rights": wanted})
-    activity.record(by, "shared", app, with_=user.email, rights=wanted)
+    activity.record(by, "shared", app, with_=user.email, rights=wanted, before=before)
     live.tell(f"user:{user.pk}")
     return collaborator
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Owned, Transfer, User
 from core import secrets
+from engine import certificates
 
 
 class AppQuerySet(models.QuerySet["App"]):
@@ -179,12 +180,64 @@ class ConfigVar(models.Model):
         self.sealed = secrets.seal(text.encode(), to=self.bound_to)
 
 
+class Certificate(models.Model):
+    """What an app shows to clients that come by TLS for a domain of its own. The key is sealed to the app and the
+    row; what the certificate says is kept beside it, so that pages need not parse it."""
+
+    SEALED: ClassVar = {"sealed_key": "bound_to"}
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="certificates")
+    name = models.CharField(max_length=30)
+    chain = models.TextField(help_text="PEM, in order, its own certificate first.")
+    sealed_key = models.TextField(editable=False)
+    subject = models.TextField()
+    issuer = models.TextField()
+    cert_domains = models.JSONField(help_text="The host names that it is for; a star stands for one label.")
+    starts_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    trusted = models.BooleanField(help_text="Up to an authority that this machine trusted when it was added.")
+    self_signed = models.BooleanField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["app", "name"], name="one_certificate_per_name")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def bound_to(self) -> str:
+        """What the sealed key belongs to."""
+        return f"app/{self.app_id}/certificate/{self.pk}"
+
+    @property
+    def key(self) -> str:
+        """The plain key, PEM; `core.secrets.Tampered` when the row is not what was written."""
+        return secrets.unseal(self.sealed_key, to=self.bound_to).decode()
+
+    @key.setter
+    def key(self, text: str) -> None:
+        self.sealed_key = secrets.seal(text.encode(), to=self.bound_to)
+
+    def covers(self, hostname: str) -> bool:
+        """Whether it is for `hostname`."""
+        return certificates.covers(self.cert_domains, hostname)
+
+
 class Domain(models.Model):
     """A host name of the app's own, beside the one that the platform gives it."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="domains")
     hostname = models.CharField(max_length=253, unique=True)
+    certificate = models.ForeignKey(
+        Certificate, null=True, blank=True, on_delete=models.SET_NULL, related_name="domains"
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

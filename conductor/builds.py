@@ -21,7 +21,8 @@ from conductor.parts import Parts
 from conductor.releases import tell
 from conductor.timeline import turn
 from conductor.work import Held
-from core import failpoints
+from core import changes, failpoints
+from core.changes import Change
 from core.errors import BuildFailed, LeaseLost
 from engine.builder import BuildCancelled, BuildLimits, BuildResult, BuildSpec, build
 from engine.outbound import Outbound
@@ -68,6 +69,9 @@ class Builds:
                 ended = Build.objects.filter(pk=row.pk, status=Build.Status.PENDING).update(
                     status=Build.Status.CANCELLED, reason="Cancelled.", finished_at=timezone.now()
                 )
+                if ended:
+                    row.refresh_from_db()
+                    changes.note(Change(row, by=row.by, app_id=row.app_id))
                 tell(row.app)
             if ended:
                 self._close(row, "Build cancelled.")

@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.models import App, Dyno
+from conductor import deliveries
 from conductor.parts import Parts
 from pipelines.models import Promotion, PromotionTarget
 from releases import repositories, sources
@@ -55,6 +56,7 @@ def clean(parts: Parts) -> None:
             repositories.tidy(app)
     sources.sweep()
     drop_slugs(parts)
+    deliveries.forget_old()
     call_command("clearsessions", verbosity=0)
 
 

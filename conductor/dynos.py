@@ -22,7 +22,9 @@ from conductor.parts import Parts
 from conductor.routes import Switchboard
 from conductor.turns import Turns
 from conductor.wishes import WEB, View
+from core import changes as told
 from core import failpoints, live
+from core.changes import Change
 from core.errors import ReleaseFailed
 from engine.plan import ALIVE, plan
 from engine.spec import Backend, DynoState, ProcessSpec, Route
@@ -177,6 +179,7 @@ class Keeper:
             return False
         with transaction.atomic():
             Dyno.objects.bulk_create(missing, ignore_conflicts=True)
+            _tell(missing, "appeared")
             for pk, size in resized:
                 Dyno.objects.filter(pk=pk).update(size=size, generation=F("generation") + 1)
             live.tell(view.app.topic)
@@ -205,9 +208,12 @@ class Keeper:
     def _write(row: Dyno, changes: dict[str, object]) -> None:
         """Compare and set: a restart that was asked for meanwhile is not undone."""
         same = Dyno.objects.filter(pk=row.pk, generation=row.generation, crashes=row.crashes)
+        before = row.state
         if same.update(**changes):
             for name, value in changes.items():
                 setattr(row, name, value)
+            if row.state != before:
+                told.note(Change(row, app_id=row.app_id, details={"state": before}))
 
     def _drop_rows(self, view: View, wanted: Sequence[tuple[Dyno, str]], found: States) -> None:
         """Delete the rows of dynos that are not wanted and have ended."""
@@ -220,7 +226,9 @@ class Keeper:
             and not any(state.state in ALIVE for state in _of(row, found))
         ]
         if gone:
-            Dyno.objects.filter(pk__in=[row.pk for row in gone]).delete()
+            with transaction.atomic():
+                Dyno.objects.filter(pk__in=[row.pk for row in gone]).delete()
+                _tell(gone, "went")
             view.dynos = [row for row in view.dynos if row not in gone]
             live.tell(view.app.topic)
             if view.current and any(row.release_version < view.current.version for row in gone):
@@ -303,6 +311,11 @@ class Keeper:
 def _of(row: Dyno, found: States) -> list[DynoState]:
     """What was seen of all incarnations of a dyno."""
     return [state for id, state in found.items() if id.startswith(f"{row.pk}.")]
+
+
+def _tell(rows: Sequence[Dyno], verb: str) -> None:
+    for row in rows:
+        told.note(Change(row, verb, app_id=row.app_id))
 
 
 def _new_row(app: App, release: Release, type: str, number: int, size: str) -> Dyno:

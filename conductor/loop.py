@@ -21,6 +21,7 @@ from django.db.models import Q
 
 from conductor import agenda, cleaning, disk, guests, notes, promotions, status, work
 from conductor.builds import Builds
+from conductor.deliveries import Deliveries
 from conductor.dynos import Keeper
 from conductor.parts import Parts
 from conductor.releases import Releases
@@ -30,6 +31,7 @@ from conductor.work import Held, Kind
 from core import live
 from core.errors import EngineError, LeaseLost
 from engine.rendezvous import Guest
+from hooks.models import Delivery
 from pipelines.models import PromotionTarget
 from releases.models import OPEN, Build, Release
 
@@ -48,10 +50,12 @@ class Conductor:
         self.parts = parts
         self.keeper = Keeper(parts)
         self._builds = Builds(parts)
+        self._deliveries = Deliveries()
         self._kinds = self._make_kinds()
         self._held: dict[Key, Held] = {}
         self._lock = threading.Lock()
         self._woken = threading.Event()
+        self._news = threading.Event()  # for webhooks
         self._look_at_all = threading.Event()
         self._stopping = threading.Event()
         self._builders: Turns[Key] = Turns(self._turn, threads=settings.BUILD_SLOTS, name="build")
@@ -79,7 +83,7 @@ class Conductor:
         self.parts.driver.on_change(self._dyno_changed)
         self._deafen = live.listen(self._heard)
         self.keeper.start()
-        for turns in (self._builders, self._movers):
+        for turns in (self._builders, self._movers, self._deliveries):
             turns.start()
         for thread in self._threads:
             thread.start()
@@ -90,12 +94,13 @@ class Conductor:
         self._stopping.set()
         self._deafen()
         self._woken.set()
+        self._news.set()
         in_hand = self.held()
         for held in in_hand:
             held.lost.set()
         for thread in self._threads:
             thread.join(10)
-        for turns in (self._builders, self._movers):
+        for turns in (self._builders, self._movers, self._deliveries):
             turns.stop()
         self.keeper.stop()
         _let_go(in_hand)
@@ -120,6 +125,7 @@ class Conductor:
     def _duties(self) -> list[tuple[str, Callable[[], None], float]]:
         return [
             ("dispatcher", self._look, LOOK_SECONDS),
+            ("courier", self._deliveries.look, LOOK_SECONDS),
             ("heartbeat", self._beat, settings.HEARTBEAT_SECONDS),
             ("sweeper", self._sweep, settings.SWEEP_SECONDS),
             ("status", lambda: self._status.write(), status.EVERY_SECONDS),
@@ -128,9 +134,9 @@ class Conductor:
         ]
 
     def _loop(self, name: str, duty: Callable[[], None], every: float) -> None:
-        """Do `duty` every so many seconds, the dispatcher's also when it is woken. Trouble ends no thread."""
+        """Do `duty` every so many seconds, and some also when they are woken. Trouble ends no thread."""
         mark_ours()
-        wake = self._woken if name == "dispatcher" else self._stopping
+        wake = {"dispatcher": self._woken, "courier": self._news}.get(name, self._stopping)
         while not self._stopping.is_set():
             refresh_connections()
             try:
@@ -138,7 +144,7 @@ class Conductor:
             except Exception:
                 log.exception("The %s had trouble", name)
             wake.wait(every)
-            if wake is self._woken:
+            if wake is not self._stopping:
                 wake.clear()
         connections.close_all()
 
@@ -249,6 +255,8 @@ class Conductor:
     def _heard(self, topic: str) -> None:
         if topic == live.CONDUCTOR:
             self._woken.set()
+        elif topic == live.DELIVERIES:
+            self._news.set()
         elif topic.startswith("app:") and not is_ours():
             self.keeper.poke(uuid.UUID(topic[4:]), in_seconds=GATHER_SECONDS)
 
@@ -289,5 +297,5 @@ def _let_go(in_hand: list[Held]) -> None:
 
 def free_leases() -> None:
     """At the start nobody works on anything, whatever leases say: whoever held them did so on this folder."""
-    for model in (Build, Release, PromotionTarget):
+    for model in (Build, Release, PromotionTarget, Delivery):
         model.objects.filter(status__in=OPEN).update(lease_until=None)

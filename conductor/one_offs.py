@@ -1,12 +1,16 @@
 """One-off dynos: started once, never again."""
 
+from typing import Any
+
+from django.db import transaction
 from django.utils import timezone
 
 from apps.models import Dyno
 from conductor import wishes
 from conductor.parts import Parts
 from conductor.wishes import View
-from core import live
+from core import changes, live
+from core.changes import Change
 from core.errors import EngineError
 from engine.plan import ALIVE
 from engine.spec import DynoState
@@ -51,16 +55,18 @@ def _start(parts: Parts, view: View, row: Dyno) -> None:
 
 def _note(row: Dyno, state: DynoState) -> None:
     if row.state != state.state:
-        Dyno.objects.filter(pk=row.pk).update(state=state.state, state_at=timezone.now())
-        live.tell(row.app.topic)
+        _write(row, state=state.state)
 
 
 def _end(row: Dyno, exit_code: int | None, reason: str) -> None:
-    Dyno.objects.filter(pk=row.pk).update(
-        state=Dyno.State.DOWN,
-        exit_code=exit_code,
-        reason=reason[:200],
-        state_at=timezone.now(),
-        port=None,
-    )
+    _write(row, state=Dyno.State.DOWN, exit_code=exit_code, reason=reason[:200], port=None)
+
+
+@transaction.atomic
+def _write(row: Dyno, **news: Any) -> None:
+    before, news["state_at"] = row.state, timezone.now()
+    Dyno.objects.filter(pk=row.pk).update(**news)
+    for name, value in news.items():
+        setattr(row, name, value)
+    changes.note(Change(row, by=row.by, app_id=row.app_id, details={"state": before}))
     live.tell(row.app.topic)

@@ -1,5 +1,6 @@
 """What should run of an app, as its rows say it."""
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,8 +12,13 @@ from django.db.models import Q
 
 from apps import features
 from apps.models import App, Domain, Dyno, Formation
-from engine.spec import SIZES, Attach, ProcessSpec
+from apps.models import Certificate as CertificateRow
+from core import secrets
+from core.secrets import Tampered
+from engine.spec import SIZES, Attach, Certificate, ProcessSpec
 from releases.models import Release
+
+log = logging.getLogger(__name__)
 
 RELEASE = "release"  # the process type of the release phase, which never runs as part of the formation
 WEB = "web"
@@ -34,12 +40,20 @@ class View:
     formation: dict[str, Formation] = field(default_factory=dict)
     dynos: list[Dyno] = field(default_factory=list)
     one_offs: list[Dyno] = field(default_factory=list)
-    domains: list[str] = field(default_factory=list)
+    domains: list[Domain] = field(default_factory=list)
 
     @property
     def hosts(self) -> frozenset[str]:
         """Every host name that reaches it."""
-        return frozenset([f"{self.app.name}.{settings.APPS_HOST}".lower(), *self.domains])
+        return frozenset(
+            [f"{self.app.name}.{settings.APPS_HOST}".lower(), *(each.hostname for each in self.domains)]
+        )
+
+    @property
+    def certificates(self) -> dict[str, Certificate]:
+        """What its host names show to who comes by TLS, as far as they have certificates of their own."""
+        chosen = {each.hostname: _opened(each.certificate) for each in self.domains if each.certificate}
+        return {hostname: certificate for hostname, certificate in chosen.items() if certificate}
 
     @property
     def halted(self) -> bool:
@@ -82,14 +96,28 @@ def views(app_ids: Iterable[UUID] | None = None) -> dict[UUID, View]:
     for row in Dyno.objects.filter(**of):
         view = found[row.app_id]
         (view.one_offs if row.one_off else view.dynos).append(row)
-    for app_id, hostname in Domain.objects.filter(**of).values_list("app_id", "hostname"):
-        found[app_id].domains.append(hostname)
+    for domain in Domain.objects.filter(**of).select_related("certificate"):
+        found[domain.app_id].domains.append(domain)
     return found
 
 
 def view(app_id: UUID) -> View | None:
     """The view of one app; None when it is gone."""
     return views([app_id]).get(app_id)
+
+
+def _opened(row: CertificateRow) -> Certificate | None:
+    """What the engine is told of a certificate; None when its key does not open: the app has to go on without."""
+    try:
+        return _with_key(row.bound_to, row.chain, row.sealed_key)
+    except Tampered as error:
+        log.error("The certificate %s is not shown: %s", row, error)
+        return None
+
+
+@lru_cache(maxsize=512)
+def _with_key(bound_to: str, chain: str, sealed: str) -> Certificate:
+    return Certificate(chain, secrets.unseal(sealed, to=bound_to).decode())
 
 
 @lru_cache(maxsize=512)

@@ -2,9 +2,13 @@
 
 from django.urls import include, path
 
+from api.pages import document_urls
+
 urlpatterns = [
     path("", include("releases.urls")),
     path("", include("api.elsewhere")),
+    *document_urls,
+    path("", include("api.bridged_urls")),
     path("", include("api.urls")),
 ]
 handler404 = "api.http.not_found"

@@ -80,6 +80,12 @@ MAX_BUILDS = env.int("SLIPWAY_MAX_BUILDS", default=0)
 CONTACT = env.str("SLIPWAY_CONTACT", default="")
 API_CALLS_PER_HOUR = env.int("SLIPWAY_API_CALLS_PER_HOUR", default=4500)
 
+# --- webhooks and log drains --------------------------------------------------------------------------------------
+WEBHOOK_SECONDS = env.float("SLIPWAY_WEBHOOK_SECONDS", default=10)
+WEBHOOK_RETRY_SECONDS = env.float("SLIPWAY_WEBHOOK_RETRY_SECONDS", default=15)
+KEEP_WEBHOOK_DAYS = env.int("SLIPWAY_KEEP_WEBHOOK_DAYS", default=30)
+DRAIN_LINES = env.int("SLIPWAY_DRAIN_LINES", default=100_000)
+
 # --- requests that users cause (buildpacks by URL): internal addresses are refused but for these hosts and networks --
 OUTBOUND_ALLOW = env.list("SLIPWAY_OUTBOUND_ALLOW", default=[])
 
@@ -127,6 +133,7 @@ INSTALLED_APPS = [
     "releases",
     "addons",
     "pipelines",
+    "hooks",
     "conductor",
     "dashboard",
     "config",
@@ -135,7 +142,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "core.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "core.assets.LeanAssets",
     "csp.middleware.CSPMiddleware",
     "core.middleware.ApiMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

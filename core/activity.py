@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from core import changes
 from core.models import Event
 
 
@@ -40,9 +41,10 @@ def origin() -> Origin:
 def record(by: Any, verb: str, thing: Any, *, app: Any = None, pipeline: Any = None, **details: Any) -> Event:
     """Note that `by` (a user, or None for the platform) did `verb` to `thing`. `details` must hold no secrets."""
     here = origin()
-    app_id = getattr(app, "pk", None) or getattr(thing, "app_id", None)
     kind = thing._meta.model_name
-    return Event.objects.create(
+    app_id = thing.pk if kind == "app" else getattr(app, "pk", None) or getattr(thing, "app_id", None)
+    pipeline_id = thing.pk if kind == "pipeline" else getattr(pipeline, "pk", None)
+    event = Event.objects.create(
         by=by,
         actor=by.email if by else "slipway",
         through=here.through,
@@ -52,7 +54,9 @@ def record(by: Any, verb: str, thing: Any, *, app: Any = None, pipeline: Any = N
         kind=kind,
         object_id=str(thing.pk),
         label=str(thing)[:200],
-        app_id=thing.pk if kind == "app" else app_id,
-        pipeline_id=thing.pk if kind == "pipeline" else getattr(pipeline, "pk", None),
+        app_id=app_id,
+        pipeline_id=pipeline_id,
         details=details,
     )
+    changes.note(changes.Change(thing, verb, by, app_id, pipeline_id, details))
+    return event

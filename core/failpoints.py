@@ -35,6 +35,9 @@ NAMES = frozenset(
         "scale.applied",
         "log.batch_written",
         "router.switch",
+        "hook.claimed",
+        "hook.sent",
+        "drain.sent",
     ]
 )
 

@@ -9,9 +9,10 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
+from core import changes as told
 from core.errors import LeaseLost
 
 LEASE_SECONDS = 30
@@ -99,6 +100,8 @@ class Job(models.Model):
             lease_until=None, lease_token=None, wake_at=wake_at
         )  # a heartbeat under way renews nothing
 
+    @transaction.atomic
     def end(self, status: str, **changes: Any) -> None:
         """Write the end state, once and for all."""
         self.record(status=status, finished_at=timezone.now(), lease_until=None, **changes)
+        told.note(told.Change(self, by=getattr(self, "by", None), app_id=getattr(self, "app_id", None)))

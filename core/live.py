@@ -1,8 +1,8 @@
 """Nudges: *that* something changed, told to open pages and to the conductor after the commit.
 
 A nudge carries ids and numbers, never state: whoever gets it reads the database or the log store. Losing one or
-getting it twice does no harm. Topics are `app:<uuid>`, `pipeline:<uuid>`, `user:<uuid>`, `log:<stream>` and
-`conductor`.
+getting it twice does no harm. Topics are `app:<uuid>`, `pipeline:<uuid>`, `user:<uuid>`, `log:<stream>`,
+`conductor` and `deliveries`.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 Listener = Callable[[str], None]
 
 CONDUCTOR = "conductor"
+DELIVERIES = "deliveries"  # there is news for webhooks
 _loop: asyncio.AbstractEventLoop | None = None
 _listeners: list[Listener] = []
 

@@ -1,6 +1,7 @@
 """The one place that knows what a name may look like."""
 
 import re
+from uuid import UUID, uuid5
 
 from core.errors import Refusal
 
@@ -121,3 +122,17 @@ def check_hostname(hostname: str) -> str:
 def taken(name: str) -> Refusal:
     """The one answer for reserved, held and foreign names, so that it tells nothing more."""
     return Refusal(f"Name {name} is already taken.", fields={"name": "This name is already taken."})
+
+
+NAMESPACE = UUID("8b1d0c5e-6c1f-4a57-9c55-6f3d53a0a5a1")
+
+
+def fixed(kind: str, name: str) -> UUID:
+    """The id of a thing that has no row (a stack, a size, a region): always the same."""
+    return uuid5(NAMESPACE, f"{kind}/{name}")
+
+
+def size(name: str) -> str:
+    """A dyno size as Heroku writes it, `Standard-1X`; it is understood in any case."""
+    first, dash, second = name.partition("-")
+    return f"{first.capitalize()}{dash}{second.upper()}"

@@ -10,14 +10,18 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import Timer
 from typing import BinaryIO
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from core.errors import EngineError, Refusal
 
 PORTS = frozenset([80, 443])
+SYSLOG_PORTS = frozenset([514, 601, 6514, *range(1024, 65536)])
+DEFAULT_PORTS = {"http": 80, "https": 443, "syslog": 514, "syslog+tls": 6514}
 REDIRECTS = 3
 CONNECT_SECONDS = 10
 CHUNK = 64 * 1024
@@ -68,8 +72,13 @@ class Outbound:
         for address in addresses:
             if not listed and not self._may_reach(address):
                 raise Refusal(f"{host} leads to an internal address, which requests from here may not reach.")
-        if port not in PORTS and not listed and not all(self._is_listed(address) for address in addresses):
-            raise Refusal("Only ports 80 and 443 may be reached.")
+        fine = SYSLOG_PORTS if parts.scheme.startswith("syslog") else PORTS
+        if port not in fine and not listed and not all(self._is_listed(address) for address in addresses):
+            raise Refusal(
+                "Only ports 80 and 443 may be reached."
+                if fine is PORTS
+                else "Only ports 514, 601, and from 1024 may be reached."
+            )
         return Target(parts, host, port, tuple(str(address) for address in addresses))
 
     def request(
@@ -86,13 +95,25 @@ class Outbound:
         deadline = time.monotonic() + seconds
         connection = self._connected(self.check(url), deadline)
         try:
-            answer = _send(connection, method, url, headers or {}, body)
-            data = _read(connection, answer, max_bytes, deadline)
+            with _cut_at(connection.sock, deadline):
+                answer = _send(connection, method, url, headers or {}, body)
+                data = _read(connection, answer, max_bytes, deadline)
+            _be_in_time(connection, deadline)  # headers that were cut off look complete
             return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, data)
-        except (OSError, http.client.HTTPException) as fault:
+        except (OSError, http.client.HTTPException) as problem:
+            late = time.monotonic() >= deadline
+            fault = TimeoutError("it takes too long") if late else problem
             raise EngineError(f"{_split(url).hostname} does not answer: {fault}") from fault
         finally:
             connection.close()
+
+    def connect(self, url: str, *, schemes: Sequence[str], seconds: float = 20) -> socket.socket:
+        """A connection to where `url` leads, with TLS if its scheme says so; each call on it may take `seconds`.
+        `Refusal` when it is turned down, `EngineError` when it can't be reached."""
+        target = self.check(url, schemes=schemes)
+        found: socket.socket = self._connected(target, time.monotonic() + seconds).sock
+        found.settimeout(seconds)
+        return found
 
     def download(
         self,
@@ -182,19 +203,36 @@ def _split(url: str) -> SplitResult:
 
 def _port(parts: SplitResult) -> int:
     try:
-        return parts.port or (443 if parts.scheme == "https" else 80)
+        return parts.port or DEFAULT_PORTS.get(parts.scheme, 80)
     except ValueError:
         raise Refusal("The URL has a port that is not one.") from None
 
 
 def _secured(plain: socket.socket, target: Target) -> socket.socket:
-    if target.url.scheme != "https":
+    if target.url.scheme not in ("https", "syslog+tls"):
         return plain
     try:
         return ssl.create_default_context().wrap_socket(plain, server_hostname=target.host)
     except OSError:
         plain.close()
         raise
+
+
+@contextmanager
+def _cut_at(sock: socket.socket, deadline: float) -> Iterator[None]:
+    """End a connection at the deadline, however slowly the other side drips."""
+    timer = Timer(max(0.0, deadline - time.monotonic()), _cut, [sock])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _cut(sock: socket.socket) -> None:
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def _send(

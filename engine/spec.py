@@ -153,6 +153,14 @@ class Backend:
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """What a host shows to clients that come by TLS: both PEM, the chain in order, its own certificate first."""
+
+    chain: str = field(repr=False)
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Route:
     """All that the router knows of an app. Putting a route replaces the app's former one as a whole."""
 
@@ -164,6 +172,9 @@ class Route:
     why_none: str = (
         "H14"  # the error code without a backend: H10 crashed, H14 no web dynos, H20 booting, H84 suspended
     )
+    certificates: Mapping[str, Certificate] = field(
+        default_factory=dict, hash=False
+    )  # by host; those without have none of their own
 
 
 class Router(Protocol):

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from engine import certificates
+
 # Names that are reserved for private use, tests and documents (RFC 2606, 6761, 6762, 8375): none of them is public.
 PRIVATE = ("localhost", "test", "example", "invalid", "internal", "local", "home.arpa", "lan")
 DOCUMENTS = ("example.com", "example.net", "example.org")
@@ -50,16 +52,21 @@ class LocalCA:
         self._leafs: OrderedDict[str, tuple[ssl.SSLContext, datetime]] = OrderedDict()
         self._key, self._authority = self._load_or_make()
 
-    def context(self, known: Callable[[str], bool] = lambda name: True) -> ssl.SSLContext:
-        """A server's context that shows each client a certificate for the name it asks for, if that is `known`,
-        and one for this machine otherwise."""
+    def context(
+        self,
+        known: Callable[[str], bool] = lambda name: True,
+        given: Callable[[str], ssl.SSLContext | None] = lambda name: None,
+    ) -> ssl.SSLContext:
+        """A server's context that shows each client what is `given` for the name it asks for, else a certificate of
+        this authority for it, if that is `known`, and one for this machine otherwise."""
 
         def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
             name = (name or "localhost").lower().rstrip(".")
-            connection.context = self._leaf(name if NAME.fullmatch(name) and known(name) else "localhost")
+            own = name if NAME.fullmatch(name) and known(name) else "localhost"
+            connection.context = given(name) or self._leaf(own)
 
         key, certificate, _ = self._issue("localhost")
-        context = self._new_context(key, certificate)
+        context = _context(key, certificate)
         context.sni_callback = choose
         return context
 
@@ -73,7 +80,7 @@ class LocalCA:
             self._leafs.move_to_end(name)
             return found[0]
         key, certificate, end = self._issue(name)
-        context = self._new_context(key, certificate)
+        context = _context(key, certificate)
         self._leafs[name] = context, end
         while len(self._leafs) > MAX_LEAFS:
             self._leafs.popitem(last=False)
@@ -95,18 +102,6 @@ class LocalCA:
             .sign(self._key, hashes.SHA256())
         )
         return key, certificate, end
-
-    def _new_context(self, key: Key, certificate: x509.Certificate) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(["http/1.1"])
-        pem = _key_pem(key) + certificate.public_bytes(serialization.Encoding.PEM)
-        # OpenSSL reads keys from files only.
-        with tempfile.NamedTemporaryFile(dir=self.root, prefix=".leaf-") as file:
-            file.write(pem)
-            file.flush()
-            context.load_cert_chain(file.name)
-        return context
 
     # --- the authority ----------------------------------------------------------------------------------------------
 
@@ -141,6 +136,12 @@ class LocalCA:
         # The key first: a certificate that is there means that all is there.
         _write(self.root / "ca.key", _key_pem(key), 0o600)
         _write(self.certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+
+
+def _context(key: Key, certificate: x509.Certificate) -> ssl.SSLContext:
+    return certificates.context(
+        certificate.public_bytes(serialization.Encoding.PEM).decode(), _key_pem(key).decode()
+    )
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: Key, end: datetime) -> x509.CertificateBuilder:

@@ -4,7 +4,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from core import activity, live
+from core import activity, changes, live
+from core.changes import Change
 from core.errors import Conflict
 from pipelines.models import Promotion, PromotionTarget
 from releases.models import OPEN
@@ -37,11 +38,13 @@ def settle(promotion: Promotion) -> bool:
     if PromotionTarget.objects.filter(promotion=promotion, status__in=OPEN).exists():
         return False
     live.tell(promotion.source.topic)
-    return bool(
-        Promotion.objects.filter(pk=promotion.pk, status=Promotion.Status.PENDING).update(
-            status=Promotion.Status.COMPLETED, completed_at=timezone.now()
-        )
-    )
+    now, completed = timezone.now(), Promotion.Status.COMPLETED
+    pending = Promotion.objects.filter(pk=promotion.pk, status=Promotion.Status.PENDING)
+    if not pending.update(status=completed, completed_at=now):
+        return False
+    promotion.status, promotion.completed_at = completed, now
+    changes.note(Change(promotion, by=promotion.by, pipeline_id=promotion.pipeline_id))
+    return True
 
 
 def _stop_at_failure(promotion: Promotion) -> None:

@@ -12,7 +12,7 @@ from accounts.models import User
 from api.asker import asker
 from api.http import is_first_page, ranged
 from api.shapes import AppOut, BuildpackOut, CollaboratorOut, DomainOut, Named, TeamAppOut
-from apps import access, actions, transfers
+from apps import access, actions, certificates, transfers
 from apps.models import App, Collaborator, Domain
 from core.errors import NotFound, Refusal
 from releases.actions import purge_cache as purge
@@ -167,7 +167,7 @@ def purge_cache(request: HttpRequest, app: str) -> AppOut:
 
 
 class DomainIn(Schema):
-    """A custom domain."""
+    """A custom domain and the certificate to answer with, by name or id; null: the only one that covers it."""
 
     hostname: str
     sni_endpoint: str | None = None
@@ -177,7 +177,7 @@ class DomainIn(Schema):
 def domains(request: HttpRequest, response: HttpResponse, app: str) -> Status[list[DomainOut]]:
     """The host names that reach the app: its own of the platform, then its custom ones."""
     found = access.app_for(asker(request), app)
-    rows = found.domains.select_related("app")
+    rows = found.domains.select_related("app", "certificate")
     answer = ranged(request, response, rows, DomainOut.of, by="hostname", fields=["id"])
     if is_first_page(request):
         answer.value.insert(0, DomainOut.given(found))
@@ -188,9 +188,9 @@ def domains(request: HttpRequest, response: HttpResponse, app: str) -> Status[li
 def add_domain(request: HttpRequest, app: str, body: DomainIn) -> Status[DomainOut]:
     """Have a host name reach the app."""
     by = asker(request)
-    return Status(
-        201, DomainOut.of(actions.add_domain(access.app_for(by, app, to=access.MANAGE), body.hostname, by=by))
-    )
+    found = access.app_for(by, app, to=access.MANAGE)
+    chosen = certificates.certificate_of(found, body.sni_endpoint) if body.sni_endpoint else None
+    return Status(201, DomainOut.of(actions.add_domain(found, body.hostname, by=by, certificate=chosen)))
 
 
 @router.get("/apps/{app}/domains/{ref}", response=DomainOut)
@@ -200,25 +200,18 @@ def domain(request: HttpRequest, app: str, ref: str) -> DomainOut:
 
 
 class DomainChange(Schema):
-    """The certificate to answer with; null: none of its own."""
+    """The certificate to answer with, by name or id; null: none of its own."""
 
-    sni_endpoint: str | None = None
+    sni_endpoint: str | None
 
 
 @router.patch("/apps/{app}/domains/{ref}", response=DomainOut)
 def update_domain(request: HttpRequest, app: str, ref: str, body: DomainChange) -> DomainOut:
     """Choose the certificate of a custom domain."""
-    found = _domain(access.app_for(asker(request), app, to=access.MANAGE), ref)
-    if body.sni_endpoint:
-        raise NotFound("Couldn't find that SNI endpoint.", resource="sni_endpoint")
-    return DomainOut.of(found)
-
-
-@router.get("/apps/{app}/sni-endpoints", response=list[dict[str, str]])
-def certificates(request: HttpRequest, app: str) -> list[dict[str, str]]:
-    """The app's own certificates: none, since they can't be uploaded yet."""
-    access.app_for(asker(request), app)
-    return []
+    by = asker(request)
+    found = _domain(access.app_for(by, app, to=access.MANAGE), ref)
+    chosen = certificates.certificate_of(found.app, body.sni_endpoint) if body.sni_endpoint else None
+    return DomainOut.of(certificates.choose_certificate(found, chosen, by=by))
 
 
 @router.delete("/apps/{app}/domains/{ref}", response=DomainOut)
@@ -326,7 +319,9 @@ def _rows(apps: "QuerySet[App]") -> "QuerySet[App]":
 
 
 def _domain(app: App, ref: str) -> Domain:
-    found = next((d for d in app.domains.select_related("app") if ref in (d.hostname, str(d.pk))), None)
+    found = next(
+        (d for d in app.domains.select_related("app", "certificate") if ref in (d.hostname, str(d.pk))), None
+    )
     if found is None:
         raise NotFound("Couldn't find that domain.", resource="domain")
     return found

@@ -6,8 +6,9 @@ from uuid import UUID
 from django.http import HttpRequest
 from ninja import Router, Schema
 
-from api.shapes import SINCE, Named, RegionOut, StackOut, size_name
+from api.shapes import SINCE, Named, RegionOut, StackOut
 from core.errors import NotFound
+from core.names import size as size_name
 from engine.spec import MB, SIZES
 
 router = Router(tags=["Catalog"])

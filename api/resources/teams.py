@@ -1,7 +1,6 @@
 """Teams: who is in them, who is invited, and who has rights in their apps."""
 
 from typing import Any
-from uuid import uuid5
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -13,7 +12,6 @@ from api.asker import asker
 from api.http import ranged
 from api.resources import apps as app_resources
 from api.shapes import (
-    NAMESPACE,
     CollaboratorOut,
     FeatureOut,
     Named,
@@ -25,6 +23,7 @@ from api.shapes import (
 )
 from apps import access as app_access
 from apps import actions as app_actions
+from core import names
 from core.errors import NotFound, Refusal
 
 router = Router(tags=["Teams"])
@@ -86,7 +85,7 @@ class InvitationOut(Schema):
             team=Named(id=row.team_id, name=row.team.name),
             role=role_word(row.role),
             # Whether the address has an account here is nobody's business before they accept.
-            user={"id": str(uuid5(NAMESPACE, f"invited/{row.email}")), "email": row.email, "name": None},
+            user={"id": str(names.fixed("invited", row.email)), "email": row.email, "name": None},
             invited_by=PersonName.of(row.by) if row.by else None,
             created_at=row.created_at,
             updated_at=row.created_at,

@@ -60,7 +60,7 @@ class LocalRouter:
         self._empty = asyncio.Event()  # no client is left, while draining
         self.port = 0
         self.loop: asyncio.AbstractEventLoop
-        self._tls = ca.context(self.knows) if ca else None
+        self._tls = ca.context(self.knows, self._given) if ca else None
         self._thread = 0
         self._listeners: list[socket.socket] = []
         self._peeking: dict[socket.socket, asyncio.TimerHandle] = {}
@@ -72,7 +72,8 @@ class LocalRouter:
 
     def put(self, route: Route) -> None:
         """Replace an app's route; in effect for every request that arrives after this returns. From any thread."""
-        self._on_loop(lambda: self.table.put(route))
+        contexts = self.table.contexts(route)
+        self._on_loop(lambda: self.table.put(route, contexts))
 
     def drop(self, app: str) -> None:
         """Forget an app. From any thread."""
@@ -110,6 +111,10 @@ class LocalRouter:
             or (host.endswith(self._apps_domain) and "." not in host.removesuffix(self._apps_domain))
             or self.table.find(host) is not None
         )
+
+    def _given(self, host: str) -> ssl.SSLContext | None:
+        """What shows the certificate that an app has for `host`; never for a name of ours, whatever its wildcards."""
+        return None if host in self.control_hosts else self.table.context(host)
 
     # --- start and stop ---------------------------------------------------------------------------------------------
 

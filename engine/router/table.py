@@ -1,10 +1,16 @@
-"""Who answers for which host."""
+"""Who answers for which host, and with which certificate."""
 
+import logging
+import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engine import certificates
 from engine.router.limits import Limits
 from engine.router.upstream import Pool
-from engine.spec import Backend, Route
+from engine.spec import Backend, Certificate, Route
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -14,6 +20,7 @@ class Entry:
     route: Route
     pools: tuple[Pool, ...]
     stream: str
+    contexts: Mapping[str, ssl.SSLContext]  # by host
 
     def pick(self, tried: set[Pool], now: float) -> Pool | None:
         """The backend with the least in flight; they take turns when equal. None when all were tried."""
@@ -40,15 +47,38 @@ class Table:
     def find(self, host: str) -> Entry | None:
         """The entry for an exact host, else for a wildcard one level up; below `apps_host` there are no wildcards,
         or an app's custom domain could catch what is said to others."""
-        entry = self.hosts.get(host)
-        if entry is None and not host.endswith(self._apps_domain):
-            entry = self.hosts.get("*." + host.partition(".")[2])
-        return entry
+        return self.hosts.get(self._known_as(host))
 
-    def put(self, route: Route) -> None:
-        """Replace an app's entry as a whole."""
+    def context(self, host: str) -> ssl.SSLContext | None:
+        """What shows the certificate that the app behind `host` has for it; None when it has none."""
+        known_as = self._known_as(host)
+        entry = self.hosts.get(known_as)
+        return entry.contexts.get(known_as) if entry else None
+
+    def _known_as(self, host: str) -> str:
+        if host in self.hosts or host.endswith(self._apps_domain):
+            return host
+        return "*." + host.partition(".")[2]
+
+    def contexts(self, route: Route) -> dict[str, ssl.SSLContext]:
+        """What shows the certificates of `route`, by host. Each is parsed once and kept while the app has it.
+        From any thread, so that the loop does not wait for it."""
         former = self.entries.get(route.app)
-        entry = Entry(route, tuple(self._pool(backend) for backend in route.backends), f"app/{route.app}")
+        made: dict[Certificate, ssl.SSLContext] = {}
+        if former:
+            made = {former.route.certificates[host]: context for host, context in former.contexts.items()}
+        for certificate in set(route.certificates.values()) - set(made):
+            try:
+                made[certificate] = certificates.context(certificate.chain, certificate.key)
+            except ssl.SSLError as error:
+                log.error("OpenSSL does not take a certificate of %s: %s", route.name, error.reason)
+        return {host: made[one] for host, one in route.certificates.items() if one in made}
+
+    def put(self, route: Route, contexts: Mapping[str, ssl.SSLContext]) -> None:
+        """Replace an app's entry as a whole; `contexts` are what `contexts(route)` made."""
+        former = self.entries.get(route.app)
+        pools = tuple(self._pool(backend) for backend in route.backends)
+        entry = Entry(route, pools, f"app/{route.app}", contexts)
         self.entries[route.app] = entry
         if former:
             self._unhost(former, keep=route.hosts)

@@ -8,16 +8,20 @@ from django.utils import timezone
 from accounts import invitations
 from addons.models import Addon, Attachment
 from api.urls import api as served
-from apps import transfers
+from apps import certificates, transfers
+from apps.actions import set_maintenance
 from apps.models import Collaborator, Domain, Dyno, Formation
+from hooks.actions import add_webhook
+from hooks.models import Delivery
 from pipelines import actions
 from releases.models import Build, Release, Source
 from tests.api.contract import check
 from tests.api.published import ROUTES
+from tests.certificates import leaf
 from tests.factories import make_app, make_pipeline, stage
 
 # Routes that the schema does not have: the CLI alone knows them.
-NONE_YET = {"/addon-services", "/account/keys", "/spaces", "/oauth/sessions", "/apps/{}/sni-endpoints"}
+NONE_YET = {"/addon-services", "/account/keys", "/spaces", "/oauth/sessions"}
 UNPUBLISHED = {"/oauth/sessions", "/accounts/{}/actions/get-quota"}
 
 
@@ -27,6 +31,7 @@ def things(alice, bob, team):
     pipeline = make_pipeline("line", owner=team)
     staging = make_app("shop-staging", owner=team, stage=stage(pipeline, "staging"), released=True)
     make_app("shop", owner=team, stage=stage(pipeline, "production"), released=True)
+    hooks = told(staging, pipeline, by=alice)
     mine = make_app("mine", owner=alice, released=True)
     release = Release.objects.get(app=staging, current=True)
     promotion = actions.promote(staging.coupling, [c for c in staging.coupling.downstream()], by=alice)
@@ -39,7 +44,9 @@ def things(alice, bob, team):
     dyno = Dyno.objects.create(
         app=staging, type="web", number=1, command="x", release_version=release.version
     )
-    Domain.objects.create(app=staging, hostname="www.example.test")
+    issued = leaf("www.example.test")
+    certificate = certificates.add_certificate(staging, issued.chain, issued.key_pem, by=alice)
+    Domain.objects.create(app=staging, hostname="www.example.test", certificate=certificate)
     Collaborator.objects.create(app=staging, user=bob, rights=["view"])
     staging.buildpacks = ["heroku/python"]
     staging.save()
@@ -50,8 +57,31 @@ def things(alice, bob, team):
     return {
         "pipeline": "line", "app": "shop-staging", "team": "acme", "promotion": promotion.pk, "release": "v1",
         "build": build.pk, "dyno": dyno.name, "slug": release.slug_id, "coupling": staging.coupling.pk,
-        "transfer": transfer.pk, "token": None,
+        "transfer": transfer.pk, "token": None, "certificate": certificate.name,
+        **{what: {kind: hooks[kind](what) for kind in hooks} for what in ("webhooks", "webhook-deliveries", "webhook-events")},
     }  # fmt: skip
+
+
+def told(app, pipeline, *, by):
+    """Webhooks of an app and a pipeline that had news; how each of what they have is called in paths."""
+    for owner, include in ((app, "api:app"), (pipeline, "api:pipeline-coupling")):
+        add_webhook(owner, include=[include], level="sync", url="https://hooks.invalid/x", by=by)
+    set_maintenance(app, True, by=by)
+    make_app("told", owner=app.owner, stage=stage(pipeline, "staging"))
+    attempt = {"id": str(app.pk), "code": 500, "error_class": None, "status": "failed"}
+    times = dict.fromkeys(("created_at", "updated_at"), "2026-01-01T00:00:00Z")
+    Delivery.objects.update(attempts=1, last_attempt=attempt | times, wake_at=timezone.now())
+
+    def of(owner):
+        delivery = Delivery.objects.get(webhook__in=owner.webhooks.all())
+        names = {
+            "webhooks": delivery.webhook_id,
+            "webhook-deliveries": delivery.pk,
+            "webhook-events": delivery.news.ref,
+        }
+        return names.__getitem__
+
+    return {"apps": of(app), "pipelines": of(pipeline)}
 
 
 def paths(things, token):
@@ -61,10 +91,10 @@ def paths(things, token):
         "pipeline-promotions": things["promotion"], "releases": things["release"], "builds": things["build"],
         "dynos": things["dyno"], "slugs": things["slug"], "pipeline-couplings": things["coupling"],
         "app-transfers": things["transfer"], "authorizations": token, "stacks": "slipway-24", "formation": "web",
-        "domains": "www.example.test", "collaborators": "bob@example.com", "addons": "pg-1",
-        "addon-attachments": "DATABASE", "features": None, "addon-services": None, "accounts": "~",
+        "domains": "www.example.test", "sni-endpoints": things["certificate"], "collaborators": "bob@example.com", "addons": "pg-1",
+        **{what: things[what] for what in ("webhooks", "webhook-deliveries", "webhook-events")},
+        "addon-attachments": "DATABASE", "features": {"apps": "preboot", "account": "dashboard-repositories-api", "teams": "org-access-controls"}, "addon-services": None, "accounts": "~",
     }  # fmt: skip
-    features = {"apps": "preboot", "account": "dashboard-repositories-api", "teams": "org-access-controls"}
     for _, router in served._routers:
         for route, view in router.path_operations.items():
             if not any("GET" in operation.methods for operation in view.operations):
@@ -72,9 +102,7 @@ def paths(things, token):
             filled, before = [], ""
             for part in route.strip("/").split("/"):
                 value = after[before] if part.startswith("{") else part
-                if part.startswith("{") and before == "features":
-                    value = features[filled[0]]
-                filled.append(str(value))
+                filled.append(str(value[filled[0]] if isinstance(value, dict) else value))
                 before = part
             yield re.sub(r"\{[^}]*\}", "{}", route), "/" + "/".join(filled)
 

@@ -100,3 +100,38 @@ def test_a_range_that_makes_no_sense(api, alice):
     assert api.get("/apps/shop/releases", Range="version abc..; max=1").status_code == 416
     assert api.get("/apps/shop/releases", Range="").status_code == 200
     assert api.get("/apps", Range="id not-a-uuid..").status_code == 416
+
+
+def test_other_methods_are_answered_as_well(api):
+    head = api("HEAD", "/account")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["ETag"] == api.get("/account").headers["ETag"]
+    asked = api("OPTIONS", "/account")
+    assert (asked.status_code, asked.headers["Allow"]) == (204, "GET, HEAD, OPTIONS, PATCH")
+    refused = api.delete("/account")
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, HEAD, OPTIONS, PATCH")
+    assert refused.json()["id"] == "bad_request"
+    assert refused.headers["Request-Id"]
+
+
+def test_the_client_may_send_many_ids_and_gets_one(api):
+    ids = ",".join(["0f0b5a52-8e1e-4f1a-9b39-1b3f1a7d3e0a"] * 190)
+    assert len(ids) > 7000
+    answer = api.get("/account", **{"Request-Id": ids})
+    assert answer.status_code == 200
+    assert "," not in answer.headers["Request-Id"]
+
+
+def test_errors_carry_what_every_answer_carries(api):
+    answer = api.get("/apps/none")
+    assert answer.headers["RateLimit-Remaining"] == "4499"
+    assert answer.headers["Request-Id"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/apps/a%2Fb", "/apps/a%2Fb/releases", "/apps/%00", "/apps//releases", "/apps/shop/"]
+)
+def test_odd_paths_lead_nowhere(api, alice, path):
+    make_app("shop", owner=alice)
+    answer = api.get(path)
+    assert (answer.status_code, answer.json()["id"]) == (404, "not_found")

@@ -1,0 +1,427 @@
+"""What the Heroku CLI asks of hosts whose names are fixed in its code. `bin/cli-bridge` brings these calls here, each
+below the name of the host that it was for; rights are those of the API.
+
+GitHub's part is played by the apps' own repositories: `slipway/<pipeline>` is what a pipeline's apps are built from.
+"""
+
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from django.conf import settings
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+from ninja import Router, Schema, Status
+from ninja.security.base import AuthBase
+
+from accounts.models import ApiToken, User
+from api.asker import asker
+from api.http import TokenAuth
+from api.shapes import NAMESPACE, Named, Ref, Time
+from apps import access as app_access
+from apps import errors
+from apps.models import Formation
+from core.errors import NotFound, Refusal, Unauthorized
+from pipelines import access, comparing, notifications
+from pipelines import favorites as favorites_of
+from pipelines.models import Pipeline
+from releases.commits import Commit
+
+PARTICLEBOARD = "particleboard.heroku.com"
+TELEX = "telex.heroku.com"
+METRICS = "api.metrics.herokai.com"
+MONITORS = "api.metrics.heroku.com"
+KOLKRABBI = "kolkrabbi.heroku.com"
+GITHUB = "api.github.com"
+HOSTS = (PARTICLEBOARD, TELEX, METRICS, MONITORS, KOLKRABBI, GITHUB)
+
+OWNER = "slipway"  # of all repositories, where GitHub has a person or an organization
+SALT, LASTS = "cli-bridge.github", 600  # seconds
+
+router = Router(tags=["Fixed hosts"])
+
+
+# --- favorites --------------------------------------------------------------------------------------------------------
+
+
+class FavoriteIn(Schema):
+    """What to make a favorite, by name or id."""
+
+    type: str
+    resource_id: str
+
+
+class FavoriteOut(Schema):
+    """A favorite."""
+
+    id: UUID
+    type: str
+    resource_id: UUID
+    resource_name: str
+    created_at: Time
+
+    @classmethod
+    def of(cls, favored: favorites_of.Favored) -> "FavoriteOut":
+        return cls(
+            id=favored.id, type=favored.kind, resource_id=favored.thing, resource_name=favored.name,
+            created_at=favored.created_at,
+        )  # fmt: skip
+
+
+@router.get(f"/{PARTICLEBOARD}/favorites", response=list[FavoriteOut])
+def favorites(request: HttpRequest, type: str = "") -> list[FavoriteOut]:
+    """The asker's favorites, of one type (`app`, `pipeline`) if it is given."""
+    return [
+        FavoriteOut.of(row) for row in favorites_of.favorites(asker(request), _kind(type) if type else "")
+    ]
+
+
+@router.post(f"/{PARTICLEBOARD}/favorites", response={201: FavoriteOut})
+def favor(request: HttpRequest, body: FavoriteIn) -> Status[FavoriteOut]:
+    """Make an app or a pipeline a favorite."""
+    made = favorites_of.favor(_kind(body.type), body.resource_id, by=asker(request))
+    return Status(201, FavoriteOut.of(made))
+
+
+@router.delete(f"/{PARTICLEBOARD}/favorites/{{ref}}", response=FavoriteOut)
+def unfavor(request: HttpRequest, ref: UUID) -> FavoriteOut:
+    """Take a favorite away."""
+    return FavoriteOut.of(favorites_of.unfavor(ref, by=asker(request)))
+
+
+def _kind(text: str) -> str:
+    if text not in favorites_of.Kind.values:
+        raise Refusal(f"A favorite is one of: {', '.join(favorites_of.Kind.values)}.")
+    return text
+
+
+# --- notifications ----------------------------------------------------------------------------------------------------
+
+
+class ReadIn(Schema):
+    """Whether it has been read."""
+
+    read: bool
+
+
+class TargetOut(Schema):
+    """What a notification is about."""
+
+    type: str
+    id: UUID
+    name: str
+
+
+class NotificationOut(Schema):
+    """Something to hear of."""
+
+    id: UUID
+    title: str
+    body: str
+    read: bool
+    target: TargetOut
+    created_at: Time
+    followup: list[str] = []
+
+    @classmethod
+    def of(cls, told: notifications.Notification) -> "NotificationOut":
+        target = TargetOut(type=told.about, id=told.thing, name=told.name)
+        return cls(
+            id=told.id, title=told.title, body=told.body, read=told.read, target=target, created_at=told.at
+        )
+
+
+@router.get(f"/{TELEX}/user/notifications", response=list[NotificationOut])
+def told(request: HttpRequest) -> list[NotificationOut]:
+    """Offers and invitations that wait for the asker, and what failed in their apps in the last 14 days."""
+    return [NotificationOut.of(one) for one in notifications.notifications(asker(request))]
+
+
+@router.patch(f"/{TELEX}/user/notifications/{{ref}}", response=NotificationOut)
+def read(request: HttpRequest, ref: UUID, body: ReadIn) -> NotificationOut:
+    """Note that a notification has been read."""
+    return NotificationOut.of(notifications.mark(ref, read=body.read, by=asker(request)))
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+class ErrorsOut(Schema):
+    """How often each error came, hour by hour from `start_time` on."""
+
+    start_time: Time
+    end_time: Time
+    step: str = "1h"
+    data: dict[str, list[int]]
+
+
+@router.get(f"/{METRICS}/apps/{{app}}/router-metrics/errors", response=ErrorsOut)
+def router_errors(
+    request: HttpRequest, response: HttpResponse, app: str, start_time: datetime, end_time: datetime
+) -> ErrorsOut:
+    """The router's error codes, counted in the app's log as far as it goes back."""
+    found = app_access.app_for(asker(request), app)
+    start, end = _aware(start_time), _aware(end_time)
+    return _counted(response, errors.router_errors(found, start, end), start, end)
+
+
+@router.get(f"/{METRICS}/apps/{{app}}/formation/{{type}}/metrics/errors", response=ErrorsOut)
+def dyno_errors(
+    request: HttpRequest,
+    response: HttpResponse,
+    app: str,
+    type: str,
+    start_time: datetime,
+    end_time: datetime,
+) -> ErrorsOut:
+    """The error codes of a process type's dynos, counted in the app's log as far as it goes back."""
+    found = app_access.app_for(asker(request), app)
+    if not Formation.objects.filter(app=found, type=type).exists():
+        # By the first three words the CLI knows that this is no failure.
+        raise Refusal("invalid process_type provided", id="bad_request", status=400)
+    start, end = _aware(start_time), _aware(end_time)
+    return _counted(response, errors.dyno_errors(found, type, start, end), start, end)
+
+
+def _counted(response: HttpResponse, found: errors.Errors, start: datetime, end: datetime) -> ErrorsOut:
+    if found.since:
+        began = f"{found.since:%Y-%m-%d %H:%M}"
+        response.headers["Warning-Message"] = (
+            f"The log goes back to {began} UTC only; older errors are not counted."
+        )
+    return ErrorsOut(start_time=start, end_time=end, data=found.counts)
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise Refusal("Times end with their zone: 2026-01-31T12:00:00Z.")
+    return moment
+
+
+@router.get(f"/{MONITORS}/apps/{{app}}/formation/{{type}}/monitors", response=list[Ref])
+def monitors(request: HttpRequest, app: str, type: str) -> list[Ref]:
+    """None: nothing scales by itself here."""
+    app_access.app_for(asker(request), app)
+    return []
+
+
+@router.post(f"/{MONITORS}/apps/{{app}}/formation/{{type}}/monitors", response={201: Ref})
+def add_monitor(request: HttpRequest, app: str, type: str) -> Status[Ref]:
+    """Refused: nothing scales by itself here."""
+    name = app_access.app_for(asker(request), app, to=app_access.OPERATE).name
+    raise Refusal(
+        f"Slipway does not scale by itself. Set the number of dynos: heroku ps:scale {type[:40]}=2 -a {name}"
+    )
+
+
+# --- repositories: the part of GitHub and of what connects to it ------------------------------------------------------
+
+
+class GithubAuth(AuthBase):
+    """The short-lived token that `/account/github/token` gave: it stands for the API token that was shown there, and
+    reads repositories, no more."""
+
+    openapi_type = "http"
+    openapi_scheme = "bearer"
+
+    def __call__(self, request: HttpRequest) -> User:
+        secret = request.headers.get("Authorization", "").partition(" ")[2].strip()
+        try:
+            id = UUID(signing.loads(secret, salt=SALT, max_age=LASTS))
+        except (signing.BadSignature, ValueError, TypeError):
+            raise Unauthorized("Invalid credentials provided.") from None
+        token = ApiToken.objects.valid().filter(pk=id).select_related("user").first()
+        if token is None:
+            raise Unauthorized("Invalid credentials provided.")
+        request.user = token.user
+        return token.user
+
+
+class TokenOut(Schema):
+    """What opens the repositories."""
+
+    token: str
+
+
+class GithubAccountOut(Schema):
+    """The account that reads repositories."""
+
+    github: TokenOut
+
+
+class AppRepositoryOut(Schema):
+    """What an app is built from."""
+
+    app_id: UUID
+    repo: str
+    branch: str = "main"
+    auto_deploy: bool = False
+    wait_for_ci: bool = False
+
+
+class RepositoryOut(Schema):
+    """A repository by id and name."""
+
+    id: int
+    name: str
+    type: str = "git"
+
+
+class PipelineRepositoryOut(Schema):
+    """What a pipeline's apps are built from."""
+
+    id: UUID
+    pipeline: Named
+    repository: RepositoryOut
+    organization: Named | None
+    ci: bool = False
+
+
+class ArchiveOut(Schema):
+    """Where a commit's files are."""
+
+    archive_link: str
+
+
+@router.get(f"/{KOLKRABBI}/account/github/token", response=GithubAccountOut, auth=None)
+def github_token(request: HttpRequest) -> GithubAccountOut:
+    """A token for the calls to GitHub's host. Who does not say who they are, which the CLI omits before
+    `pipelines:connect`, gets one that opens nothing."""
+    try:
+        TokenAuth()(request)
+    except Unauthorized:
+        return GithubAccountOut(github=TokenOut(token="none"))  # noqa: S106
+    token: ApiToken = request.token  # type: ignore[attr-defined]
+    return GithubAccountOut(github=TokenOut(token=signing.dumps(str(token.pk), salt=SALT)))
+
+
+@router.get(f"/{KOLKRABBI}/apps/{{app}}/github", response=AppRepositoryOut)
+def app_repository(request: HttpRequest, app: str) -> AppRepositoryOut:
+    """What the app is built from: all apps of a pipeline have the same."""
+    coupling = access.coupling_for(asker(request), app)
+    return AppRepositoryOut(app_id=coupling.app_id, repo=f"{OWNER}/{coupling.pipeline.name}")
+
+
+@router.patch(f"/{KOLKRABBI}/apps/{{app}}/github", response=AppRepositoryOut)
+def link_app(request: HttpRequest, app: str) -> AppRepositoryOut:
+    """Refused, with what can be done instead."""
+    coupling = access.coupling_for(asker(request), app)
+    raise _instead(asker(request), coupling.pipeline)
+
+
+@router.get(f"/{KOLKRABBI}/pipelines/{{ref}}/repository", response=PipelineRepositoryOut)
+def pipeline_repository(request: HttpRequest, ref: str) -> PipelineRepositoryOut:
+    """What the pipeline's apps are built from, and the team that owns it."""
+    found = access.pipeline_for(asker(request), ref)
+    team = Named(id=found.team.pk, name=found.team.name) if found.team else None
+    repository = RepositoryOut(id=_number(f"{OWNER}/{found.pk}"), name=f"{OWNER}/{found.name}")
+    return PipelineRepositoryOut(
+        id=found.pk, pipeline=Named(id=found.pk, name=found.name), repository=repository, organization=team
+    )
+
+
+@router.post(f"/{KOLKRABBI}/pipelines/{{ref}}/repository", response={201: PipelineRepositoryOut})
+def connect(request: HttpRequest, ref: str) -> Status[PipelineRepositoryOut]:
+    """Refused, with what can be done instead."""
+    raise _instead(asker(request), access.pipeline_for(asker(request), ref))
+
+
+@router.patch(f"/{KOLKRABBI}/pipelines/{{ref}}/repository", response=PipelineRepositoryOut)
+def change_connection(request: HttpRequest, ref: str) -> PipelineRepositoryOut:
+    """Refused, with what can be done instead."""
+    raise _instead(asker(request), access.pipeline_for(asker(request), ref))
+
+
+@router.get(f"/{KOLKRABBI}/github/repos/{{owner}}/{{repo}}/tarball/{{path:ref}}", response=ArchiveOut)
+def archive(request: HttpRequest, owner: str, repo: str, ref: str) -> ArchiveOut:
+    """Not there: the CLI uploads the files of its own folder then."""
+    raise NotFound("Slipway fetches no files from GitHub.", resource="archive")
+
+
+class CommitterOut(Schema):
+    """Who wrote a commit, and when."""
+
+    name: str
+    email: str
+    date: Time | None
+
+
+class CommitTextOut(Schema):
+    """What a commit says."""
+
+    message: str
+    author: CommitterOut
+    committer: CommitterOut
+
+
+class CommitOut(Schema):
+    """A commit, as GitHub tells of one."""
+
+    sha: str
+    html_url: str
+    commit: CommitTextOut
+
+    @classmethod
+    def of(cls, commit: Commit, page: str) -> "CommitOut":
+        by = CommitterOut(name=commit.author, email=commit.author_email, date=commit.at)
+        text = CommitTextOut(message=commit.message, author=by, committer=by)
+        return cls(sha=commit.sha, html_url=page, commit=text)
+
+
+class ComparisonOut(Schema):
+    """How two commits differ, as GitHub tells it."""
+
+    status: str
+    ahead_by: int
+    behind_by: int
+    total_commits: int
+    html_url: str
+    commits: list[CommitOut]
+
+
+class GithubRepositoryOut(Schema):
+    """A repository, as GitHub tells of one."""
+
+    id: int
+    name: str
+    full_name: str
+    default_branch: str = "main"
+    private: bool = True
+
+
+@router.get(f"/{GITHUB}/repos/{{owner}}/{{repo}}", response=GithubRepositoryOut, auth=None)
+def repository(request: HttpRequest, owner: str, repo: str) -> GithubRepositoryOut:
+    """Whatever is asked for, since GitHub is not asked: what is done with it next says what can be done instead."""
+    full = f"{owner[:100]}/{repo[:100]}"
+    return GithubRepositoryOut(id=_number(full), name=repo[:100], full_name=full)
+
+
+@router.get(f"/{GITHUB}/repos/{{owner}}/{{repo}}/compare/{{span}}", response=ComparisonOut, auth=GithubAuth())
+def compare(request: HttpRequest, owner: str, repo: str, span: str) -> ComparisonOut:
+    """What the second commit has that the first has not: `<sha>...<sha>`, in the repositories of a pipeline's apps."""
+    if owner != OWNER:
+        raise NotFound("Couldn't find that repository.", resource="repository")
+    by = asker(request)
+    pipeline = access.pipeline_for(by, repo)
+    base, _, head = span.partition("...")
+    found = comparing.compare(pipeline, base, head, by=by)
+    page = f"{settings.URL}/pipelines/{pipeline.name}/"
+    return ComparisonOut(
+        status=found.status, ahead_by=found.ahead, behind_by=found.behind, total_commits=found.ahead,
+        html_url=page, commits=[CommitOut.of(commit, page) for commit in found.commits],
+    )  # fmt: skip
+
+
+def _instead(by: User, pipeline: Pipeline) -> Refusal:
+    coupling = access.visible_couplings(by, pipeline).order_by("stage__position", "app__name").first()
+    how = (
+        f"Push to one of its apps: git push {coupling.app.git_url} main"
+        if coupling
+        else f"Add an app first, heroku pipelines:add {pipeline.name} -a APP -s staging, and push to it."
+    )
+    return Refusal(
+        f"Slipway does not connect {pipeline.name} to GitHub: each app has a git repository of its own. {how}"
+    )
+
+
+def _number(text: str) -> int:
+    return uuid5(NAMESPACE, text).int >> 96

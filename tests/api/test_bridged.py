@@ -1,0 +1,320 @@
+"""What the CLI asks of fixed hosts, as `bin/cli-bridge` brings it here: favorites, notifications, errors, repositories."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts import invitations
+from accounts.models import ApiToken, Favorite, ReadMark
+from api.bridged_urls import api as served
+from api.resources.bridged import HOSTS
+from apps import transfers
+from apps.logs import store
+from apps.models import App, Formation
+from engine.spec import Line
+from pipelines import transfers as pipeline_transfers
+from pipelines.models import Coupling
+from releases.models import Build
+from tests.factories import make_app, make_pipeline, make_release, make_slug, make_source, stage
+from tests.releases.test_repositories import commit
+
+BOARD = "/_fixed/particleboard.heroku.com/favorites"
+TELEX = "/_fixed/telex.heroku.com/user/notifications"
+METRICS = "/_fixed/api.metrics.herokai.com/apps"
+KOLKRABBI = "/_fixed/kolkrabbi.heroku.com"
+GITHUB = "/_fixed/api.github.com/repos"
+
+
+# --- favorites --------------------------------------------------------------------------------------------------------
+
+
+def test_favorites_come_and_go(api, shop):
+    made = api.post(BOARD, {"type": "app", "resource_id": "shop-staging"})
+    assert (made.status_code, made.json()["resource_name"]) == (201, "shop-staging")
+    assert api.post(BOARD, {"type": "app", "resource_id": "shop-staging"}).status_code == 409
+    assert api.post(BOARD, {"type": "pipeline", "resource_id": str(shop.pk)}).status_code == 201
+    assert [row["resource_name"] for row in api.get(f"{BOARD}?type=app").json()] == ["shop-staging"]
+    assert [row["type"] for row in api.get(BOARD).json()] == ["app", "pipeline"]
+    assert api.delete(f"{BOARD}/{made.json()['id']}").status_code == 200
+    assert api.delete(f"{BOARD}/{made.json()['id']}").status_code == 404
+    assert api.get(f"{BOARD}?type=app").json() == []
+
+
+def test_favorites_are_of_what_one_may_view(as_charlie, api, as_vera, shop, alice, vera):
+    for body in ({"type": "app", "resource_id": "shop-staging"}, {"type": "pipeline", "resource_id": "shop"}):
+        assert as_charlie.post(BOARD, body).json()["id"] == "not_found"
+    assert api.post(BOARD, {"type": "team", "resource_id": "acme"}).status_code == 422
+    made = as_vera.post(BOARD, {"type": "app", "resource_id": "shop-staging"}).json()
+    assert api.get(BOARD).json() == []  # hers, not Alice's
+    assert api.delete(f"{BOARD}/{made['id']}").status_code == 404
+    vera.memberships.all().delete()
+    assert as_vera.get(BOARD).json() == []
+    assert Favorite.objects.count() == 1
+
+
+# --- notifications ----------------------------------------------------------------------------------------------------
+
+
+def test_what_waits_and_what_failed_is_told_and_stays_read(api, alice, bob, team, shop, as_charlie):
+    theirs = make_app("theirs", owner=bob)
+    transfers.hand_over(theirs, alice, by=bob)
+    pipeline_transfers.hand_over(make_pipeline("line", owner=bob), alice, by=bob)
+    staging = App.objects.get(name="shop-staging")
+    make_release(staging, by=alice, status="failed", current=False)
+    Build.objects.create(
+        app=staging, source=make_source(staging), by=alice, status="failed", reason="No buildpack", finished_at=timezone.now()
+    )  # fmt: skip
+    told = api.get(TELEX).json()
+    titles = {one["title"] for one in told}
+    assert titles == {
+        "Bob Sawyer offers you the app theirs",
+        "Bob Sawyer offers you the pipeline line",
+        "A build of shop-staging failed",
+        "Release v2 of shop-staging failed",
+    }
+    assert [one["read"] for one in told] == [False] * 4
+    build = next(one for one in told if "build" in one["title"])
+    assert build["target"] == {"type": "app", "id": str(staging.pk), "name": "shop-staging"}
+    assert "No buildpack" in build["body"]
+
+    assert api.patch(f"{TELEX}/{build['id']}", {"read": True}).json()["read"] is True
+    assert [one["title"] for one in api.get(TELEX).json() if one["read"]] == [
+        "A build of shop-staging failed"
+    ]
+    assert api.patch(f"{TELEX}/{build['id']}", {"read": False}).json()["read"] is False
+    assert not any(one["read"] for one in api.get(TELEX).json())
+
+    assert as_charlie.get(TELEX).json() == []
+    assert as_charlie.patch(f"{TELEX}/{build['id']}", {"read": True}).status_code == 404
+
+
+def test_marks_of_what_is_over_are_cleared_away(api, alice, bob):
+    for name in ("one", "two"):
+        transfers.hand_over(make_app(name, owner=bob), alice, by=bob)
+    first, second = api.get(TELEX).json()
+    api.patch(f"{TELEX}/{first['id']}", {"read": True})
+    offer = App.objects.get(pk=first["target"]["id"]).transfers.get()
+    transfers.decline(offer, by=alice)
+    assert [one["id"] for one in api.get(TELEX).json()] == [second["id"]]
+    api.patch(f"{TELEX}/{second['id']}", {"read": True})
+    assert [str(mark.notification) for mark in ReadMark.objects.all()] == [second["id"]]
+
+
+def test_an_invitation_is_told_without_its_link(as_charlie, charlie, team, alice):
+    secret = invitations.invite(team, charlie.email, "member", by=alice)[1]
+    answer = as_charlie.get(TELEX)
+    assert answer.json()[0]["title"] == "Alice Liddell invites you to the team acme"
+    assert secret not in answer.content.decode()
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def window(hours=3):
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    return f"start_time={end - timedelta(hours=hours):%Y-%m-%dT%H:%M:%S.000Z}&end_time={end:%Y-%m-%dT%H:%M:%S.000Z}&step=1h"
+
+
+@pytest.fixture
+def noisy(shop):
+    app = App.objects.get(name="shop-staging")
+    now, head = time.time(), b'at=error code=%s desc="App crashed" method=GET path="/"'
+    lines = [
+        Line("heroku", "router", head % b"H10", now - 2.5 * 3600),
+        Line("heroku", "router", head % b"H10", now - 60),
+        Line("heroku", "router", head % b"H10", now - 50),
+        Line("heroku", "router", b'at=info method=GET path="/?code=H10" host=x', now - 40),
+        Line("heroku", "router", head % b"H12", now - 30),
+        Line("app", "web.1", head % b"H10", now - 20),  # what an app writes counts for nothing
+        Line("app", "web.1", b"Error R14 (Memory quota exceeded)", now - 20),
+        Line("heroku", "web.1", b"Error R14 (Memory quota exceeded)", now - 10),
+        Line("heroku", "worker.1", b"Error R15 (Memory quota vastly exceeded)", now - 10),
+        Line("heroku", "router", head % b"H13", now - 9 * 3600),  # before the time that is asked for
+    ]
+    store().append(app.log_stream, lines)
+    yield app
+    store().drop(app.log_stream)
+
+
+def test_errors_are_counted_hour_by_hour(api, noisy):
+    found = api.get(f"{METRICS}/shop-staging/router-metrics/errors?{window()}&process_type=web").json()
+    assert found["data"] == {"H10": [1, 0, 2], "H12": [0, 0, 1]}
+    found = api.get(f"{METRICS}/shop-staging/formation/web/metrics/errors?{window()}").json()
+    assert found["data"] == {"R14": [0, 0, 1]}
+
+
+def test_errors_of_what_is_not_there(api, noisy, as_charlie):
+    answer = api.get(f"{METRICS}/shop-staging/formation/nothing/metrics/errors?{window()}")
+    assert (answer.status_code, answer.json()["message"]) == (400, "invalid process_type provided")
+    Formation.objects.create(app=noisy, type="worker", quantity=0)
+    assert api.get(f"{METRICS}/shop-staging/formation/worker/metrics/errors?{window()}").json()["data"] == {
+        "R15": [0, 0, 1]
+    }
+    assert as_charlie.get(f"{METRICS}/shop-staging/router-metrics/errors?{window()}").status_code == 404
+    for bad in (
+        "",
+        "start_time=x&end_time=y",
+        "start_time=2026-01-01T00:00:00Z&end_time=2025-01-01T00:00:00Z",
+        window(9999),
+    ):
+        assert api.get(f"{METRICS}/shop-staging/router-metrics/errors?{bad}").status_code == 422
+    naive = "start_time=2026-01-01T00:00:00&end_time=2026-01-01T01:00:00"
+    assert api.get(f"{METRICS}/shop-staging/router-metrics/errors?{naive}").status_code == 422
+
+
+def test_that_the_log_is_too_short_is_said(api, noisy):
+    whole = api.get(f"{METRICS}/shop-staging/router-metrics/errors?{window()}")
+    assert "Warning-Message" not in whole.headers  # the log never had more
+    folder = store().root / noisy.log_stream
+    store().drop(noisy.log_stream)
+    folder.mkdir(parents=True)
+    (folder / f"{500:020d}.log").touch()  # its first 499 lines are outgrown
+    store().append(
+        noisy.log_stream, [Line("heroku", "router", b'at=error code=H12 desc="" x', time.time() - 5)]
+    )
+    answer = api.get(f"{METRICS}/shop-staging/router-metrics/errors?{window()}")
+    assert answer.json()["data"] == {"H12": [0, 0, 1]}
+    assert "The log goes back to" in answer.headers["Warning-Message"]
+
+
+def test_nothing_scales_by_itself(api, shop):
+    path = "/_fixed/api.metrics.heroku.com/apps/shop-staging/formation/web/monitors"
+    assert api.get(path).json() == []
+    assert "ps:scale" in api.post(path, {"action_type": "scale"}).json()["message"]
+
+
+# --- repositories -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def line(shop):
+    """Three commits in the repository of shop-staging."""
+    app = App.objects.get(name="shop-staging")
+    first = commit(app, "One")
+    second = commit(app, "Two\n\nmore", parent=first)
+    return first, second, commit(app, "Three", parent=second)
+
+
+def compared(api, span, repo="slipway/shop"):
+    token = api.get(f"{KOLKRABBI}/account/github/token").json()["github"]["token"]
+    assert token != api.token
+    return api.get(f"{GITHUB}/{repo}/compare/{span}", Authorization=f"token {token}")
+
+
+def test_commits_are_compared_in_the_repositories_of_the_pipeline(api, line):
+    first, _, third = line
+    found = compared(api, f"{first}...{third}").json()
+    assert (found["status"], found["ahead_by"], found["behind_by"]) == ("ahead", 2, 0)
+    assert [one["commit"]["message"] for one in found["commits"]] == ["Two", "Three"]
+    assert found["commits"][0]["commit"]["author"]["name"] == "Zoë"
+    assert found["html_url"].endswith("/pipelines/shop/")
+    back = compared(api, f"{third}...{first}").json()
+    assert (back["status"], back["ahead_by"], back["behind_by"], back["commits"]) == ("behind", 0, 2, [])
+    assert compared(api, f"{third}...{third}").json()["status"] == "identical"
+
+
+def test_commits_are_found_where_the_slug_was_built(api, shop, alice, team):
+    elsewhere = make_app("builder", owner=team)
+    first = commit(elsewhere, "One")
+    second = commit(elsewhere, "Two", parent=first)
+    production = App.objects.get(name="shop-production")
+    make_release(production, by=alice, slug=make_slug(elsewhere, commit=first))
+    assert compared(api, f"{first}...{second}").json()["ahead_by"] == 1
+
+
+@pytest.mark.parametrize(
+    "span", ["main...HEAD", "--all...x", "a", "...", "0" * 40 + "..." + "1" * 40, "%00...%00"]
+)
+def test_what_is_no_pair_of_commits_is_not_found(api, line, span):
+    assert compared(api, span).status_code == 404
+
+
+def test_strangers_compare_nothing(as_charlie, line, api, charlie):
+    span = f"{line[0]}...{line[2]}"
+    assert compared(as_charlie, span).status_code == 404
+    assert as_charlie.get(f"{KOLKRABBI}/pipelines/shop/repository").status_code == 404
+    assert as_charlie.get(f"{KOLKRABBI}/apps/shop-staging/github").status_code == 404
+    assert as_charlie.post(f"{KOLKRABBI}/pipelines/shop/repository", {"repository": 1}).status_code == 404
+    assert compared(api, span, repo="someone/shop").status_code == 404
+    mine = make_app("mine", owner=charlie, stage=stage(make_pipeline("own", owner=charlie), "staging"))
+    make_release(mine, by=charlie, slug=make_slug(App.objects.get(name="shop-staging"), commit=line[0]))
+    assert (
+        compared(as_charlie, span, repo="slipway/own").status_code == 404
+    )  # its repository is not his to read
+
+
+def test_the_token_for_repositories_is_good_for_nothing_else_and_not_for_long(
+    api, line, settings, monkeypatch
+):
+    token = api.get(f"{KOLKRABBI}/account/github/token").json()["github"]["token"]
+    path = f"{GITHUB}/slipway/shop/compare/{line[0]}...{line[1]}"
+    assert api.get("/apps", Authorization=f"Bearer {token}").status_code == 401
+    assert api.get(path, Authorization=f"token {token}").status_code == 200
+    assert api.get(path, Authorization=f"token {token}x").status_code == 401
+    assert api.get(path).status_code == 401  # an API token is not meant for that host
+    ApiToken.objects.update(revoked_at=timezone.now())
+    assert api.get(path, Authorization=f"token {token}").status_code == 401
+
+
+def test_nobody_gets_a_token_that_opens_nothing(line):
+    anybody = Client()
+    headers = {"Accept": "application/vnd.heroku+json; version=3", "Authorization": "Bearer undefined"}
+    token = anybody.get(f"{KOLKRABBI}/account/github/token", headers=headers).json()["github"]["token"]
+    path = f"{GITHUB}/slipway/shop/compare/{line[0]}...{line[1]}"
+    assert anybody.get(path, headers={**headers, "Authorization": f"token {token}"}).status_code == 401
+    found = anybody.get(f"{GITHUB}/slipway/shop", headers=headers).json()
+    assert found["full_name"] == "slipway/shop"  # as whatever else is asked for
+    assert anybody.get(f"{GITHUB}/slipway/none", headers=headers).json().keys() == found.keys()
+
+
+def test_connecting_says_what_to_do_instead(api, shop, alice):
+    assert api.get(f"{KOLKRABBI}/apps/shop-staging/github").json()["repo"] == "slipway/shop"
+    assert api.get(f"{KOLKRABBI}/apps/shop-production/github").json()["repo"] == "slipway/shop"
+    known = api.get(f"{KOLKRABBI}/pipelines/{shop.pk}/repository").json()
+    assert (known["repository"]["name"], known["organization"]["name"]) == ("slipway/shop", "acme")
+    refused = api.post(f"{KOLKRABBI}/pipelines/shop/repository", {"repository": 7})
+    assert refused.status_code == 422
+    assert "git push http://localhost:8000/shop-staging.git main" in refused.json()["message"]
+    assert api.patch(f"{KOLKRABBI}/apps/shop-staging/github", {"auto_deploy": True}).status_code == 422
+    Coupling.objects.all().delete()
+    assert "pipelines:add shop" in api.post(f"{KOLKRABBI}/pipelines/shop/repository", {}).json()["message"]
+    assert api.get(f"{KOLKRABBI}/apps/shop-staging/github").status_code == 404
+    assert api.get(f"{KOLKRABBI}/github/repos/o/r/tarball/feature/x").json()["id"] == "not_found"
+
+
+# --- all of it --------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_is_served_nothing_else(db):
+    answers = {Client().get(path).status_code for path in (BOARD, TELEX, f"{KOLKRABBI}/apps/x/github")}
+    assert answers <= {401, 404}
+    headers = {"Authorization": "Bearer wrong"}
+    assert Client().get(BOARD, headers=headers).json()["id"] == "unauthorized"
+    assert (
+        Client().get("/_fixed/particleboard.heroku.com/account", headers=headers).json()["id"] == "not_found"
+    )
+
+
+def test_unknown_ids_are_not_found(api):
+    assert api.delete(f"{BOARD}/{uuid4()}").status_code == 404
+    assert api.patch(f"{TELEX}/{uuid4()}", {"read": True}).status_code == 404
+    assert api.delete(f"{BOARD}/x").status_code == 422
+
+
+def test_every_call_is_documented():
+    documented = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text()
+    for _, router in served._routers:
+        for path, view in router.path_operations.items():
+            host, _, rest = path[1:].partition("/")
+            assert host in HOSTS
+            for operation in view.operations:
+                for method in operation.methods:
+                    assert f"| `{host}` | `{method} /{rest.replace('{path:', '{')}` |" in documented, (
+                        method,
+                        path,
+                    )
