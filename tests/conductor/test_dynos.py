@@ -87,7 +87,7 @@ def test_crashes_in_a_row_are_answered_with_growing_patience(platform, app, alic
         waits = (row.start_after - row.state_at).total_seconds() if row.start_after else 0
         assert waits == pytest.approx(pause, abs=0.2)
     assert Dyno.objects.get(app=app).state == "crashed"
-    assert platform.router.routes[str(app.pk)].why_none == "H10"
+    eventually(lambda: platform.router.routes[str(app.pk)].why_none == "H10")
     app_actions.restart(app, by=alice)
     eventually(lambda: platform.backends(app))
     assert Dyno.objects.get(app=app).crashes == 0
