@@ -9,7 +9,7 @@ from accounts.models import User
 from apps.models import App, Certificate, Domain
 from core import activity, live
 from core.errors import NotFound, Refusal
-from engine.certificates import Facts, read
+from engine.certificates import Facts, covers, read
 
 MAX_CERTIFICATES = 100  # of an app
 SOON_DAYS = 30  # before its end, a certificate should be replaced
@@ -47,17 +47,16 @@ def add_certificate(app: App, chain: str, key: str, *, by: User) -> Certificate:
 def update_certificate(certificate: Certificate, chain: str, key: str, *, by: User) -> Certificate:
     """Put another certificate in the place of this one, for all domains that answer with it; it must cover them."""
     facts = read(chain, key)
-    before = _details(certificate)
-    _take(certificate, facts)
-    left = [
-        domain.hostname for domain in certificate.domains.all() if not certificate.covers(domain.hostname)
-    ]
+    hostnames = certificate.domains.values_list("hostname", flat=True)
+    left = [hostname for hostname in hostnames if not covers(facts.domains, hostname)]
     if left:
         text = (
             f"This certificate is for {_few(facts.domains)}, but {certificate.name} is what {_few(left)} answers with. "
             "Give one that covers all of them, or add it as another certificate."
         )
         raise Refusal(text, fields={"certificate_chain": text})
+    before = _details(certificate)
+    _take(certificate, facts)
     certificate.updated_at = timezone.now()
     certificate.save()
     activity.record(by, "replaced", certificate, before=before, after=_details(certificate))

@@ -12,6 +12,7 @@ GLYPHS = {
     "build": "hammer",
     "release": "commit",
     "domain": "globe",
+    "certificate": "lock",
     "dyno": "terminal",
     "pipeline": "layers",
     "stage": "layers",

@@ -12,7 +12,7 @@ from addons.models import Attachment
 from apps import access, transfers
 from apps.models import App, Dyno
 from core.models import Event
-from dashboard import fleet
+from dashboard import certificates, fleet
 from dashboard.forms import Form
 from engine.spec import MB, SIZES
 from pipelines.access import may_see_config
@@ -157,7 +157,7 @@ def settings_of(app: App, user: User) -> dict[str, Any]:
         **framed,
         "git_url": app.git_url,
         "web_url": app.web_url,
-        "domains": app.domains.all(),
+        **certificates.domains_of(app),
         "current": current,
         "transfer": transfers.open_for(app),
         "teams": Team.objects.filter(memberships__user=user) if manages else (),

@@ -109,6 +109,8 @@ PAGES: dict[str, list[Page]] = {
     "app-access": [Page("/apps/{app}/access/")],
     "app-settings": [Page("/apps/{app}/settings/")],
     "app-removal": [Page("/apps/{app}/removal/")],
+    "certificate-new": [Page("/apps/{app}/certificates/new/")],
+    "certificate": [Page("/apps/{app}/certificates/{certificate}/")],
     # people
     "teams": [Page("/teams/"), first("/teams/")],
     "team": [Page("/teams/{team}/")],

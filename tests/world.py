@@ -16,13 +16,14 @@ from accounts import actions as account_actions
 from accounts import cli_sign_in, invitations
 from accounts.models import Team, User
 from apps import actions as app_actions
-from apps import logs
-from apps.models import App, Dyno, Formation
+from apps import certificates, logs
+from apps.models import App, Certificate, Dyno, Formation
 from engine.spec import Line
 from pipelines import actions as pipeline_actions
 from pipelines.models import Coupling, Pipeline, Stage
 from releases.actions import create_build, set_config
 from releases.models import Build, Release
+from tests.certificates import leaf
 from tests.factories import make_app, make_pipeline, make_release, make_slug, make_source, make_user, stage
 
 PASSWORD = "a fine password"
@@ -119,6 +120,7 @@ class World:
             "build": built.pk,
             "from": LONG,
             "domain": app.domains.get().pk,
+            "certificate": _certificate(app, by=self.mara).pk,
         }
         lines = [Line(source, dyno, text.encode(), time.time()) for source, dyno, text in LINES * 30]
         logs.store().append(app.log_stream, lines)
@@ -251,6 +253,11 @@ def _begun(model: Any, job: Any, steps: list[dict[str, Any]]) -> None:
         finished_at=None,
         steps=[{"at": at.isoformat(), **step} for step in steps],
     )
+
+
+def _certificate(app: App, *, by: User) -> Certificate:
+    issued = leaf("www.storefront.example", "storefront.example", days=21)
+    return certificates.add_certificate(app, issued.chain, issued.key_pem, by=by)
 
 
 def _ended(build: Build, status: str, **extra: Any) -> None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from dashboard.views import app_access, app_activity, app_settings, config, logs
+from dashboard.views import app_access, app_activity, app_settings, certificates, config, logs
 
 urlpatterns = [
     path("apps/<slug:name>/config/", config.config, name="app-config"),
@@ -55,6 +55,20 @@ urlpatterns = [
         "apps/<slug:name>/domains/<uuid:domain_id>/removal/",
         app_settings.remove_domain,
         name="domain-removal",
+    ),
+    path(
+        "apps/<slug:name>/domains/<uuid:domain_id>/certificate/",
+        certificates.choose,
+        name="domain-certificate",
+    ),
+    path("apps/<slug:name>/certificates/new/", certificates.new, name="certificate-new"),
+    path(
+        "apps/<slug:name>/certificates/<uuid:certificate_id>/", certificates.certificate, name="certificate"
+    ),
+    path(
+        "apps/<slug:name>/certificates/<uuid:certificate_id>/removal/",
+        certificates.remove,
+        name="certificate-removal",
     ),
     path("apps/<slug:name>/owner/", app_settings.transfer, name="app-owner"),
     path("apps/<slug:name>/removal/", app_settings.destroy, name="app-removal"),

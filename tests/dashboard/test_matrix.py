@@ -10,10 +10,11 @@ from django.utils import timezone
 
 from accounts import cli_sign_in, invitations
 from accounts.actions import create_token
-from apps import transfers
+from apps import certificates, transfers
 from apps.models import Collaborator, Domain, Dyno
 from pipelines import actions as pipeline_actions
 from releases.models import Build, Source
+from tests.certificates import leaf
 from tests.factories import make_app, make_release, make_slug
 from tests.pages import ELSEWHERE
 
@@ -40,6 +41,8 @@ def things(shop, team, alice, bob, charlie):
     build = Build.objects.create(app=app, source=source, by=alice, status="running")
     promotion = pipeline_actions.promote(staging, staging.downstream(), by=alice)
     domain = Domain.objects.create(app=app, hostname="www.example.test")
+    issued = leaf("www.example.test")
+    certificate = certificates.add_certificate(app, issued.chain, issued.key_pem, by=alice)
     transfer = transfers.hand_over(make_app("mine", owner=alice), bob, by=alice)
     collaborator = Collaborator.objects.create(app=app, user=charlie, rights=[])
     Collaborator.objects.filter(pk=collaborator.pk).delete()
@@ -54,7 +57,7 @@ def things(shop, team, alice, bob, charlie):
         "app_name": app.name, "build_id": build.pk, "promotion_id": promotion.pk, "domain_id": domain.pk,
         "collaborator_id": collaborator.pk, "version": 2, "key": "GREETING", "dyno": "run.1", "user_id": bob.pk,
         "invitation_id": invitation.pk, "stage_name": "production", "ref": question.pk, "secret": secret,
-        "token_id": token.pk, "transfer_id": transfer.pk, "session_id": 1, "pk": 1, "place": 0,
+        "token_id": token.pk, "certificate_id": certificate.pk, "transfer_id": transfer.pk, "session_id": 1, "pk": 1, "place": 0,
     }  # fmt: skip
 
 
@@ -85,7 +88,8 @@ RULES = {
         app-maintenance""",
     MANAGE: """pipeline-name pipeline-owner pipeline-removal stage-order stages stage stage-place stage-removal
         stage-config-vars stage-config-value stage-config-removal collaborators collaborator-rights collaborator-removal
-        app-name app-buildpacks buildpack-place buildpack-removal app-health domains domain-removal app-owner app-removal
+        app-name app-buildpacks buildpack-place buildpack-removal app-health domains domain-removal domain-certificate
+        certificate-new certificate certificate-removal app-owner app-removal
         team-name team-removal member-role member-removal invitations invitation-renewal invitation-withdrawal""",
 }
 RULE = {name: rule for rule, names in RULES.items() for name in names.split()}
