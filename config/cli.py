@@ -6,6 +6,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 LOOPBACK = ("localhost", "127.0.0.1")
+# Behind a proxy the CLI would trust these alone, and not NODE_EXTRA_CA_CERTS.
+IN_THE_WAY = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class Unreachable(Exception):
@@ -50,6 +52,15 @@ def variables(url: str, *, certificate: Path | None, token: str = "") -> dict[st
     return found
 
 
+def bridged(found: dict[str, str], *, proxy: str, bundle: Path) -> dict[str, str]:
+    """The same variables for a CLI that goes through the bridge at `proxy` (host:port), whose TLS `bundle` vouches for
+    as well. Programs differ in which spelling they look at first. What is `IN_THE_WAY` has to go."""
+    through = {name: f"http://{proxy}" for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")}
+    never = {"NO_PROXY": "", "no_proxy": ""}
+    return {**found, **through, **never, "NODE_EXTRA_CA_CERTS": str(bundle)}
+
+
 def exports(found: dict[str, str]) -> str:
     """Lines for a shell to evaluate."""
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in found.items())
+    cleared = f"unset {' '.join(IN_THE_WAY)}\n" if "HTTP_PROXY" in found else ""
+    return cleared + "".join(f"export {name}={shlex.quote(value)}\n" for name, value in found.items())

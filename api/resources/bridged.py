@@ -76,9 +76,12 @@ def favorites(request: HttpRequest, type: str = "") -> list[FavoriteOut]:
 
 
 @router.post(f"/{PARTICLEBOARD}/favorites", response={201: FavoriteOut})
-def favor(request: HttpRequest, body: FavoriteIn) -> Status[FavoriteOut]:
+def favor(request: HttpRequest, body: FavoriteIn) -> Status[FavoriteOut] | HttpResponse:
     """Make an app or a pipeline a favorite."""
-    made = favorites_of.favor(_kind(body.type), body.resource_id, by=asker(request))
+    try:
+        made = favorites_of.favor(_kind(body.type), body.resource_id, by=asker(request))
+    except NotFound as error:  # only an answer without JSON makes the CLI say so: else it trips over itself
+        return HttpResponse(error.message, status=404, content_type="text/plain")
     return Status(201, FavoriteOut.of(made))
 
 
