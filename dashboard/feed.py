@@ -1,9 +1,12 @@
 """Events as people read them: who, did what, to what, and the particulars."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from itertools import groupby
 from typing import Any
+
+from django.utils import timezone
 
 from core.models import Event
 
@@ -75,6 +78,15 @@ class Entry:
 def entries(events: Iterable[Event]) -> list[Entry]:
     """Make events ready to draw; one query for the people is up to the caller (`select_related("by")`)."""
     return [_entry(event) for event in events]
+
+
+def by_day(rows: Sequence[dict[str, Any]]) -> list[tuple[date, str, list[dict[str, Any]]]]:
+    """Rows that hold an `entry` each, newest first, under their days; a day near by goes by a word as well."""
+    today = timezone.now().date()
+    words = {today: "Today", today - timedelta(days=1): "Yesterday"}
+    return [
+        (day, words.get(day, ""), list(some)) for day, some in groupby(rows, lambda row: row["entry"].day)
+    ]
 
 
 def _entry(event: Event) -> Entry:

@@ -1,5 +1,6 @@
 """What the pages of a team show."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,4 +131,14 @@ def activity(membership: Membership, about: str, page: str | None) -> dict[str, 
         wanted &= ~Q(kind="invitation")  # whom a team invites is for those who manage it
     events = Paginator(Event.objects.filter(wanted).select_related("by"), EVENTS).get_page(page)
     keep = "about=people&" if about else ""
-    return {**context, "about": about, "keep": keep, "page": events, "entries": feed.entries(events)}
+    entries, names = feed.entries(events), _names(events)
+    rows = [{"entry": one, "place": names.get(one.event.app_id or one.event.pipeline_id)} for one in entries]
+    return {**context, "about": about, "keep": keep, "page": events, "days": feed.by_day(rows)}
+
+
+def _names(events: Iterable[Event]) -> dict[Any, str]:
+    """What the apps and pipelines that events are about are called now, by their ids."""
+    apps = {event.app_id for event in events if event.app_id}
+    pipelines = {event.pipeline_id for event in events if event.pipeline_id}
+    found = list(App.objects.filter(pk__in=apps).values_list("pk", "name"))
+    return dict(found + list(Pipeline.objects.filter(pk__in=pipelines).values_list("pk", "name")))

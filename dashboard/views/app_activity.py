@@ -1,14 +1,11 @@
 """Everything that happened to an app."""
 
-from datetime import timedelta
-from itertools import groupby
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from apps import access
@@ -33,15 +30,10 @@ def activity(request: PageRequest, name: str) -> HttpResponse:
         {"entry": entry, "url": history.place(entry.event, app.name), "keys": history.keys(entry.event)}
         for entry in feed.entries(page)
     ]
-    today = timezone.now().date()
-    words = {today: "Today", today - timedelta(days=1): "Yesterday"}
-    days = [
-        (day, words.get(day, ""), list(some)) for day, some in groupby(rows, lambda row: row["entry"].day)
-    ]
     context = {
         **panels.frame(app, request.user, "activity"),
         "page": page,
-        "days": days,
+        "days": feed.by_day(rows),
         "wanted": wanted,
         "keep": wanted.query,
         "kinds": [(key, history.KINDS[key][0]) for key in KINDS],

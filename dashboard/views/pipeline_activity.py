@@ -3,8 +3,6 @@
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
-from itertools import groupby
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -52,17 +50,11 @@ def activity(request: PageRequest, name: str) -> HttpResponse:
     scope = _scope(request, name)
     page = Paginator(scope.found, PER_PAGE).get_page(request.GET.get("page"))
     rows = [_row(entry, scope) for entry in feed.entries(page)]
-    today = timezone.now().date()
-    words = {today: "Today", today - timedelta(days=1): "Yesterday"}
-    days = [
-        (day, words.get(day, ""), list(some))
-        for day, some in groupby(rows, lambda row: row["entry"].event.at.date())
-    ]
     context = {
         "pipeline": scope.pipeline,
         "tab": "activity",
         "page": page,
-        "days": days,
+        "days": feed.by_day(rows),
         "wanted": scope.wanted,
         "keep": scope.wanted.query,
         "kinds": [(key, word) for key, (word, _) in history.KINDS.items()],
