@@ -44,7 +44,10 @@ def create(request: PageRequest) -> HttpResponse:
     if made is None:
         return _page(request, form)
     token, secret = made
-    return _page(request, Form(days="90"), made=token, secret=secret)
+    asked = (
+        apps_for(request.user).filter(name=request.POST.get("app", "")).values_list("name", flat=True).first()
+    )
+    return _page(request, Form(days="90"), secret, app=asked, made=token)
 
 
 @require_POST
@@ -57,15 +60,19 @@ def revoke(request: PageRequest, token_id: uuid.UUID) -> HttpResponse:
     return see("tokens")
 
 
-def _page(request: PageRequest, form: Form, secret: str = "", **made: object) -> HttpResponse:
+def _page(
+    request: PageRequest, form: Form, secret: str = "", *, app: str | None = None, **made: object
+) -> HttpResponse:
+    """`app` is the one that a token was made for; else the commands name the one that changed last."""
     rows = ApiToken.objects.valid().filter(user=request.user)
-    app = apps_for(request.user).order_by("-updated_at").values_list("name", flat=True).first()
+    latest = apps_for(request.user).order_by("-updated_at").values_list("name", flat=True)
     context = {
         "page": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
         "days": DAYS,
         "form": form,
         "secret": secret,
-        **_lines(app or "APP", secret),
+        "back_to": app,
+        **_lines(app or latest.first() or "APP", secret),
         **made,
     }
     return render(request, "accounts/tokens.html", context, status=form.status)
