@@ -56,6 +56,9 @@ def new_rollback(request: PageRequest, name: str) -> HttpResponse:
     app = access.app_for(request.user, name, to=access.DEPLOY)
     asked = request.GET.get("to", "")
     target = ledger.release_called(app, asked) if asked else ledger.previous(app)
+    if target is None and not asked:
+        messages.info(request, f"{app.name} has no earlier release to go back to.")
+        return go(request, "app-releases", app.name)
     if target is None:
         raise NotFound("There is no release to roll back to.", resource="release")
     return _plan(request, app, target, Form(note=""))
