@@ -56,6 +56,8 @@ def lasted(seconds: float | None) -> str:
     """A length of time that is over: “0.4 s”, “45 s”, “12:05”."""
     if seconds is None or seconds >= 60:
         return span(seconds)
+    if seconds < 0.05:
+        return "< 0.1 s"
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 

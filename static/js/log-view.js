@@ -19,8 +19,9 @@ export class LogView {
     localise(element);
     element.addEventListener("scroll", () => this.scrolled(), { passive: true });
     const first = Number(element.querySelector(".log__line")?.id.slice(1) || 1);
-    document.querySelectorAll("[data-log-follow]").forEach(button => { button.hidden = false; });
+    if (element.dataset.ended === undefined) document.querySelectorAll("[data-log-follow]").forEach(button => { button.hidden = false; });
     this.toEnd();
+    new ResizeObserver(() => this.following && this.toEnd()).observe(element);
     if (this.seek()) return;
     if (this.numbered && first > 1) this.restart(Math.max(0, this.after - ROWS)); // the page came with the last few only
     else if (element.dataset.ended === undefined) this.ask();
