@@ -6,7 +6,8 @@ const ICONS = { "◐": "building", "↑": "releasing", "✓": "live", "✕": "fa
 let worked = false, calmed;
 
 function story() {
-  const told = document.querySelector("[data-title]")?.dataset;
+  const shown = element => !element.closest("dialog:not([open])"); // a closed dialog keeps what it showed last
+  const told = [...document.querySelectorAll("[data-title]")].find(shown)?.dataset;
   if (!told) return ofBoard();
   if (/^[◐↑]/.test(told.title)) worked = true;
   return told.title || (worked && told.done) || "";
@@ -32,6 +33,7 @@ function draw() {
 }
 
 document.addEventListener("htmx:afterSettle", draw);
+document.addEventListener("close", draw, true);
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden || !document.title.startsWith("✓")) return;
   calmed = story();
