@@ -29,7 +29,7 @@ def change_role(request: PageRequest, name: str, user_id: uuid.UUID) -> HttpResp
     team = access.team_for(request.user, name, to=access.MANAGE)
     member = _member(team, user_id).user
     actions.set_role(team, member, request.POST.get("role", ""), by=request.user)
-    messages.success(request, f"{member.get_full_name()}: {request.POST['role']} of {team.name} now.")
+    messages.success(request, f"{member.get_full_name()} is {request.POST['role']} of {team.name} now.")
     return go(request, "members", team.name)
 
 
