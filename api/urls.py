@@ -12,6 +12,7 @@ from api.resources import (
     catalog,
     certificates,
     config_vars,
+    drains,
     features,
     formation,
     logs,
@@ -26,7 +27,7 @@ api = make_api()
 # Fixed paths such as /teams/apps come before those with a name in the same place.
 ORDER = (
     account, authorizations, pipelines, apps, certificates, teams, transfers, features, config_vars,
-    releases, builds, formation, addons, logs, webhooks, catalog,
+    releases, builds, formation, addons, logs, drains, webhooks, catalog,
 )  # fmt: skip
 for module in ORDER:
     api.add_router("", module.router)

@@ -12,7 +12,7 @@ from accounts import actions as account_actions
 from accounts.admin import MembershipInline
 from accounts.models import Membership, Team, User
 from apps import actions, limits
-from apps.models import App, AppTransfer, Collaborator, ConfigVar, Domain, Dyno, Formation
+from apps.models import App, AppTransfer, Collaborator, ConfigVar, Domain, Dyno, Formation, LogDrain
 from core.admin import STATUS, Endless, Shown, ShownInline, once
 from core.deeds import Deed
 
@@ -48,6 +48,14 @@ class DomainInline(ShownInline):
     fields = ("hostname", "created_at")
 
 
+class LogDrainInline(ShownInline):
+    """Where its log goes as well, and how that goes."""
+
+    model = LogDrain
+    fields = ("shown_url", "sent_at", "failures", "last_error")
+    show_change_link = False
+
+
 @admin.register(App)
 class AppAdmin(Shown):
     """Apps. An operator can restart and suspend them; everything else is for those who own them."""
@@ -78,7 +86,7 @@ class AppAdmin(Shown):
         "created_at",
         "updated_at",
     )
-    inlines = (FormationInline, DynoInline, DomainInline, CollaboratorInline)
+    inlines = (FormationInline, DynoInline, DomainInline, LogDrainInline, CollaboratorInline)
     deeds: ClassVar = (
         Deed(
             "restart",

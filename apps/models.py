@@ -247,6 +247,50 @@ class Domain(models.Model):
         return self.hostname
 
 
+class LogDrain(models.Model):
+    """Where else the app's log goes. The conductor sends on what comes after line `position`."""
+
+    SEALED: ClassVar = {"sealed_url": "url_bound_to"}
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="log_drains")
+    sealed_url = models.TextField(editable=False)
+    shown_url = models.CharField(max_length=2000, help_text="Its address without the secrets in it.")
+    url_digest = models.CharField(max_length=64, editable=False)
+    token = models.CharField(max_length=40, unique=True, help_text="d.… : by this receivers know it.")
+    position = models.PositiveBigIntegerField(
+        default=0, editable=False, help_text="The last line it was sent."
+    )
+    sent_at = models.DateTimeField(null=True, editable=False)
+    failures = models.PositiveIntegerField(default=0, editable=False, help_text="In a row.")
+    last_error = models.CharField(max_length=200, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["created_at"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["app", "url_digest"], name="one_drain_per_url")
+        ]
+
+    def __str__(self) -> str:
+        return f"log drain to {urlsplit(self.shown_url).hostname}"
+
+    @property
+    def url_bound_to(self) -> str:
+        """What the sealed address belongs to."""
+        return f"drain/{self.pk}/url"
+
+    @property
+    def url(self) -> str:
+        """The whole address, with whatever secrets are in it."""
+        return secrets.unseal(self.sealed_url, to=self.url_bound_to).decode()
+
+    @url.setter
+    def url(self, text: str) -> None:
+        self.sealed_url = secrets.seal(text.encode(), to=self.url_bound_to)
+        self.url_digest = secrets.digest(text)
+
+
 class Formation(models.Model):
     """How many dynos of a process type should run, and of what size."""
 

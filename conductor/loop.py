@@ -22,6 +22,7 @@ from django.db.models import Q
 from conductor import agenda, cleaning, disk, guests, notes, promotions, status, work
 from conductor.builds import Builds
 from conductor.deliveries import Deliveries
+from conductor.drains import Drains
 from conductor.dynos import Keeper
 from conductor.parts import Parts
 from conductor.releases import Releases
@@ -51,6 +52,7 @@ class Conductor:
         self.keeper = Keeper(parts)
         self._builds = Builds(parts)
         self._deliveries = Deliveries()
+        self._drains = Drains(parts)
         self._kinds = self._make_kinds()
         self._held: dict[Key, Held] = {}
         self._lock = threading.Lock()
@@ -83,7 +85,7 @@ class Conductor:
         self.parts.driver.on_change(self._dyno_changed)
         self._deafen = live.listen(self._heard)
         self.keeper.start()
-        for turns in (self._builders, self._movers, self._deliveries):
+        for turns in (self._builders, self._movers, self._deliveries, self._drains):
             turns.start()
         for thread in self._threads:
             thread.start()
@@ -100,7 +102,7 @@ class Conductor:
             held.lost.set()
         for thread in self._threads:
             thread.join(10)
-        for turns in (self._builders, self._movers, self._deliveries):
+        for turns in (self._builders, self._movers, self._deliveries, self._drains):
             turns.stop()
         self.keeper.stop()
         _let_go(in_hand)
@@ -126,6 +128,7 @@ class Conductor:
         return [
             ("dispatcher", self._look, LOOK_SECONDS),
             ("courier", self._deliveries.look, LOOK_SECONDS),
+            ("drainer", self._drains.look, LOOK_SECONDS),
             ("heartbeat", self._beat, settings.HEARTBEAT_SECONDS),
             ("sweeper", self._sweep, settings.SWEEP_SECONDS),
             ("status", lambda: self._status.write(), status.EVERY_SECONDS),

@@ -193,6 +193,8 @@ def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None
 
 
 def _split(url: str) -> SplitResult:
+    if not url.isascii():
+        raise Refusal("A URL is in ASCII: write other characters as %XX, and a host name as xn--….")
     try:
         if any(ord(char) <= 32 or ord(char) == 127 for char in url) or len(url) > 2000:
             raise ValueError

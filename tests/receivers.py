@@ -28,6 +28,7 @@ class Receiver:
         self.over = threading.Event()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"receiver": self}))
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # who hangs up early is us
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 

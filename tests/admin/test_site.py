@@ -84,6 +84,7 @@ def test_every_model_of_ours_is_there():
         "membership",
         "attachment",
         "news",
+        "logdrain",
     }
     secret = {"signinlink", "failedsignin", "clisignin"}
     personal = {"favorite", "readmark"}

@@ -10,6 +10,7 @@ from addons.models import Addon, Attachment
 from api.urls import api as served
 from apps import certificates, transfers
 from apps.actions import set_maintenance
+from apps.drains import add_drain
 from apps.models import Collaborator, Domain, Dyno, Formation
 from hooks.actions import add_webhook
 from hooks.models import Delivery
@@ -32,6 +33,7 @@ def things(alice, bob, team):
     staging = make_app("shop-staging", owner=team, stage=stage(pipeline, "staging"), released=True)
     make_app("shop", owner=team, stage=stage(pipeline, "production"), released=True)
     hooks = told(staging, pipeline, by=alice)
+    drain = add_drain(staging, "https://logs.invalid/x", by=alice)
     mine = make_app("mine", owner=alice, released=True)
     release = Release.objects.get(app=staging, current=True)
     promotion = actions.promote(staging.coupling, [c for c in staging.coupling.downstream()], by=alice)
@@ -58,6 +60,7 @@ def things(alice, bob, team):
         "pipeline": "line", "app": "shop-staging", "team": "acme", "promotion": promotion.pk, "release": "v1",
         "build": build.pk, "dyno": dyno.name, "slug": release.slug_id, "coupling": staging.coupling.pk,
         "transfer": transfer.pk, "token": None, "certificate": certificate.name,
+        "drain": drain.token,
         **{what: {kind: hooks[kind](what) for kind in hooks} for what in ("webhooks", "webhook-deliveries", "webhook-events")},
     }  # fmt: skip
 
@@ -93,7 +96,7 @@ def paths(things, token):
         "app-transfers": things["transfer"], "authorizations": token, "stacks": "slipway-24", "formation": "web",
         "domains": "www.example.test", "sni-endpoints": things["certificate"], "collaborators": "bob@example.com", "addons": "pg-1",
         **{what: things[what] for what in ("webhooks", "webhook-deliveries", "webhook-events")},
-        "addon-attachments": "DATABASE", "features": {"apps": "preboot", "account": "dashboard-repositories-api", "teams": "org-access-controls"}, "addon-services": None, "accounts": "~",
+        "addon-attachments": "DATABASE", "features": {"apps": "preboot", "account": "dashboard-repositories-api", "teams": "org-access-controls"}, "addon-services": None, "accounts": "~", "log-drains": things["drain"],
     }  # fmt: skip
     for _, router in served._routers:
         for route, view in router.path_operations.items():

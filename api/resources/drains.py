@@ -1,0 +1,76 @@
+"""Log drains."""
+
+from typing import Any, Self
+from uuid import UUID
+
+from django.http import HttpRequest
+from ninja import Router, Schema, Status
+
+from api.asker import asker
+from api.shapes import AppRef, Time
+from apps import access, drains
+from apps.models import LogDrain
+
+router = Router(tags=["Log drains"])
+
+
+class DrainIn(Schema):
+    """Where to send the log."""
+
+    url: str
+
+
+class DrainOut(Schema):
+    """A log drain. Passwords and keys in its address are not told."""
+
+    id: UUID
+    app: AppRef
+    addon: None = None
+    url: str
+    token: str
+    created_at: Time
+    updated_at: Time
+    extended: dict[str, Any]
+
+    @classmethod
+    def of(cls, drain: LogDrain) -> Self:
+        return cls(
+            id=drain.pk,
+            app=AppRef.of(drain.app),
+            url=drain.shown_url,
+            token=drain.token,
+            created_at=drain.created_at,
+            updated_at=drain.created_at,
+            extended={"drain_id": str(drain.pk)},
+        )
+
+
+@router.get("/apps/{app}/log-drains", response=list[DrainOut])
+def of_app(request: HttpRequest, app: str) -> list[DrainOut]:
+    """Where an app's log goes as well."""
+    found = access.app_for(asker(request), app, to=access.OPERATE)
+    return [DrainOut.of(drain) for drain in found.log_drains.select_related("app")]
+
+
+@router.post("/apps/{app}/log-drains", response={201: DrainOut})
+def add(request: HttpRequest, app: str, body: DrainIn) -> Status[DrainOut]:
+    """Send an app's log, from now on, to a `syslog+tls://`, `syslog://`, `https://` or `http://` address."""
+    by = asker(request)
+    found = access.app_for(by, app, to=access.OPERATE)
+    return Status(201, DrainOut.of(drains.add_drain(found, body.url, by=by)))
+
+
+@router.get("/apps/{app}/log-drains/{path:ref}", response=DrainOut)
+def one(request: HttpRequest, app: str, ref: str) -> DrainOut:
+    """One drain, by address (encoded into one part of the path), token or id."""
+    return DrainOut.of(drains.drain_of(access.app_for(asker(request), app, to=access.OPERATE), ref))
+
+
+@router.delete("/apps/{app}/log-drains/{path:ref}", response=DrainOut)
+def remove(request: HttpRequest, app: str, ref: str) -> DrainOut:
+    """Remove a drain, by address, token or id."""
+    by = asker(request)
+    drain = drains.drain_of(access.app_for(by, app, to=access.OPERATE), ref)
+    answer = DrainOut.of(drain)
+    drains.remove_drain(drain, by=by)
+    return answer
