@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from config import bridging, cli
-from config.bridge import Refused
+from config.tunnels import Refused
 
 PORT = 8877
 READY = """The bridge listens on {address}. In the shell where you use the Heroku CLI:
