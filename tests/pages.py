@@ -154,6 +154,10 @@ PAGES: dict[str, list[Page]] = {
     "socialaccount_connections": [Page("/account/connections/")],
     "cli-sign-in": [Page("/sign-in/cli/{cli}/")],
     "sessions": [Page("/account/sessions/")],
+    # the API's description
+    "api-docs": [Page("/docs/api/"), door("/docs/api/")],
+    "api-docs-tag": [Page("/docs/api/apps/"), door("/docs/api/add-ons/")],
+    "openapi": [part("/docs/api/openapi.json")],
     # everywhere
     "jump": [Page("/jump/"), Page("/jump/?q=storefront"), Page("/jump/?q=nothing-like-it")],
     "restart-new": [Page("/apps/{app}/restarts/new/")],
