@@ -12,7 +12,17 @@ from accounts import actions as account_actions
 from accounts.admin import MembershipInline
 from accounts.models import Membership, Team, User
 from apps import actions, limits
-from apps.models import App, AppTransfer, Collaborator, ConfigVar, Domain, Dyno, Formation, LogDrain
+from apps.models import (
+    App,
+    AppTransfer,
+    Certificate,
+    Collaborator,
+    ConfigVar,
+    Domain,
+    Dyno,
+    Formation,
+    LogDrain,
+)
 from core.admin import STATUS, Endless, Shown, ShownInline, once
 from core.deeds import Deed
 
@@ -45,7 +55,16 @@ class DomainInline(ShownInline):
     """Host names of its own."""
 
     model = Domain
-    fields = ("hostname", "created_at")
+    fields = ("hostname", "certificate", "created_at")
+    related = ("certificate",)
+
+
+class CertificateInline(ShownInline):
+    """What those show by https; never the key."""
+
+    model = Certificate
+    fields = ("name", "cert_domains", "issuer", "expires_at", "trusted", "updated_at")
+    show_change_link = False
 
 
 class LogDrainInline(ShownInline):
@@ -86,7 +105,14 @@ class AppAdmin(Shown):
         "created_at",
         "updated_at",
     )
-    inlines = (FormationInline, DynoInline, DomainInline, LogDrainInline, CollaboratorInline)
+    inlines = (
+        FormationInline,
+        DynoInline,
+        DomainInline,
+        CertificateInline,
+        LogDrainInline,
+        CollaboratorInline,
+    )
     deeds: ClassVar = (
         Deed(
             "restart",

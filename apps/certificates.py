@@ -23,30 +23,41 @@ _PLACES = (
 )  # fmt: skip
 
 
-@transaction.atomic
 def add_certificate(app: App, chain: str, key: str, *, by: User) -> Certificate:
     """Keep a certificate (PEM, with those of its issuers in any order) and its key. Domains without one that only this
     one covers answer with it from now on."""
-    facts = read(chain, key)
-    App.objects.select_for_update().get(pk=app.pk)
-    if app.certificates.count() >= MAX_CERTIFICATES:
-        raise Refusal(
-            f"An app can have {MAX_CERTIFICATES} certificates at most. Remove one that is not used."
-        )
-    certificate = Certificate(app=app, name=_free_name(app))
-    _take(certificate, facts)
-    certificate.save(force_insert=True)
-    activity.record(by, "added", certificate, **_details(certificate))
-    for domain in app.domains.filter(certificate=None):
-        _associate(domain, fitting(app, domain.hostname))
-    _changed(app)
+    facts = read(chain, key)  # before the transaction: it takes a while, and nobody else should wait for it
+    with transaction.atomic():
+        App.objects.select_for_update().get(pk=app.pk)
+        if app.certificates.count() >= MAX_CERTIFICATES:
+            raise Refusal(
+                f"An app can have {MAX_CERTIFICATES} certificates at most. Remove one that is not used."
+            )
+        certificate = Certificate(app=app, name=_free_name(app))
+        _take(certificate, facts)
+        certificate.save(force_insert=True)
+        activity.record(by, "added", certificate, **_details(certificate))
+        for domain in app.domains.filter(certificate=None):
+            _associate(domain, fitting(app, domain.hostname))
+        _changed(app)
     return certificate
 
 
-@transaction.atomic
 def update_certificate(certificate: Certificate, chain: str, key: str, *, by: User) -> Certificate:
     """Put another certificate in the place of this one, for all domains that answer with it; it must cover them."""
     facts = read(chain, key)
+    with transaction.atomic():
+        _demand_covering(certificate, facts)
+        before = _details(certificate)
+        _take(certificate, facts)
+        certificate.updated_at = timezone.now()
+        certificate.save()
+        activity.record(by, "replaced", certificate, before=before, after=_details(certificate))
+        _changed(certificate.app)
+    return certificate
+
+
+def _demand_covering(certificate: Certificate, facts: Facts) -> None:
     hostnames = certificate.domains.values_list("hostname", flat=True)
     left = [hostname for hostname in hostnames if not covers(facts.domains, hostname)]
     if left:
@@ -55,13 +66,6 @@ def update_certificate(certificate: Certificate, chain: str, key: str, *, by: Us
             "Give one that covers all of them, or add it as another certificate."
         )
         raise Refusal(text, fields={"certificate_chain": text})
-    before = _details(certificate)
-    _take(certificate, facts)
-    certificate.updated_at = timezone.now()
-    certificate.save()
-    activity.record(by, "replaced", certificate, before=before, after=_details(certificate))
-    _changed(certificate.app)
-    return certificate
 
 
 @transaction.atomic

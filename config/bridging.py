@@ -69,8 +69,9 @@ async def run(
         await _until_stopped()
         return 0
     finally:
-        if not command and running_at() == address:
-            ADDRESS.unlink(missing_ok=True)
+        with suppress(OSError):  # another may have started since, on another port
+            if ADDRESS.read_text() == address:
+                ADDRESS.unlink()
         await bridge.stop()
 
 

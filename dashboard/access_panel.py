@@ -16,7 +16,7 @@ MEANINGS = {
     "view": "See the app, its builds, releases, dynos and activity.",
     "deploy": "Push code, build, release and roll back; promote; read and set config vars; run one-off dynos.",
     "operate": "Read logs, scale, restart, and turn maintenance on and off.",
-    "manage": "Rename, transfer and destroy it; buildpacks, health check and domains; share it with others.",
+    "manage": "Rename, transfer and destroy it; buildpacks, health check, domains and certificates; share it with others.",
 }
 
 

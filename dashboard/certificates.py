@@ -25,7 +25,7 @@ def domains_of(app: App) -> dict[str, Any]:
     known = {one.pk: one for one in certificates}
     lines = []
     for domain in app.domains.all():
-        domain.certificate = known.get(domain.certificate_id)
+        domain.certificate = known.get(domain.certificate_id) if domain.certificate_id else None
         lines.append(Line(domain, [one for one in certificates if one.covers(domain.hostname)]))
     return {"domains": lines, "certificates": certificates, "first_end": _first_end(lines)}
 

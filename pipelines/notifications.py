@@ -17,6 +17,7 @@ from apps import access as app_access
 from apps.models import AppTransfer
 from core.errors import NotFound
 from pipelines.models import PipelineTransfer
+from releases.commits import clean
 from releases.models import Build, Release
 
 SPACE = UUID("0e0fcb10-4d1f-4d5c-9f1c-6d3f8d5b6a52")  # of the ids of notifications
@@ -42,7 +43,8 @@ def notifications(user: User) -> list[Notification]:
     """All that `user` should hear of now, newest first."""
     found = sorted((*_waiting(user), *_failed(user)), key=lambda one: one.at, reverse=True)
     read = set(ReadMark.objects.filter(user=user).values_list("notification", flat=True))
-    return [replace(one, read=one.id in read) for one in found]
+    # They are read at terminals: what others named or wrote must not move a cursor there.
+    return [replace(one, title=clean(one.title), body=clean(one.body), read=one.id in read) for one in found]
 
 
 @transaction.atomic

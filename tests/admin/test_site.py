@@ -77,6 +77,7 @@ def test_every_model_of_ours_is_there():
     }
     through_parents = {
         "collaborator",
+        "certificate",
         "formation",
         "stage",
         "coupling",
@@ -88,7 +89,10 @@ def test_every_model_of_ours_is_there():
     }
     secret = {"signinlink", "failedsignin", "clisignin"}
     personal = {"favorite", "readmark"}
-    assert ours - {model._meta.model_name for model in admin.site._registry} == through_parents | secret | personal
+    assert (
+        ours - {model._meta.model_name for model in admin.site._registry}
+        == through_parents | secret | personal
+    )
 
 
 def test_nothing_of_others_is_there():

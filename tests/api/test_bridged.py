@@ -112,6 +112,14 @@ def test_an_invitation_is_told_without_its_link(as_charlie, charlie, team, alice
     assert secret not in answer.content.decode()
 
 
+def test_what_others_wrote_moves_no_cursor(api, alice, bob):
+    bob.name = "Bob\x1b]0;owned\x07\u202eSawyer"
+    bob.save()
+    transfers.hand_over(make_app("theirs", owner=bob), alice, by=bob)
+    title = api.get(TELEX).json()[0]["title"]
+    assert title.startswith("Bob") and title.isprintable()
+
+
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 
