@@ -21,6 +21,7 @@ from ninja.security.base import AuthBase
 
 from accounts.actions import note_use
 from accounts.models import ApiToken, User
+from api.absent import why
 from api.bodies import BadBody, StrictParser
 from api.gate import gate
 from core.errors import Refusal, Unauthorized
@@ -119,7 +120,7 @@ def _handler(refusal: Callable[[Any], Refusal]) -> Callable[[HttpRequest, Any], 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """The answer to paths that are none of ours."""
-    return _error(request, Refusal("The requested API endpoint was not found.", id="not_found", status=404))
+    return _error(request, Refusal(why(request.path), id="not_found", status=404))
 
 
 def broken(request: HttpRequest) -> HttpResponse:

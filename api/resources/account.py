@@ -8,6 +8,7 @@ from accounts.models import Membership, User
 from api.asker import asker
 from api.http import ranged
 from api.shapes import AccountOut, TeamOut
+from apps.access import app_for
 from core.errors import NotFound, Refusal
 
 router = Router(tags=["Account"])
@@ -81,6 +82,13 @@ def add_key(request: HttpRequest, body: KeyIn) -> Status[dict[str, str]]:
 def quota(request: HttpRequest, ref: str) -> dict[str, int]:
     """Refused: nobody counts hours of free dynos here."""
     raise NotFound("There is no quota of dyno hours.", resource="quota")
+
+
+@router.put("/apps/{app}/pre-authorizations", response={201: dict[str, str]})
+def pre_authorize(request: HttpRequest, app: str) -> Status[dict[str, str]]:
+    """Nothing to do: the second factor is asked for when a token is made, not when it is used."""
+    app_for(asker(request), app)
+    return Status(201, {})
 
 
 @router.get("/spaces", response=list[dict[str, str]])

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from accounts import actions, proof
 from accounts.models import ApiToken, User
+from api.absent import why
 from api.asker import asker
 from api.http import TokenAuth, ranged
 from api.shapes import Person, Time
@@ -142,6 +143,18 @@ def regenerate(request: HttpRequest, ref: str) -> AuthorizationOut:
     """Give a token a new secret; the old one ends at once."""
     row = _own(request, ref)
     return AuthorizationOut.of(row, actions.regenerate_token(row, by=asker(request)))
+
+
+@router.get("/oauth/clients", response=list[dict[str, str]])
+def clients(request: HttpRequest) -> list[dict[str, str]]:
+    """None: programs that ask in someone's name can't be registered here; they use a token."""
+    return []
+
+
+@router.post("/oauth/clients", response={201: dict[str, str]})
+def register(request: HttpRequest) -> Status[dict[str, str]]:
+    """Refused, with what to do instead."""
+    raise Refusal(why("/oauth/clients"))
 
 
 @router.get("/oauth/sessions", response=list[AuthorizationOut])

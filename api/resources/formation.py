@@ -31,9 +31,12 @@ class ScaleIn(Schema):
     quantity: int | str | None = None
     size: str | None = None
     dyno_size: SizeIn | str | None = None
+    docker_image: str | None = None
 
     def change(self, now: int) -> dict[str, Any]:
         """For `actions.scale`. A quantity may be relative (`"+1"`)."""
+        if "docker_image" in self.model_fields_set:
+            raise Refusal("Apps run slugs here, not images: push their code with git.")
         size = self.dyno_size.name if isinstance(self.dyno_size, SizeIn) else self.dyno_size or self.size
         return {"quantity": _quantity(self.quantity, now), "size": size}
 
@@ -135,6 +138,22 @@ def run(request: HttpRequest, app: str, body: DynoIn) -> Status[DynoOut]:
     answer = DynoOut.of(dyno, current)
     answer.attach_url = f"rendezvous://{settings.RENDEZVOUS}/{secret}"
     return Status(201, answer)
+
+
+class InsideIn(Schema):
+    """A command for a dyno that runs."""
+
+    command: str
+    env: dict[str, str] | None = None
+
+
+@router.post("/apps/{app}/dynos/{ref}", response={201: DynoOut})
+def run_inside(request: HttpRequest, app: str, ref: str, body: InsideIn) -> Status[DynoOut]:
+    """Refused: nobody gets into a dyno that serves. A one-off dyno of the same release is the place to look around."""
+    access.app_for(asker(request), app, to=access.DEPLOY)
+    raise Refusal(
+        f"Nobody gets into a running dyno here. A new one with the same code and config vars: heroku run -a {app} …",
+    )
 
 
 @router.get("/apps/{app}/dynos/{ref}", response=DynoOut)

@@ -136,3 +136,37 @@ def test_what_there_is_none_of(api):
     assert api.get("/oauth/sessions").json() == []
     assert api.get("/addon-services").json() == []
     assert "HTTPS only" in api.post("/account/keys", {"public_key": "ssh-rsa A"}).json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/oauth/clients/x", "authorizations:create"),
+        ("/pipelines/line/test-runs", "runs no tests"),
+        ("/client/v11/databases/x", "psql"),
+        ("/spaces/x", "private spaces"),
+        ("/enterprise-accounts", "a team's"),
+        ("/apps/shop/nothing", "was not found"),
+    ],
+)
+def test_what_is_not_there_says_what_to_do_instead(api, path, told):
+    answer = api.get(path)
+    assert (answer.status_code, answer.json()["id"]) == (404, "not_found")
+    assert told in answer.json()["message"]
+
+
+def test_what_is_refused_says_what_to_do_instead(api, alice):
+    make_app("shop", owner=alice, released=True)
+    for answer, told in (
+        (api.post("/oauth/clients", {"name": "x", "redirect_uri": "https://example.com"}), "make a token"),
+        (api.post("/apps/shop/dynos/web.1", {"command": "bash"}), "heroku run"),
+        (api.patch("/apps/shop/formation/web", {"docker_image": None}), "with git"),
+        (api.patch("/apps/shop/formation", {"updates": [{"type": "web", "docker_image": "x"}]}), "with git"),
+    ):
+        assert answer.status_code == 422 and told in answer.json()["message"]
+
+
+def test_nothing_has_to_be_authorized_ahead(api, as_charlie, alice):
+    make_app("shop", owner=alice)
+    assert api.put("/apps/shop/pre-authorizations").status_code == 201
+    assert as_charlie.put("/apps/shop/pre-authorizations").status_code == 404

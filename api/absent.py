@@ -1,0 +1,38 @@
+"""What Heroku's API has and this one has not: said of each family of calls, with what to do instead."""
+
+import re
+
+FAMILIES = [
+    (
+        r"/oauth/clients(/.*)?",
+        "OAuth clients can't be registered here. For a program of your own make a token: heroku authorizations:create.",
+    ),
+    (
+        r"/pipelines/[^/]+/(test-runs|stage/.*)|/test-runs(/.*)?",
+        "Slipway runs no tests: run them before you push, and promote what has passed.",
+    ),
+    (
+        r"/review-apps(/.*)?|/pipelines/[^/]+/review-app(s|-config)(/.*)?|/apps/[^/]+/review-app(/.*)?",
+        "Review apps can't be opened here yet: make an app and add it to the pipeline's review stage.",
+    ),
+    (r"/apps/[^/]+/oci-images(/.*)?", "Apps run slugs here, not images: push their code with git."),
+    (
+        r"/client/v11/.*|/postgres/.*|/data/.*|/redis/.*",
+        "Slipway runs no databases: use psql or redis-cli with the address in the app's config vars.",
+    ),
+    (r"/spaces/.*", "There are no private spaces here."),
+    (r"/enterprise-accounts(/.*)?", "There are no enterprise accounts here: people share what is a team's."),
+    (r"/apps/[^/]+/(acm|ssl-endpoints)(/.*)?", "Certificates of an app are its SNI endpoints."),
+    (r"/app-setups(/.*)?", "Apps are not set up from a manifest: make the app, then push its code with git."),
+    (
+        r"/apps/[^/]+/(telemetry-drains|outbound-ruleset).*",
+        "It is not served here. heroku drains sends logs on.",
+    ),
+    (r"/(invoices|teams/[^/]+/invoices|account/(credits|invoices))(/.*)?", "Nothing is billed here."),
+]
+UNKNOWN = "The requested API endpoint was not found."
+
+
+def why(path: str) -> str:
+    """What to tell who called `path`, which is no endpoint of ours."""
+    return next((text for pattern, text in FAMILIES if re.fullmatch(pattern, path)), UNKNOWN)
