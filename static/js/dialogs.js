@@ -6,8 +6,16 @@ function open(dialog) {
   if (!(dialog instanceof HTMLDialogElement) || dialog.open) return false;
   document.querySelectorAll("[popover]:popover-open").forEach(menu => menu.hidePopover());
   dialog.showModal();
+  if (!dialog.querySelector("[autofocus]")) begin(dialog.querySelector("h1, h2"));
   dialog.dispatchEvent(new CustomEvent("opened"));
   return true;
+}
+
+// What asks for nothing first is read from its title on: Enter must not meet the button that closes it.
+function begin(title) {
+  if (!title) return;
+  title.tabIndex = -1;
+  title.focus();
 }
 
 addEventListener("click", event => {
