@@ -109,6 +109,7 @@ PAGES: dict[str, list[Page]] = {
     "app-access": [Page("/apps/{app}/access/")],
     "app-settings": [Page("/apps/{app}/settings/")],
     "app-removal": [Page("/apps/{app}/removal/")],
+    "outlets": [Page("/apps/{app}/outlets/")],
     "certificate-new": [Page("/apps/{app}/certificates/new/")],
     "certificate": [Page("/apps/{app}/certificates/{certificate}/")],
     # people

@@ -16,9 +16,11 @@ from accounts import actions as account_actions
 from accounts import cli_sign_in, invitations
 from accounts.models import Team, User
 from apps import actions as app_actions
-from apps import certificates, logs
+from apps import certificates, drains, logs
 from apps.models import App, Certificate, Dyno, Formation
 from engine.spec import Line
+from hooks.actions import add_webhook
+from hooks.models import Webhook
 from pipelines import actions as pipeline_actions
 from pipelines.models import Coupling, Pipeline, Stage
 from releases.actions import create_build, set_config
@@ -121,6 +123,7 @@ class World:
             "from": LONG,
             "domain": app.domains.get().pk,
             "certificate": _certificate(app, by=self.mara).pk,
+            "webhook": _told(app, by=self.mara).pk,
         }
         lines = [Line(source, dyno, text.encode(), time.time()) for source, dyno, text in LINES * 30]
         logs.store().append(app.log_stream, lines)
@@ -253,6 +256,15 @@ def _begun(model: Any, job: Any, steps: list[dict[str, Any]]) -> None:
         finished_at=None,
         steps=[{"at": at.isoformat(), **step} for step in steps],
     )
+
+
+def _told(app: App, *, by: User) -> Webhook:
+    """A log drain, and a webhook with news."""
+    drains.add_drain(app, "syslog+tls://logs.invalid:6514", by=by)
+    hook = add_webhook(app, include=["api:app"], level="sync", url="https://hooks.invalid/x", by=by)
+    app_actions.set_maintenance(app, True, by=by)
+    app_actions.set_maintenance(app, False, by=by)
+    return hook
 
 
 def _certificate(app: App, *, by: User) -> Certificate:

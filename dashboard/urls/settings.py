@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from dashboard.views import app_access, app_activity, app_settings, certificates, config, logs
+from dashboard.views import app_access, app_activity, app_settings, certificates, config, logs, outlets
 
 urlpatterns = [
     path("apps/<slug:name>/config/", config.config, name="app-config"),
@@ -69,6 +69,15 @@ urlpatterns = [
         "apps/<slug:name>/certificates/<uuid:certificate_id>/removal/",
         certificates.remove,
         name="certificate-removal",
+    ),
+    path("apps/<slug:name>/outlets/", outlets.show, name="outlets"),
+    path("apps/<slug:name>/drains/", outlets.add_drain, name="drains"),
+    path("apps/<slug:name>/drains/<uuid:drain_id>/removal/", outlets.remove_drain, name="drain-removal"),
+    path("apps/<slug:name>/webhooks/", outlets.add_webhook, name="webhooks"),
+    path(
+        "apps/<slug:name>/webhooks/<uuid:webhook_id>/removal/",
+        outlets.remove_webhook,
+        name="webhook-removal",
     ),
     path("apps/<slug:name>/owner/", app_settings.transfer, name="app-owner"),
     path("apps/<slug:name>/removal/", app_settings.destroy, name="app-removal"),

@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from accounts import cli_sign_in, invitations
 from accounts.actions import create_token
-from apps import certificates, transfers
+from apps import certificates, drains, transfers
 from apps.models import Collaborator, Domain, Dyno
+from hooks.actions import add_webhook
 from pipelines import actions as pipeline_actions
 from releases.models import Build, Source
 from tests.certificates import leaf
@@ -43,6 +44,8 @@ def things(shop, team, alice, bob, charlie):
     domain = Domain.objects.create(app=app, hostname="www.example.test")
     issued = leaf("www.example.test")
     certificate = certificates.add_certificate(app, issued.chain, issued.key_pem, by=alice)
+    drain = drains.add_drain(app, "https://logs.invalid/x", by=alice)
+    hook = add_webhook(app, include=["dyno"], level="sync", url="https://hooks.invalid/x", by=alice)
     transfer = transfers.hand_over(make_app("mine", owner=alice), bob, by=alice)
     collaborator = Collaborator.objects.create(app=app, user=charlie, rights=[])
     Collaborator.objects.filter(pk=collaborator.pk).delete()
@@ -57,7 +60,7 @@ def things(shop, team, alice, bob, charlie):
         "app_name": app.name, "build_id": build.pk, "promotion_id": promotion.pk, "domain_id": domain.pk,
         "collaborator_id": collaborator.pk, "version": 2, "key": "GREETING", "dyno": "run.1", "user_id": bob.pk,
         "invitation_id": invitation.pk, "stage_name": "production", "ref": question.pk, "secret": secret,
-        "token_id": token.pk, "certificate_id": certificate.pk, "transfer_id": transfer.pk, "session_id": 1, "pk": 1, "place": 0,
+        "token_id": token.pk, "certificate_id": certificate.pk, "drain_id": drain.pk, "webhook_id": hook.pk, "transfer_id": transfer.pk, "session_id": 1, "pk": 1, "place": 0,
     }  # fmt: skip
 
 
@@ -85,7 +88,7 @@ RULES = {
         config-value config-edit config-removal config-write-only config-file config-values config-preview
         config-file-save app-dynos""",
     OPERATE: """restart-new app-formation app-restarts dyno-removal app-logs app-logs-histogram app-logs-text
-        app-maintenance""",
+        app-maintenance outlets drains drain-removal webhooks webhook-removal""",
     MANAGE: """pipeline-name pipeline-owner pipeline-removal stage-order stages stage stage-place stage-removal
         stage-config-vars stage-config-value stage-config-removal collaborators collaborator-rights collaborator-removal
         app-name app-buildpacks buildpack-place buildpack-removal app-health domains domain-removal domain-certificate
