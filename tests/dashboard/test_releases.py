@@ -107,6 +107,13 @@ def test_without_a_release_named_it_goes_back_to_the_last_that_worked(app, clien
     assert client.get("/apps/shop/rollbacks/new/?to=99").status_code == 404
 
 
+def test_with_nothing_to_go_back_to_it_says_so(app, client):
+    Release.objects.filter(app=app).exclude(version=3).delete()
+    answer = client.get("/apps/shop/rollbacks/new/", follow=True)
+    assert answer.redirect_chain == [("/apps/shop/releases/", 303)]
+    assert "shop has no earlier release to go back to." in answer.text
+
+
 def test_a_reason_is_asked_for_beside_the_field(app, client):
     answer = client.post("/apps/shop/rollbacks/", {"version": "1", "seen": "3", "note": " "})
     assert answer.status_code == 422

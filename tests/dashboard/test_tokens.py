@@ -53,6 +53,15 @@ def test_it_says_where_to_use_one(shop, alice, client):
     assertContains(made, f"Authorization: Bearer SLWY-{secret}")
 
 
+def test_it_leads_back_to_the_app_it_was_made_for(shop, alice, charlie, client):
+    asked = {"description": "git push", "days": "90", "app": "shop-staging"}
+    client.force_login(alice)
+    page = client.post("/account/tokens/new/", asked).text
+    assert 'href="/apps/shop-staging/"' in page and "/shop-staging.git" in page
+    client.force_login(charlie)
+    assert "shop-staging" not in client.post("/account/tokens/new/", asked).text
+
+
 @pytest.mark.promise("I-28")
 def test_tokens_of_others_are_absent(alice, charlie, client):
     token, secret = actions.create_token(alice, by=alice)
