@@ -58,11 +58,17 @@ class DynoIn(Schema):
 
     command: str
     attach: bool = False
-    env: dict[str, str] | None = None
+    env: dict[str, str | int | None] | None = None  # the CLI sends COLUMNS and LINES as numbers
     size: str | None = None
     type: str | None = None
     time_to_live: int | None = None
     force_no_tty: bool | None = None
+
+    def variables(self) -> dict[str, str] | None:
+        """The dyno's own variables, as text; none of its own that is null."""
+        return (
+            {name: str(value) for name, value in self.env.items() if value is not None} if self.env else None
+        )
 
 
 @router.get("/apps/{app}/formation", response={200: list[FormationOut], 206: list[FormationOut]})
@@ -128,7 +134,7 @@ def run(request: HttpRequest, app: str, body: DynoIn) -> Status[DynoOut]:
         "release_version": current.version,
         "by": by,
         "size": body.size or "standard-1x",
-        "env": body.env,
+        "env": body.variables(),
         "time_to_live": body.time_to_live,
         "type": body.type or "run",
     }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.models import App
+from apps.models import App, Dyno
 from tests.factories import make_app
 
 
@@ -141,3 +141,13 @@ def test_domains_collaborators_buildpacks(api, alice, bob):
     assert answer.json() == [{"ordinal": 0, "buildpack": {"name": "heroku/python", "url": url}}]
     again = api("PUT", "/apps/shop/buildpack-installations", {"updates": [{"buildpack": url}]})
     assert again.json() == answer.json()
+
+
+def test_numbers_among_the_variables_of_a_one_off_dyno_are_text(api, alice):
+    """A terminal's size comes as numbers."""
+    make_app("shop", owner=alice, released=True)
+    body = {"command": "true", "attach": True, "env": {"COLUMNS": 120, "LINES": "40", "X": None}}
+    made = api.post("/apps/shop/dynos", body)
+    assert made.status_code == 201
+    assert made.json()["attach_url"].startswith("rendezvous://localhost:")
+    assert Dyno.objects.get(one_off=True).env == {"COLUMNS": "120", "LINES": "40"}

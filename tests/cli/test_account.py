@@ -43,7 +43,7 @@ def test_what_the_account_has_none_of_is_said(heroku):
     assert "No OAuth sessions" in heroku("sessions")
     assert "local" in heroku("regions")
     assert "Apps:" in heroku("status")
-    assert "needs no SSH key" in heroku("keys:add", str(_key(heroku)), status=2)
+    assert "git over HTTPS only" in heroku("keys:add", str(_key(heroku)), status=2)
 
 
 def _key(heroku):
