@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from addons.models import Addon, Attachment
-from apps.models import App, Collaborator, Dyno
+from apps.models import App, Certificate, Collaborator, Domain, Dyno
 from core import live, names
 from core.changes import MOVED_ON, Change
 from hooks import payloads
@@ -35,10 +35,11 @@ COUPLED = {"added": CREATE, "moved": UPDATE, "removed": DESTROY}
 SHARED = {"shared": UPDATE, "stopped sharing": DESTROY}
 BEGINNINGS = ("created", "added", "attached", "provisioned", "appeared")
 ENDS = ("destroyed", "removed", "detached", "deprovisioned", "went")
-OTHERS: dict[str, str] = {
-    "domain": "api:domain",
-    "sniendpoint": "api:sni-endpoint",
-    "certificate": "api:sni-endpoint",
+OTHERS: dict[type, str] = {
+    Domain: "api:domain",
+    Certificate: "api:sni-endpoint",
+    Addon: "api:addon",
+    Attachment: "api:addon-attachment",
 }
 
 
@@ -107,12 +108,8 @@ def _items(change: Change) -> Iterator[Item]:
         yield from _of_dyno(thing, change)
     elif isinstance(thing, (Pipeline, Promotion)):
         yield from _of_pipeline(thing, change)
-    elif isinstance(thing, Addon):
-        yield Item("api:addon", _action(change.verb), lambda: thing)
-    elif isinstance(thing, Attachment):
-        yield Item("api:addon-attachment", _action(change.verb), lambda: thing)
-    elif thing._meta.model_name in OTHERS:
-        yield Item(OTHERS[thing._meta.model_name], _action(change.verb), lambda: thing)
+    elif type(thing) in OTHERS:
+        yield Item(OTHERS[type(thing)], _action(change.verb), lambda: thing)
 
 
 def _of_app(app: App, change: Change) -> Iterator[Item]:

@@ -10,7 +10,7 @@ from django.db.models import Model
 
 from accounts.models import Team, User
 from addons.models import Addon, Attachment
-from apps.models import App, Collaborator, Domain, Dyno, Formation
+from apps.models import App, Certificate, Collaborator, Domain, Dyno, Formation
 from core import names
 from pipelines.models import Coupling, Pipeline, Promotion
 from releases.models import Build, Release
@@ -154,6 +154,17 @@ def _(row: Domain) -> Data:
         "kind": "custom",
         "cname": f"{row.app.name}.{settings.APPS_HOST}",
         "status": "succeeded",
+        **_times(row),
+    }
+
+
+@data.register
+def _(row: Certificate) -> Data:
+    return {
+        **_named(row),
+        "app": _named(row.app),
+        "certificate_chain": row.chain,
+        "domains": [str(pk) for pk in row.domains.values_list("pk", flat=True)],
         **_times(row),
     }
 

@@ -306,7 +306,10 @@ def _add(request: HttpRequest, response: HttpResponse, owner: Owner, body: Webho
 
 
 def _change(request: HttpRequest, hook: Webhook, body: WebhookChange) -> WebhookOut:
-    return WebhookOut.of(actions.change_webhook(hook, **body.dict(), by=asker(request)))
+    changes = body.dict(exclude_unset=True)
+    if "authorization" in changes:  # null takes it away
+        changes["authorization"] = changes["authorization"] or ""
+    return WebhookOut.of(actions.change_webhook(hook, **changes, by=asker(request)))
 
 
 def _remove(request: HttpRequest, hook: Webhook) -> WebhookOut:

@@ -2,13 +2,17 @@
 
 import pytest
 
+from addons.models import Addon, Attachment
 from apps import actions as app_actions
+from apps import certificates
+from core import activity
 from core.models import Event
 from hooks import payloads
 from hooks.models import Delivery, News, Webhook
 from pipelines import actions as pipeline_actions
 from releases.actions import create_build, fail_release, set_config
 from tests.api.published import SHAPES
+from tests.certificates import leaf
 from tests.factories import make_app, make_pipeline, make_release, make_source, stage
 
 BODY = {"include": ["api:release", "api:app"], "level": "notify", "url": "https://93.184.215.14/hooks"}
@@ -46,6 +50,9 @@ def test_add_info_list_update_remove(api, app):
     assert (changed["include"], changed["level"], changed["url"]) == (["dyno"], "sync", BODY["url"])
     row = Webhook.objects.get()
     assert (row.secret, row.authorization) == ("hush", "Bearer mine")
+    api.patch(path, {"authorization": None, "secret": "other"})
+    row = Webhook.objects.get()
+    assert (row.secret, row.authorization, row.level) == ("other", "", "sync")
     assert api.delete(path).json()["id"] == made["id"]
     assert api.get(path).status_code == 404 and api.get("/apps/shop/webhooks").json() == []
 
@@ -212,6 +219,31 @@ def test_data_has_nothing_that_the_api_does_not_show(api, app, alice, bob, shape
     differing = {name for name in told if told[name] != row[name]}
     assert not differing, {name: (told[name], row[name]) for name in differing}
     assert shape in SHAPES
+
+
+def test_certificates_and_add_ons_are_told_of_without_their_secrets(api, app, alice):
+    hook(
+        api, include=["api:sni-endpoint", "api:addon", "api:addon-attachment"], url="https://hooks.invalid/x"
+    )
+    issued = leaf("www.example.com")
+    certificate = certificates.add_certificate(app, issued.chain, issued.key_pem, by=alice)
+    addon = Addon.objects.create(app=app, name="pg-1", service="heroku-postgresql", plan="mini")
+    activity.record(alice, "created", addon, app=app)
+    activity.record(
+        alice, "attached", Attachment.objects.create(app=app, addon=addon, name="DATABASE"), app=app
+    )
+    ((action, data, _),) = news("api:sni-endpoint")
+    shown = api.get("/apps/shop/sni-endpoints").json()[0]
+    assert action == "create" and {name: shown[name] for name in data} == data
+    assert certificate.key[:60] not in str(list(News.objects.values())) and "PRIVATE" not in str(data)
+    assert [(action, data["plan"]["name"]) for action, data, _ in news("api:addon")] == [
+        ("create", "heroku-postgresql:mini")
+    ]
+    assert [(action, data["name"]) for action, data, _ in news("api:addon-attachment")] == [
+        ("create", "DATABASE")
+    ]
+    certificates.remove_certificate(certificate, by=alice)
+    assert news("api:sni-endpoint")[-1][0] == "destroy"
 
 
 def test_pipelines_have_webhooks_too(api, alice, as_charlie):
