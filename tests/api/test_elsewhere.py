@@ -71,6 +71,15 @@ def test_questions_end(db):
     assert CliSignIn.objects.count() == 1  # the old one is cleared away
 
 
+def test_one_address_cannot_keep_others_waiting(db):
+    elsewhere = Client(REMOTE_ADDR="198.51.100.7")
+    for _ in range(cli_sign_in.MOST_OF_ONE_ADDRESS):
+        ask(elsewhere)
+    refused = elsewhere.post("/auth", "{}", content_type="application/json")
+    assert (refused.status_code, refused.json()["id"]) == (429, "rate_limit")
+    assert ask()["token"]
+
+
 def test_status_follows_the_conductor(client, settings, tmp_path):
     settings.DATA = tmp_path
 
