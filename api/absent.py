@@ -20,7 +20,7 @@ FAMILIES = [
         r"/client/v11/.*|/postgres/.*|/data/.*|/redis/.*",
         "Slipway runs no databases: use psql or redis-cli with the address in the app's config vars.",
     ),
-    (r"/spaces/.*", "There are no private spaces here."),
+    (r"/spaces(/.*)?", "There are no private spaces here."),
     (r"/enterprise-accounts(/.*)?", "There are no enterprise accounts here: people share what is a team's."),
     (r"/apps/[^/]+/(acm|ssl-endpoints)(/.*)?", "Certificates of an app are its SNI endpoints."),
     (r"/app-setups(/.*)?", "Apps are not set up from a manifest: make the app, then push its code with git."),

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from django.http import HttpRequest, HttpResponse
 
+from api.absent import UNKNOWN, why
 from api.bodies import is_text
 from core.errors import NotFound, Refusal
 
@@ -57,8 +58,13 @@ def _other_methods(request: HttpRequest, response: HttpResponse, answer: Answer)
         if request.method == "OPTIONS"
         else answer(
             request,
-            Refusal(f"{request.method} can't be used here; {allowed} can.", id="bad_request", status=405),
+            Refusal(_why_not(request, allowed), id="bad_request", status=405),
         )
     )
     told.headers["Allow"] = allowed
     return told
+
+
+def _why_not(request: HttpRequest, allowed: str) -> str:
+    told = why(request.path)
+    return told if told != UNKNOWN else f"{request.method} can't be used here; {allowed} can."

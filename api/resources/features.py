@@ -11,6 +11,7 @@ from apps.models import App
 from core.errors import NotFound, Refusal
 
 router = Router(tags=["Features"])
+SHELL = "runtime-heroku-exec"  # what the CLI's ps:exec, ps:copy, ps:forward and ps:socks ask for first
 # The CLI looks here before it asks for a pipeline's repository.
 OF_ACCOUNTS = {"dashboard-repositories-api": "A pipeline's repository is served by the API"}
 
@@ -72,6 +73,10 @@ def _all(app: App) -> list[FeatureOut]:
 
 
 def _pick(rows: list[FeatureOut], ref: str, resource: str) -> FeatureOut:
+    if ref == SHELL:
+        raise NotFound(
+            "Nobody gets into a running dyno here: use heroku run, which starts a new one.", resource=resource
+        )
     for row in rows:
         if ref in (row.name, str(row.id)):
             return row

@@ -166,6 +166,18 @@ def test_what_is_refused_says_what_to_do_instead(api, alice):
         assert answer.status_code == 422 and told in answer.json()["message"]
 
 
+def test_another_method_of_what_is_not_there_says_so_too(api):
+    answer = api.post("/spaces", {"name": "x"})
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+    assert "private spaces" in answer.json()["message"]
+
+
+def test_who_wants_into_a_running_dyno_is_told_what_to_do(api, alice):
+    make_app("shop", owner=alice)
+    answer = api.get("/apps/shop/features/runtime-heroku-exec")
+    assert answer.status_code == 404 and "heroku run" in answer.json()["message"]
+
+
 def test_nothing_has_to_be_authorized_ahead(api, as_charlie, alice):
     make_app("shop", owner=alice)
     assert api.put("/apps/shop/pre-authorizations").status_code == 201
