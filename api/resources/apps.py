@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema, Status
 from pydantic import Field
@@ -11,7 +10,7 @@ from accounts import access as account_access
 from accounts.models import User
 from api.asker import asker
 from api.http import is_first_page, ranged
-from api.shapes import AppOut, BuildpackOut, CollaboratorOut, DomainOut, Named, TeamAppOut
+from api.shapes import AppOut, BuildpackOut, CollaboratorOut, DomainOut, Named, TeamAppOut, with_current
 from apps import access, actions, certificates, transfers
 from apps.models import App, Collaborator, Domain
 from core.errors import NotFound, Refusal
@@ -47,7 +46,9 @@ class AppChange(Schema):
 @router.get("/apps", response=APPS)
 def index(request: HttpRequest, response: HttpResponse) -> Status[list[AppOut]]:
     """Every app that the asker may view."""
-    return ranged(request, response, _rows(access.apps_for(asker(request))), AppOut.of, fields=["name"])
+    return ranged(
+        request, response, with_current(access.apps_for(asker(request))), AppOut.of, fields=["name"]
+    )
 
 
 class FilterIn(Schema):
@@ -65,7 +66,7 @@ class AppFilter(Schema):
 @router.post("/filters/apps", response=TEAM_APPS)
 def pick(request: HttpRequest, response: HttpResponse, body: AppFilter) -> Status[list[TeamAppOut]]:
     """Those of the named apps that the asker may view."""
-    rows = _rows(access.apps_for(asker(request)).filter(pk__in=body.in_.id))
+    rows = with_current(access.apps_for(asker(request)).filter(pk__in=body.in_.id))
     return ranged(request, response, rows, TeamAppOut.of)
 
 
@@ -74,14 +75,14 @@ def of_user(request: HttpRequest, response: HttpResponse, ref: str) -> Status[li
     """The asker's own apps and those shared with them, without the teams'."""
     if ref.lower() not in ("~", asker(request).email, str(asker(request).pk)):
         raise NotFound("Couldn't find that user.", resource="user")
-    rows = _rows(access.apps_for(asker(request))).filter(team__isnull=True)
+    rows = with_current(access.apps_for(asker(request))).filter(team__isnull=True)
     return ranged(request, response, rows, AppOut.of, fields=["name"])
 
 
 @router.get("/teams/{team}/apps", response=TEAM_APPS)
 def of_team(request: HttpRequest, response: HttpResponse, team: str) -> Status[list[TeamAppOut]]:
     """The apps of a team."""
-    rows = _rows(App.objects.alive()).filter(team=account_access.team_for(asker(request), team))
+    rows = with_current(App.objects.alive()).filter(team=account_access.team_for(asker(request), team))
     return ranged(request, response, rows, TeamAppOut.of, fields=["name"])
 
 
@@ -312,10 +313,6 @@ def _installations(app: App) -> list[InstallationOut]:
 def _create(request: HttpRequest, body: AppIn, team: str | None) -> App:
     by = asker(request)
     return actions.create_app(body.name, owner=account_access.owner_for(by, team), by=by)
-
-
-def _rows(apps: "QuerySet[App]") -> "QuerySet[App]":
-    return apps.select_related("user", "team")
 
 
 def _domain(app: App, ref: str) -> Domain:
