@@ -19,7 +19,7 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import timezone
 
-from conductor.turns import Turns
+from conductor.turns import Turns, release_connections
 from core import failpoints
 from core.errors import EngineError, LeaseLost, Refusal
 from engine.outbound import Outbound
@@ -67,6 +67,12 @@ class Deliveries:
             self._turns.ask(webhook)
 
     def _turn(self, webhook: UUID) -> None:
+        try:
+            self._deliver_next(webhook)
+        finally:
+            release_connections()
+
+    def _deliver_next(self, webhook: UUID) -> None:
         delivery = Delivery.objects.filter(webhook=webhook).claim(seconds=6 * settings.WEBHOOK_SECONDS)
         if delivery is None:
             return
@@ -81,7 +87,9 @@ class Deliveries:
 def deliver(delivery: Delivery) -> None:
     """Try once, and write down what came of it."""
     hook, began, attempt = delivery.webhook, timezone.now(), uuid.uuid4()
-    outcome = _send(hook, _body(delivery, attempt))
+    body = _body(delivery, attempt)
+    release_connections()
+    outcome = _send(hook, body)
     failpoints.reach("hook.sent")
     now = timezone.now()
     changes: dict[str, Any] = {

@@ -23,7 +23,7 @@ from django.utils import timezone
 from apps.drains import without_person
 from apps.models import LogDrain
 from conductor.parts import Parts
-from conductor.turns import Turns
+from conductor.turns import Turns, release_connections
 from core import failpoints
 from core.errors import EngineError, Refusal
 from engine.outbound import Outbound
@@ -77,12 +77,19 @@ class Drains:
             self._hang_up(gone)
 
     def _turn(self, pk: UUID) -> None:
+        try:
+            self._send_next(pk)
+        finally:
+            release_connections()
+
+    def _send_next(self, pk: UUID) -> None:
         drain = LogDrain.objects.filter(pk=pk).select_related("app").first()
         if drain is None or self._pauses.get(pk, 0) > time.monotonic():
             return
         batch = self._next(drain)
         if batch is None:
             return
+        release_connections()
         try:
             self._send(drain, batch)
         except (EngineError, Refusal, OSError) as fault:

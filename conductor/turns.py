@@ -35,6 +35,13 @@ def refresh_connections() -> None:
             connection.close_if_unusable_or_obsolete()
 
 
+def release_connections() -> None:
+    """Give database connections back while this thread waits for somebody outside. SQLite's cost nothing and stay."""
+    for connection in connections.all(initialized_only=True):
+        if connection.vendor != "sqlite":
+            connection.close()
+
+
 class Turns(Generic[K]):
     """Runs `work(key)` in threads. Asked for a key that is being worked on, it runs that once more afterwards."""
 

@@ -15,7 +15,7 @@ PER_PAGE = 50
 MEANINGS = {
     "view": "See the app, its builds, releases, dynos and activity.",
     "deploy": "Push code, build, release and roll back; promote; read and set config vars; run one-off dynos.",
-    "operate": "Read logs, scale, restart, and turn maintenance on and off.",
+    "operate": "Read logs, send them and news to other places, scale, restart, and turn maintenance on and off.",
     "manage": "Rename, transfer and destroy it; buildpacks, health check, domains and certificates; share it with others.",
 }
 

@@ -49,22 +49,22 @@ def builds(app: App) -> Any:
 
 def of_build(build: Build, user: User) -> dict[str, Any]:
     """The page of a build: its release is shown along once there is one."""
-    return _story(build.app, build, build.release, user)
+    return _story(build.app, build, build.release, user, "deploy")
 
 
 def of_release(release: Release, user: User) -> dict[str, Any]:
     """The page of a release: the build that made it is shown along, if it was built here."""
     build = builds(release.app).filter(release=release).first()
-    return _story(release.app, build, release, user)
+    return _story(release.app, build, release, user, "releases")
 
 
-def _story(app: App, build: Build | None, release: Release | None, user: User) -> dict[str, Any]:
+def _story(app: App, build: Build | None, release: Release | None, user: User, tab: str) -> dict[str, Any]:
     current = Release.objects.current_for(app)
     state = _state(build, release)
     hue, mark = TONES.get(state.kind, ("idle", "◌"))
     return {
         **_code(build, release),
-        **panels.frame(app, user, "releases" if release else "deploy"),
+        **panels.frame(app, user, tab),
         "build": build,
         "release": release,
         "current": current,

@@ -215,6 +215,39 @@ def info_of_app(request: HttpRequest, app: str, ref: str) -> AddonOut:
     return AddonOut.of(_one(_found(asker(request), ref, app)))
 
 
+class UsageOut(Named):
+    """What is metered of an app's add-ons."""
+
+    addons: list[dict[str, str]] = []
+
+
+class TeamUsageOut(Named):
+    """What is metered of the add-ons of a team's apps."""
+
+    apps: list[UsageOut] = []
+
+
+@router.get("/apps/{app}/usage", response=UsageOut)
+def usage(request: HttpRequest, app: str) -> UsageOut:
+    """What is metered of an app's add-ons: nothing."""
+    found = access.app_for(asker(request), app)
+    return UsageOut(id=found.pk, name=found.name)
+
+
+@router.get("/teams/{team}/apps/{app}/usage", response=UsageOut)
+def usage_in_team(request: HttpRequest, team: str, app: str) -> UsageOut:
+    """The same of a team's app."""
+    account_access.team_for(asker(request), team)
+    return usage(request, app)
+
+
+@router.get("/teams/{team}/usage", response=TeamUsageOut)
+def team_usage(request: HttpRequest, team: str) -> TeamUsageOut:
+    """What is metered of the add-ons of a team's apps: nothing."""
+    found = account_access.team_for(asker(request), team)
+    return TeamUsageOut(id=found.pk, name=found.name)
+
+
 @router.get("/addon-attachments", response=ATTACHMENTS)
 def attachments(request: HttpRequest, response: HttpResponse) -> Status[list[AttachmentOut]]:
     """Every attachment to the apps that the asker may view."""

@@ -158,7 +158,7 @@ def run_inside(request: HttpRequest, app: str, ref: str, body: InsideIn) -> Stat
     """Refused: nobody gets into a dyno that serves. A one-off dyno of the same release is the place to look around."""
     access.app_for(asker(request), app, to=access.DEPLOY)
     raise Refusal(
-        f"Nobody gets into a running dyno here. A new one with the same code and config vars: heroku run -a {app} …",
+        f"Nobody gets into a running dyno here. heroku run -a {app} starts a new one with the same code and config vars.",
     )
 
 

@@ -182,3 +182,14 @@ def test_nothing_has_to_be_authorized_ahead(api, as_charlie, alice):
     make_app("shop", owner=alice)
     assert api.put("/apps/shop/pre-authorizations").status_code == 201
     assert as_charlie.put("/apps/shop/pre-authorizations").status_code == 404
+
+
+def test_nothing_is_metered(api, as_charlie, team):
+    make_app("shop", owner=team)
+    for path, none in (
+        ("/apps/shop/usage", "addons"),
+        ("/teams/acme/apps/shop/usage", "addons"),
+        ("/teams/acme/usage", "apps"),
+    ):
+        assert api.get(path).json()[none] == []
+        assert as_charlie.get(path).status_code == 404

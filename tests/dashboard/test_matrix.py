@@ -60,7 +60,8 @@ def things(shop, team, alice, bob, charlie):
         "app_name": app.name, "build_id": build.pk, "promotion_id": promotion.pk, "domain_id": domain.pk,
         "collaborator_id": collaborator.pk, "version": 2, "key": "GREETING", "dyno": "run.1", "user_id": bob.pk,
         "invitation_id": invitation.pk, "stage_name": "production", "ref": question.pk, "secret": secret,
-        "token_id": token.pk, "certificate_id": certificate.pk, "drain_id": drain.pk, "webhook_id": hook.pk, "transfer_id": transfer.pk, "session_id": 1, "pk": 1, "place": 0,
+        "token_id": token.pk, "certificate_id": certificate.pk, "tag": "apps",
+        "drain_id": drain.pk, "webhook_id": hook.pk, "transfer_id": transfer.pk, "session_id": 1, "pk": 1, "place": 0,
     }  # fmt: skip
 
 
@@ -72,7 +73,7 @@ RULES = {
     OPEN: """sign-in account_login mfa_authenticate mfa_login_webauthn account_reset_password account_reset_password_done
         account_reset_password_from_key account_reset_password_from_key_done socialaccount_login_error
         socialaccount_login_cancelled sign-out setup github_login github_callback account_confirm_email invitation
-        invitation-account""",
+        invitation-account api-docs api-docs-tag openapi""",
     SIGNED_IN: """account_reauthenticate mfa_reauthenticate mfa_reauthenticate_webauthn email account_email password
         account_change_password two-factor mfa_index mfa_list_webauthn mfa_activate_totp mfa_deactivate_totp
         mfa_view_recovery_codes mfa_generate_recovery_codes mfa_add_webauthn mfa_edit_webauthn mfa_remove_webauthn
