@@ -194,7 +194,9 @@ class Coupling(models.Model):
         current = Release.objects.filter(current=True, app__in=[self.app_id, *(row.app_id for row in rows)])
         return self.likely(rows, dict(current.exclude(slug=None).values_list("app", "slug__app")))
 
-    def likely(self, rows: "Sequence[Coupling]", built: Mapping[uuid.UUID, uuid.UUID | None]) -> "list[Coupling]":
+    def likely(
+        self, rows: "Sequence[Coupling]", built: Mapping[uuid.UUID, uuid.UUID | None]
+    ) -> "list[Coupling]":
         """The same of `rows` at hand. `built` says in which app the code was built that each app runs."""
         own = built.get(self.app_id)
         kin = [row for row in rows if own is not None and built.get(row.app_id) == own]
