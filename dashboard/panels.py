@@ -48,7 +48,7 @@ def stand(app: App) -> dict[str, Any]:
         "state": now.state,
         "current": now.current,
         "lines": now.lines,
-        "running": [line for line in now.lines if line.quantity],
+        "busy": [line for line in now.lines if line.quantity],
         "dynos_wanted": sum(line.quantity for line in now.lines),
         "dynos_up": sum(line.up for line in now.lines),
     }
