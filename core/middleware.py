@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import set_urlconf
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from core import activity
@@ -42,10 +43,14 @@ class ApiMiddleware:
         self.respond = respond
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if is_api(request):
-            request.urlconf = settings.API_URLCONF
-            request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
-        return self.respond(request)
+        if not is_api(request):
+            return self.respond(request)
+        request.urlconf = settings.API_URLCONF
+        request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
+        try:
+            return self.respond(request)
+        finally:
+            set_urlconf(None)  # else what this thread does next would look up addresses among the API's
 
 
 class PrivateMiddleware:

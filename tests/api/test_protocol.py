@@ -4,6 +4,7 @@ import base64
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from accounts import actions
 from accounts.models import ApiToken
@@ -39,6 +40,12 @@ def test_a_revoked_token_and_a_suspended_account_end_at_once(alice, api):
     actions.reinstate(alice, by=None)
     actions.revoke_token(ApiToken.objects.get(), by=alice)
     assert api.get("/account").status_code == 401
+
+
+def test_addresses_are_the_pages_again_after_a_call(api):
+    """A thread serves calls and pages in turn."""
+    api.get("/account")
+    assert reverse("pipelines") == "/"
 
 
 def test_versions(api):
