@@ -26,7 +26,8 @@ def dyno_pids(platform) -> list[int]:
 @pytest.mark.promise("I-34")
 def test_the_first_account_comes_from_the_printed_link_only(fresh):
     platform = fresh().start()
-    link = re.search(r"(/setup/[^/\s]+/)", platform.text())[1]
+    # It is printed a moment after the platform says that it is up.
+    link = eventually(lambda: re.search(r"(/setup/[^/\s]+/)", platform.text()))[1]
     assert stat.S_IMODE(os.stat(platform.data / "keys.env").st_mode) == 0o600
     assert platform.http("GET", "/setup/guessed/")[0] == 404
     status, page = platform.http("GET", link)
