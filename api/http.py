@@ -204,16 +204,21 @@ def _number(text: str, name: str, default: int) -> int:
     return min(max(int(found[1]), 1), PAGE_MAX) if found else default
 
 
+def basic(header: str) -> tuple[str, str]:
+    """The name and password of HTTP Basic; both empty when the header is nothing of that kind."""
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
+    try:
+        name, _, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return name, password
+
+
 def _secret(header: str) -> str:
     scheme, _, value = header.partition(" ")
-    if scheme.lower() == "bearer":
-        return value.strip()
-    if scheme.lower() != "basic":
-        return ""
-    try:
-        return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
+    return value.strip() if scheme.lower() == "bearer" else basic(header)[1]
 
 
 def _with_etag(request: HttpRequest, response: HttpResponse) -> HttpResponse:

@@ -1,7 +1,5 @@
 """API tokens, as the OAuth authorizations that the CLI knows them as; and signing in from the CLI."""
 
-import base64
-import binascii
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -13,9 +11,9 @@ from accounts import actions, proof
 from accounts.models import ApiToken, User
 from api.absent import why
 from api.asker import asker
-from api.http import TokenAuth, ranged
+from api.http import TokenAuth, basic, ranged
 from api.shapes import Person, Time
-from core.errors import NotFound, Refusal, Unauthorized
+from core.errors import NotFound, Refusal
 from core.middleware import client_address
 
 router = Router(tags=["Authorizations"])
@@ -88,7 +86,7 @@ class PasswordAuth(TokenAuth):
     """A token, or the e-mail address and password of an account, by HTTP Basic."""
 
     def __call__(self, request: HttpRequest) -> User:
-        email, password = _basic(request.headers.get("Authorization", ""))
+        email, password = basic(request.headers.get("Authorization", ""))
         if "@" not in email or ApiToken.objects.presented(password):
             return super().__call__(request)
         code = request.headers.get("Heroku-Two-Factor-Code", "").strip()
@@ -193,14 +191,3 @@ def _end(seconds: int | None) -> datetime | None:
     if not 0 < seconds <= LONGEST.total_seconds():
         raise Refusal(f"expires_in is a number of seconds, {int(LONGEST.total_seconds())} at most.")
     return datetime.now(UTC) + timedelta(seconds=seconds)
-
-
-def _basic(header: str) -> tuple[str, str]:
-    scheme, _, value = header.partition(" ")
-    if scheme.lower() != "basic":
-        return "", ""
-    try:
-        email, _, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise Unauthorized("Invalid credentials provided.") from error
-    return email, password

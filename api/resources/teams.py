@@ -178,19 +178,19 @@ def members(request: HttpRequest, response: HttpResponse, ref: str) -> Status[li
 
 @router.put("/teams/{ref}/members", response=MemberOut)
 def set_member(request: HttpRequest, ref: str, body: MemberIn) -> MemberOut:
-    """Give a member another role; people who are not in the team yet are invited instead."""
+    """Give a member another role; who is not in the team yet has to be invited first."""
     return _set_role(request, ref, body)
 
 
 @router.post("/teams/{ref}/members", response=MemberOut)
 def add_member(request: HttpRequest, ref: str, body: MemberIn) -> MemberOut:
-    """As above."""
+    """The same as PUT: give a member another role."""
     return _set_role(request, ref, body)
 
 
 @router.patch("/teams/{ref}/members", response=MemberOut)
 def change_member(request: HttpRequest, ref: str, body: MemberIn) -> MemberOut:
-    """As above."""
+    """The same as PUT: give a member another role."""
     return _set_role(request, ref, body)
 
 
