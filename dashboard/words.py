@@ -10,11 +10,3 @@ def about(seconds: float) -> str:
     if seconds < 90:
         return "a minute"
     return f"{round(seconds / 60)} min"
-
-
-def left(expected: float, passed: float) -> str:
-    """How much longer it will take, as far as earlier runs can tell."""
-    rest = expected - passed
-    if rest > 0:
-        return f"about {about(rest)} left"
-    return f"longer than the usual {about(expected)}"
