@@ -30,6 +30,8 @@ def switch(app: App, name: str, on: bool, *, by: User) -> None:
         if not on:
             raise Refusal(f"{name} can't be turned off: {FEATURES[name][0].lower()}{FEATURES[name][1:]}.")
         return
+    # What others switch at the same moment must not be lost.
+    app.features = App.objects.select_for_update().values_list("features", flat=True).get(pk=app.pk)
     if on == (name in app.features):
         return
     app.features = sorted({*app.features, name} if on else set(app.features) - {name})
