@@ -24,7 +24,7 @@ from conductor.work import Held
 from core import changes, failpoints
 from core.changes import Change
 from core.errors import BuildFailed, LeaseLost
-from engine.builder import BuildCancelled, BuildLimits, BuildResult, BuildSpec, build
+from engine.builder import BuildCancelled, BuildLimits, BuildResult, BuildSpec
 from engine.outbound import Outbound
 from releases import checkouts
 from releases.actions import create_release
@@ -112,7 +112,7 @@ class Builds:
         spec = self._spec(row)
         if row.clear_cache:
             shutil.rmtree(spec.cache, ignore_errors=True)
-        result = build(
+        result = self._parts.build(
             spec,
             slugs=self._parts.slugs,
             write=self._parts.writer(row.log_stream, "build"),

@@ -9,17 +9,22 @@ from apps.logs import store as logs
 from conductor.loop import Conductor
 from conductor.parts import NoRouter, Parts
 from engine.drivers.local import LocalDriver
-from engine.spec import Router
+from engine.spec import Driver, Router
 from releases.slugs import store as slugs
 
 
 def compose(router: Router | None = None) -> Conductor:
     """A conductor on this machine's engine. Without a router, dynos run but nobody reaches them by host name."""
+    return Conductor(Parts(_driver(), router or NoRouter(), logs(), slugs(), settings.DATA))
+
+
+def _driver() -> Driver:
+    """Where dynos run, as ENGINE_URL says."""
     if settings.ENGINE_URL != "local:":
         raise ImproperlyConfigured(
             f"ENGINE_URL is {settings.ENGINE_URL}; this version runs dynos as local processes only: set it to local:"
         )
-    driver = LocalDriver(
+    return LocalDriver(
         settings.DATA / "dynos",
         sink=logs(),
         tree=slugs().tree,
@@ -27,7 +32,6 @@ def compose(router: Router | None = None) -> Conductor:
         hide=[settings.DATA],
         ports=_ports(settings.DYNO_PORTS),
     )
-    return Conductor(Parts(driver, router or NoRouter(), logs(), slugs(), settings.DATA))
 
 
 def _ports(text: str) -> range:

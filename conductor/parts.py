@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.builder import BuildResult, build
 from engine.builder.slugs import SlugStore
 from engine.logstore import LogStore
 from engine.spec import Driver, Line, Route, Router
@@ -19,6 +20,7 @@ class Parts:
     logs: LogStore
     slugs: SlugStore
     data: Path  # the data folder
+    build: Callable[..., BuildResult] = build  # where builds run; see `engine.builder.build`
 
     def say(self, stream: str, *texts: str, source: str = "app", dyno: str = "api") -> None:
         """Write lines of the platform's own into a log stream."""

@@ -168,6 +168,7 @@ def spec(app: App, row: Dyno, id: str, *, stream: str = "") -> ProcessSpec:
         seconds=seconds,
         stream=stream,
         attach=_attach(row),
+        stack=release.slug.stack,
     )
 
 

@@ -63,7 +63,7 @@ class ProcessSpec:
     app: str  # the app's UUID
     dyno: str  # "web.1"
     command: str  # given to bash, in the slug's folder, after .profile.d
-    slug: str  # "sha256:…", the digest of the slug to run
+    slug: str  # "sha256:…", the digest of the slug to run; empty when there is an image
     env: Mapping[str, str] = field(repr=False)
     slot: int  # the app's number; picks its system user
     size: Size = SIZES["standard-1x"]
@@ -75,6 +75,8 @@ class ProcessSpec:
     seconds: float | None = None  # a one-off's time limit
     stream: str = ""  # log stream for its lines; empty: the app's own
     attach: Attach | None = None  # its streams go to who attaches, not into the log
+    stack: str = "slipway-24"  # what the slug was built for; a driver of containers has an image of it
+    image: str = ""  # runs instead of a slug on its stack, with this reference; not every driver can
 
 
 @dataclass(frozen=True)
