@@ -174,14 +174,16 @@ class Keeper:
                 if row is None:
                     missing.append(_new_row(view.app, release, type, number, formation.size))
                 elif row.size != formation.size:
-                    resized.append((row.pk, formation.size))
+                    row.size = formation.size
+                    resized.append(row)
         if not missing and not resized:
             return False
         with transaction.atomic():
             Dyno.objects.bulk_create(missing, ignore_conflicts=True)
             _tell(missing, "appeared")
-            for pk, size in resized:
-                Dyno.objects.filter(pk=pk).update(size=size, generation=F("generation") + 1)
+            for row in resized:
+                Dyno.objects.filter(pk=row.pk).update(size=row.size, generation=F("generation") + 1)
+            _tell(resized, "resized")
             live.tell(view.app.topic)
         return True
 

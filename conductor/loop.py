@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import connections
 from django.db.models import Q
 
-from conductor import agenda, cleaning, disk, guests, notes, promotions, status, work
+from conductor import agenda, cleaning, disk, guests, metering, notes, promotions, status, work
 from conductor.builds import Builds
 from conductor.deliveries import Deliveries
 from conductor.drains import Drains
@@ -133,6 +133,7 @@ class Conductor:
             ("sweeper", self._sweep, settings.SWEEP_SECONDS),
             ("status", lambda: self._status.write(), status.EVERY_SECONDS),
             ("measurer", lambda: disk.measure(self.parts.data), disk.EVERY_SECONDS),
+            ("meter", metering.keep, metering.EVERY_SECONDS),
             ("cleaner", lambda: cleaning.clean(self.parts), cleaning.EVERY_SECONDS),
         ]
 

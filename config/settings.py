@@ -80,6 +80,10 @@ MAX_BUILDS = env.int("SLIPWAY_MAX_BUILDS", default=0)
 CONTACT = env.str("SLIPWAY_CONTACT", default="")
 API_CALLS_PER_HOUR = env.int("SLIPWAY_API_CALLS_PER_HOUR", default=4500)
 
+# --- what things cost: nothing is charged, it is shown who uses how much ------------------------------------------
+SHOW_PRICES = env.bool("SLIPWAY_SHOW_PRICES", default=True)
+CURRENCY = env.str("SLIPWAY_CURRENCY", default="") or "$"
+
 # --- webhooks and log drains --------------------------------------------------------------------------------------
 WEBHOOK_SECONDS = env.float("SLIPWAY_WEBHOOK_SECONDS", default=10)
 WEBHOOK_RETRY_SECONDS = env.float("SLIPWAY_WEBHOOK_RETRY_SECONDS", default=15)
@@ -133,6 +137,7 @@ INSTALLED_APPS = [
     "releases",
     "addons",
     "pipelines",
+    "metering",
     "hooks",
     "conductor",
     "dashboard",

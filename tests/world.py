@@ -21,6 +21,8 @@ from apps.models import App, Certificate, Dyno, Formation
 from engine.spec import Line
 from hooks.actions import add_webhook
 from hooks.models import Webhook
+from metering import budgets, meters
+from metering.models import Meter
 from pipelines import actions as pipeline_actions
 from pipelines.models import Coupling, Pipeline, Stage
 from releases.actions import create_build, set_config
@@ -70,6 +72,7 @@ class World:
         self._apps()
         self._history(self.us)
         self._account()
+        self._usage()
         self.grow(rows)
 
     def _apps(self) -> None:
@@ -146,6 +149,14 @@ class World:
         question, _ = cli_sign_in.ask("heroku-cli on Mara's laptop", address="127.0.0.1")
         self.names |= {"invitation": secret, "cli": question.pk}
 
+    def _usage(self) -> None:
+        """Two months of it, and a budget that is nearly used up."""
+        meters.settle_all()
+        now = timezone.now()
+        Meter.objects.update(since=now.replace(day=1) - datetime.timedelta(days=20))
+        meters.cut()
+        budgets.set_budget(self.team, "200", by=self.mara)
+
     def grow(self, rows: int) -> None:
         """Have at least `rows` of everything that a page lists."""
         for number in range(rows):
@@ -169,6 +180,7 @@ class World:
             status="succeeded", finished_at=timezone.now()
         )
         Formation.objects.filter(app=self.us, type="web").update(quantity=min(rows, 60))
+        meters.settle_all()
 
     def _person(self, number: int) -> None:
         name = PEOPLE[number % len(PEOPLE)]

@@ -80,6 +80,16 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
         {
+            "title": "Usage",
+            "separator": True,
+            "items": [
+                _item("Prices of dynos", "admin:metering_dynoprice_changelist", "sell"),
+                _item("Running meters", "admin:metering_meter_changelist", "avg_pace"),
+                _item("Ledger", "admin:metering_entry_changelist", "receipt_long"),
+                _item("Budgets", "admin:metering_budget_changelist", "savings"),
+            ],
+        },
+        {
             "title": "Activity",
             "separator": True,
             "items": [_item("Activity", "admin:core_event_changelist", "history")],

@@ -1,6 +1,6 @@
 """The pages. A new button is a new noun to POST to, never a flag on an old address."""
 
-from dashboard.urls import board, code, door, everywhere, people, pipelines, programs, settings
+from dashboard.urls import board, code, door, everywhere, people, pipelines, programs, settings, usage
 
 urlpatterns = [
     *door.urlpatterns,
@@ -11,4 +11,5 @@ urlpatterns = [
     *code.urlpatterns,
     *settings.urlpatterns,
     *people.urlpatterns,
+    *usage.urlpatterns,
 ]

@@ -12,6 +12,7 @@ from accounts.models import Team
 from apps.models import App, ConfigVar, Dyno
 from config.admin_site.look import UNFOLD
 from core.models import Event
+from metering.models import DynoPrice
 from releases import actions
 from releases.models import Build, Release
 from tests.admin.conftest import list_of, page_of
@@ -59,13 +60,15 @@ def test_a_suspended_operator_is_out(operator, client):
     assert client.get("/admin/").status_code == 302
 
 
-def test_nothing_is_added_or_deleted_by_a_form_nor_changed_but_a_team_s_limits(operator, client, everything):
+def test_nothing_is_added_or_deleted_by_a_form_nor_changed_but_limits_and_prices(
+    operator, client, everything
+):
     for model in admin.site._registry:
         base = f"admin:{model._meta.app_label}_{model._meta.model_name}"
         assert client.post(reverse(f"{base}_add"), {}).status_code == 403
         for row in model._default_manager.all()[:1]:
             assert client.post(page_of(row, "delete"), {"post": "yes"}).status_code == 403
-            if model is not Team:
+            if model not in (Team, DynoPrice):
                 assert client.post(page_of(row), {"status": "succeeded"}).status_code == 403, model
 
 
@@ -73,7 +76,8 @@ def test_every_model_of_ours_is_there():
     ours = {
         model._meta.model_name
         for model in registry.get_models()
-        if model._meta.app_label in ("accounts", "apps", "releases", "addons", "pipelines", "hooks", "core")
+        if model._meta.app_label
+        in ("accounts", "apps", "releases", "addons", "pipelines", "metering", "hooks", "core")
     }
     through_parents = {
         "collaborator",
@@ -96,7 +100,7 @@ def test_every_model_of_ours_is_there():
 
 
 def test_nothing_of_others_is_there():
-    ours = {"accounts", "apps", "releases", "addons", "pipelines", "hooks", "core"}
+    ours = {"accounts", "apps", "releases", "addons", "pipelines", "metering", "hooks", "core"}
     assert {model._meta.app_label for model in admin.site._registry} == ours
 
 
@@ -179,3 +183,14 @@ def test_config_vars_are_named_and_not_shown(operator, client, shop):
     actions.set_config(app, {"TOKEN": "xyzzy-plugh"}, by=operator)
     answer = client.get(page_of(ConfigVar.objects.get(app=app)))
     assert "TOKEN" in answer.text and "xyzzy" not in answer.text
+
+
+def test_a_price_is_set_and_noted_who_did_it(operator, client):
+    price = DynoPrice.objects.get(size="basic")
+    assert client.post(page_of(price), {"cents_per_month": "450"}).status_code == 302
+    price.refresh_from_db()
+    assert price.cents_per_month == 450
+    event = Event.objects.get(verb="set the price of")
+    assert (event.by, event.label, event.details) == (operator, "basic", {"before": 700, "after": 450})
+    assert client.post(page_of(price), {"cents_per_month": "-1"}).status_code == 200
+    assert DynoPrice.objects.get(size="basic").cents_per_month == 450

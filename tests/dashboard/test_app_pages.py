@@ -22,6 +22,8 @@ PAGES = {
     "release": ([1], "view"),
     "build": (["build"], "view"),
     "app-activity": ([], "view"),
+    "app-usage": ([], "view"),
+    "app-usage-csv": ([], "view"),
     "app-access": ([], "view"),
     "app-settings": ([], "view"),
     "rollback-new": ([], "deploy"),

@@ -80,10 +80,10 @@ RULES = {
         sessions usersessions_list sessions-others-removal session-removal socialaccount_connections cli-sign-in
         cli-sign-in-approval cli-sign-in-refusal jump pipelines transfers transfer-acceptance transfer-refusal
         transfer-withdrawal pipeline-new apps app-new teams account account-name account-shortcuts account-removal tokens
-        token-new token-removal""",
+        token-new token-removal account-usage account-usage-csv""",
     VIEW: """pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
         app-deploy build app-releases releases-compare release app-activity app-access app-settings team team-activity
-        team-settings members""",
+        team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv""",
     DEPLOY: """coupling-new couplings coupling coupling-stage coupling-removal promotion-new promotions promotion-stop
         card-targets sources builds ref-builds url-builds build-cancellation rollback-new rollbacks app-config config-vars
         config-value config-edit config-removal config-write-only config-file config-values config-preview

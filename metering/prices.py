@@ -1,0 +1,35 @@
+"""What dynos cost: a price a month for each size, which operators set."""
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.models import User
+from core import activity
+from core.errors import Refusal
+from metering import meters
+from metering.models import DynoPrice, Meter, Usage
+
+MOST_CENTS = 10_000_000
+
+
+@transaction.atomic
+def set_price(size: str, cents_per_month: int, *, by: User) -> DynoPrice:
+    """Have a dyno of `size` cost so much from now on; what ran until now stays at the price it had."""
+    if not 0 <= cents_per_month <= MOST_CENTS:
+        raise Refusal("This is no price.", fields={"cents_per_month": f"Between 0 and {MOST_CENTS:,} cents."})
+    price, _ = DynoPrice.objects.select_for_update().get_or_create(size=size)
+    before, price.cents_per_month = price.cents_per_month, cents_per_month
+    price.save()
+    if before != cents_per_month:
+        activity.record(by, "set the price of", price, before=before, after=cents_per_month)
+        rows = Meter.objects.filter(kind=Usage.Kind.DYNO, what=size)
+        for app_id in rows.order_by().values_list("app_id", flat=True).distinct():
+            meters.settle(app_id)
+    return price
+
+
+def of_sizes() -> dict[str, int]:
+    """Cents a month by size; nothing when prices are not shown."""
+    if not settings.SHOW_PRICES:
+        return {}
+    return dict(DynoPrice.objects.values_list("size", "cents_per_month"))
