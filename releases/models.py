@@ -225,6 +225,13 @@ class Release(Job):
     )
     process_types = models.JSONField(default=dict)
     addon_plans = models.JSONField(default=list)
+    attached_keys = models.JSONField(
+        default=list, help_text="Config vars that add-ons set: a rollback leaves them as they are by then."
+    )
+    skips_phase = models.BooleanField(
+        default=False,
+        help_text="Its release command is left out: an add-on has only changed its own values.",
+    )
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     reason = models.CharField(max_length=500, blank=True)
     current = models.BooleanField(default=False)
