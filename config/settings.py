@@ -50,6 +50,7 @@ DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{DATA / 'db.sqlite3'}
 REDIS_URL = env.str("REDIS_URL", default="")
 ENGINE_URL = env.str("ENGINE_URL", default="local:")
 DYNO_PORTS = env.str("SLIPWAY_DYNO_PORTS", default="20000-29999")
+STACK_IMAGE = env.str("SLIPWAY_STACK_IMAGE", default="slipway/stack:24")
 
 # --- limits -------------------------------------------------------------------------------------------------------
 BUILD_SECONDS = env.int("SLIPWAY_BUILD_SECONDS", default=15 * 60)
