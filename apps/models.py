@@ -118,6 +118,10 @@ class ConfigVarQuerySet(models.QuerySet["ConfigVar"]):
         """Those whose values may be shown to who asks for them."""
         return self.filter(write_only=False)
 
+    def by_hand(self) -> Self:
+        """Those that people set, and no add-on."""
+        return self.filter(attachment_id__isnull=True)
+
 
 class AppTransfer(Transfer):
     """An app on the way to another person."""
@@ -155,6 +159,9 @@ class ConfigVar(models.Model):
     )
     write_only = models.BooleanField(
         default=False, help_text="Dynos get the value; no page and no answer of the API shows it again."
+    )
+    attachment_id = models.UUIDField(
+        null=True, editable=False, help_text="The attachment of an add-on that sets it, and nobody else may."
     )
 
     objects = ConfigVarQuerySet.as_manager()
