@@ -7,6 +7,7 @@ from django.core.cache import cache
 from django.db import connection
 
 from accounts import actions as account_actions
+from tests.docker import engine as engine  # for tests with the mark docker
 from tests.factories import make_app, make_pipeline, make_user, stage
 from tests.forge import Forge
 from tests.waiting import eventually as eventually  # where most tests look for it
