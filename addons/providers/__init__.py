@@ -6,10 +6,15 @@ the engine, or one that the platform runs itself, is for the module to say.
 
 from addons.providers.base import Order, Provided, Provider
 from addons.providers.none import NoProvider
+from addons.providers.postgresql import Postgresql
+from addons.providers.redis import Redis
 
 __all__ = ["Order", "Provided", "Provider", "provider_for", "register"]
 
-_BY_SERVICE: dict[str, Provider] = {}
+_BY_SERVICE: dict[str, Provider] = {
+    "heroku-postgresql": Postgresql(),
+    "heroku-redis": Redis(),
+}
 
 
 def provider_for(service_name: str) -> Provider:
