@@ -5,6 +5,7 @@ import socket
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from addons.providers.embedded import servers
 from apps.logs import store as logs
 from conductor.loop import Conductor
 from conductor.parts import NoRouter, Parts
@@ -15,7 +16,7 @@ from releases.slugs import store as slugs
 
 def compose(router: Router | None = None) -> Conductor:
     """A conductor on this machine's engine. Without a router, dynos run but nobody reaches them by host name."""
-    return Conductor(Parts(_driver(), router or NoRouter(), logs(), slugs(), settings.DATA))
+    return Conductor(Parts(_driver(), router or NoRouter(), logs(), slugs(), settings.DATA, servers=servers()))
 
 
 def _driver() -> Driver:

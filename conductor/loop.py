@@ -84,6 +84,8 @@ class Conductor:
         cleaning.tidy(self.parts)
         self.parts.driver.on_change(self._dyno_changed)
         self._deafen = live.listen(self._heard)
+        if self.parts.servers:
+            self.parts.servers.start()
         self.keeper.start()
         for turns in (self._builders, self._movers, self._deliveries, self._drains):
             turns.start()
@@ -107,6 +109,8 @@ class Conductor:
         self.keeper.stop()
         _let_go(in_hand)
         self.parts.driver.close()
+        if self.parts.servers:
+            self.parts.servers.stop()
         self._status.write(stopped=True)
         if self._claim:
             self._claim.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.builder import BuildResult, build
 from engine.builder.slugs import SlugStore
 from engine.logstore import LogStore
+from engine.servers import Servers
 from engine.spec import Driver, Line, Route, Router
 
 
@@ -21,6 +22,7 @@ class Parts:
     slugs: SlugStore
     data: Path  # the data folder
     build: Callable[..., BuildResult] = build  # where builds run; see `engine.builder.build`
+    servers: Servers | None = None  # of databases, that the platform runs itself
 
     def say(self, stream: str, *texts: str, source: str = "app", dyno: str = "api") -> None:
         """Write lines of the platform's own into a log stream."""

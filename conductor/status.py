@@ -59,7 +59,12 @@ class Status:
                 for held in conductor.held()
             ],
             "dynos": {} if stopped else conductor.keeper.running(),
+            "servers": self._servers(),
         }
+
+    def _servers(self) -> list[dict[str, Any]]:
+        servers = self._conductor.parts.servers
+        return servers.processes() if servers else []
 
 
 def _node(driver: Driver) -> dict[str, Any]:
@@ -127,6 +132,13 @@ def _dynos(now: dict[str, Any] | None) -> list[dict[str, Any]]:
         }
         for app, dynos in (now["dynos"] if now else {}).items()
         for dyno in dynos
+    ] + _servers(now)
+
+
+def _servers(now: dict[str, Any] | None) -> list[dict[str, Any]]:
+    return [
+        {**_row("server", server["pid"], work=f"{server['name']} port {server['port']}"), "state": server["state"]}
+        for server in (now.get("servers", []) if now else [])
     ]
 
 
