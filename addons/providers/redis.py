@@ -88,7 +88,7 @@ def wished(order: Order) -> Wish:
         raise EngineError("notify_keyspace_events is made of letters like KEA.", permanent=True)
     return Wish(
         password=password(order, "redis"),
-        admin_password=password(order, "redis:admin"),
+        admin_password=password(order, "redis", "admin"),
         memory=order.limits.get("memory_mb", MEMORY_MB) * MB,
         clients=order.limits.get("connections", CLIENTS),
         policy=policy,

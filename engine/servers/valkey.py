@@ -70,9 +70,9 @@ class Valkeys:
         port = self._port(id)
         changed = self._write(id, wish)
         supervisor = self._supervisor(id)
-        if changed and supervisor.up:
-            self._tell(id, wish)
         supervisor.ensure(seconds)
+        if changed:
+            self._tell(id, wish)
         return port
 
     def wish(self, id: str) -> Wish | None:
