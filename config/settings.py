@@ -83,6 +83,11 @@ MAX_BUILDS = env.int("SLIPWAY_MAX_BUILDS", default=0)
 CONTACT = env.str("SLIPWAY_CONTACT", default="")
 API_CALLS_PER_HOUR = env.int("SLIPWAY_API_CALLS_PER_HOUR", default=4500)
 
+# --- backups ------------------------------------------------------------------------------------------------------
+BACKUP_HOURS = env.float("SLIPWAY_BACKUP_HOURS", default=0)
+BACKUP_KEEP = env.int("SLIPWAY_BACKUP_KEEP", default=7)
+BACKUP_DIR = env.str("SLIPWAY_BACKUP_DIR", default=str(DATA / "backups"))
+
 # --- webhooks and log drains --------------------------------------------------------------------------------------
 WEBHOOK_SECONDS = env.float("SLIPWAY_WEBHOOK_SECONDS", default=10)
 WEBHOOK_RETRY_SECONDS = env.float("SLIPWAY_WEBHOOK_RETRY_SECONDS", default=15)
