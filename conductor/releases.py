@@ -82,7 +82,7 @@ class Releases:
             return
         self._check(app, slug)
         bound = {"slug": slug, "process_types": process_types, "started_at": timezone.now()}
-        if RELEASE not in process_types:
+        if RELEASE not in process_types or release.skips_phase:
             _to_start(release, **bound)
             return
         release.next_step(steps=turn(release.steps, "release phase"), **bound)

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.urls import reverse
 
 from accounts.models import Team
+from addons.models import AddonService, Plan
 from apps.models import App, ConfigVar, Dyno
 from config.admin_site.look import UNFOLD
 from core.models import Event
@@ -59,13 +60,16 @@ def test_a_suspended_operator_is_out(operator, client):
     assert client.get("/admin/").status_code == 302
 
 
-def test_nothing_is_added_or_deleted_by_a_form_nor_changed_but_a_team_s_limits(operator, client, everything):
+def test_nothing_is_added_or_deleted_by_a_form_nor_changed_but_limits_and_the_catalog(
+    operator, client, everything
+):
     for model in admin.site._registry:
         base = f"admin:{model._meta.app_label}_{model._meta.model_name}"
-        assert client.post(reverse(f"{base}_add"), {}).status_code == 403
+        if model is not Plan:
+            assert client.post(reverse(f"{base}_add"), {}).status_code == 403
         for row in model._default_manager.all()[:1]:
             assert client.post(page_of(row, "delete"), {"post": "yes"}).status_code == 403
-            if model is not Team:
+            if model not in (Team, AddonService, Plan):
                 assert client.post(page_of(row), {"status": "succeeded"}).status_code == 403, model
 
 
@@ -179,3 +183,24 @@ def test_config_vars_are_named_and_not_shown(operator, client, shop):
     actions.set_config(app, {"TOKEN": "xyzzy-plugh"}, by=operator)
     answer = client.get(page_of(ConfigVar.objects.get(app=app)))
     assert "TOKEN" in answer.text and "xyzzy" not in answer.text
+
+
+def test_operators_set_prices_and_what_is_offered(operator, client):
+    plan = Plan.objects.get(service__name="heroku-postgresql", name="mini")
+    page = client.get(page_of(plan))
+    assert page.status_code == 200
+    kept = {
+        "service": plan.service_id,
+        "name": plan.name,
+        "human_name": plan.human_name,
+        "description": "",
+        "price_cents": "0",
+        "limits": '{"connections": 5}',
+        "features": "[]",
+        "state": "public",
+        "position": "3",
+    }
+    assert client.post(page_of(plan), kept).status_code == 302
+    plan.refresh_from_db()
+    assert (plan.price_cents, plan.limits, plan.edited) == (0, {"connections": 5}, True)
+    assert Event.objects.filter(verb="edited", kind="plan").exists()
