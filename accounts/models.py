@@ -191,6 +191,17 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
             user__is_active=True,
         )
 
+    def standing(self) -> Self:
+        """Those that are valid, and those of programs that may renew them."""
+        renewable = models.Q(
+            pk__in=self.filter(revoked_at__isnull=True).exclude(refresh_digest="").values("pk")
+        )
+        return self.filter(renewable | models.Q(pk__in=self.valid().values("pk")), user__is_active=True)
+
+    def of_people(self) -> Self:
+        """Those that their owners have made themselves."""
+        return self.filter(client__isnull=True)
+
     def presented(self, token: str) -> "ApiToken | None":
         """The valid token whose secret is `token`, if there is one; its `user` knows that they came with it."""
         found = self.valid().filter(digest=secrets.digest(token)).select_related("user").first()
@@ -199,8 +210,14 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         return found
 
 
+def everything() -> list[str]:
+    """The scope of a token that may do all that its owner may."""
+    return ["global"]
+
+
 class ApiToken(models.Model):
-    """A secret for the CLI, git and scripts. Stored hashed, shown once when made."""
+    """A secret for the CLI, git and scripts. Stored hashed, shown once when made. What a program was granted is one
+    too, with its `client`: it runs out after hours, and the program renews it by a second secret."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
@@ -211,6 +228,13 @@ class ApiToken(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     used_at = models.DateTimeField(null=True, editable=False)
     revoked_at = models.DateTimeField(null=True, editable=False)
+    scope = models.JSONField(default=everything, editable=False, help_text="Of accounts.scopes.SCOPES.")
+    client = models.ForeignKey(
+        "OAuthClient", null=True, on_delete=models.CASCADE, editable=False, related_name="tokens"
+    )
+    refresh_digest = models.CharField(
+        max_length=64, blank=True, db_index=True, editable=False, help_text="Of the secret that renews it."
+    )
 
     objects = ApiTokenQuerySet.as_manager()
 
@@ -219,6 +243,65 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.description or 'token'} (…{self.hint})"
+
+
+class OAuthClient(models.Model):
+    """A program of somebody's that asks other people to let it act for them."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="oauth_clients")
+    name = models.CharField(max_length=100)
+    redirect_uri = models.CharField(max_length=500, help_text="Where people are sent back to.")
+    digest = models.CharField(max_length=64, editable=False, help_text="Of its secret.")
+    hint = models.CharField(
+        max_length=12, editable=False, help_text="The last four characters of its secret."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering: ClassVar = ["created_at"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class OAuthCode(models.Model):
+    """What a person's consent is told to a program by: it fetches a token with it, once and within minutes."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    client = models.ForeignKey(OAuthClient, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    scope = models.JSONField()
+    redirect_uri = models.CharField(max_length=500)
+    challenge = models.CharField(max_length=128, blank=True, help_text="PKCE, S256.")
+    token = models.ForeignKey(
+        ApiToken, null=True, on_delete=models.CASCADE, help_text="What it was spent on."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return f"code for {self.client}"
+
+
+class SshKey(models.Model):
+    """A public key that a person keeps here. Nothing is opened with it: git speaks HTTPS here, with a token."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="ssh_keys")
+    public_key = models.TextField(help_text="Kind, key and comment, as in a file of OpenSSH.")
+    comment = models.CharField(max_length=200, blank=True)
+    fingerprint = models.CharField(max_length=60, help_text="SHA256:…")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["created_at"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "fingerprint"], name="one_ssh_key_per_person")
+        ]
+
+    def __str__(self) -> str:
+        return self.comment or self.fingerprint
 
 
 class SignInLink(models.Model):

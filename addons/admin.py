@@ -1,16 +1,21 @@
-"""Add-ons and attachments, for operators."""
+"""Add-ons and their catalog, for operators: services, plans and prices are theirs to edit."""
+
+from typing import Any
 
 from django.contrib import admin
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
 
-from addons.models import Addon, Attachment
-from core.admin import Shown, ShownInline
+from addons import actions
+from addons.models import Addon, AddonService, Attachment, Plan
+from core.admin import Looked, Shown, ShownInline, is_operator
 
 
 class AttachmentInline(ShownInline):
     """Which apps it is attached to."""
 
     model = Attachment
-    fields = ("app", "name", "created_at")
+    fields = ("app", "name", "namespace", "created_at")
     related = ("app",)
 
 
@@ -18,8 +23,55 @@ class AttachmentInline(ShownInline):
 class AddonAdmin(Shown):
     """Add-ons."""
 
-    list_display = ("name", "service", "plan", "app", "created_at")
-    list_filter = ("service", "plan")
-    search_fields = ("name", "app__name")
-    list_select_related = ("app",)
+    list_display = ("name", "plan", "state", "app", "pipeline", "created_at")
+    list_filter = ("state", "plan__service")
+    search_fields = ("name", "app__name", "pipeline__name")
+    list_select_related = ("app", "pipeline", "plan__service")
+    exclude = ("sealed_secret", "sealed_config", "options")
     inlines = (AttachmentInline,)
+
+
+class Edited(Looked, ModelAdmin):
+    """Rows of the catalog, which break nothing by being edited: what is ordered keeps its plan."""
+
+    list_per_page = 25
+    show_full_result_count = False
+    list_filter_submit = True
+    exclude = ("edited",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_operator(request)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        actions.edit_catalog(obj, changed=form.changed_data, by=request.user)
+
+
+class PlanInline(ShownInline):
+    """A service's plans."""
+
+    model = Plan
+    fields = ("name", "human_name", "price_cents", "state", "default")
+
+
+@admin.register(AddonService)
+class AddonServiceAdmin(Edited):
+    """Services. One that shall not be ordered any more is shut down; add-ons of it stay."""
+
+    list_display = ("name", "human_name", "state", "summary")
+    list_filter = ("state",)
+    search_fields = ("name", "human_name")
+    readonly_fields = ("name",)
+    inlines = (PlanInline,)
+
+
+@admin.register(Plan)
+class PlanAdmin(Edited):
+    """Plans with their prices, limits and features."""
+
+    list_display = ("full_name", "human_name", "price_cents", "state", "default")
+    list_filter = ("service", "state")
+    search_fields = ("name", "service__name")
+    list_select_related = ("service",)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_operator(request)

@@ -49,6 +49,9 @@ class App(Owned):
         default=list, blank=True, help_text="Names of those that are on: apps.features."
     )
     stack = models.CharField(max_length=40, default="slipway-24", editable=False)
+    locked = models.BooleanField(
+        default=False, help_text="Members of its team who are no collaborators only view it."
+    )
     suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
     destroyed_at = models.DateTimeField(null=True, editable=False, help_text="The conductor clears it away.")
     last_version = models.PositiveIntegerField(default=0, editable=False, help_text="Of its releases.")
@@ -115,6 +118,10 @@ class ConfigVarQuerySet(models.QuerySet["ConfigVar"]):
         """Those whose values may be shown to who asks for them."""
         return self.filter(write_only=False)
 
+    def by_hand(self) -> Self:
+        """Those that people set, and no add-on."""
+        return self.filter(attachment_id__isnull=True)
+
 
 class AppTransfer(Transfer):
     """An app on the way to another person."""
@@ -152,6 +159,9 @@ class ConfigVar(models.Model):
     )
     write_only = models.BooleanField(
         default=False, help_text="Dynos get the value; no page and no answer of the API shows it again."
+    )
+    attachment_id = models.UUIDField(
+        null=True, editable=False, help_text="The attachment of an add-on that sets it, and nobody else may."
     )
 
     objects = ConfigVarQuerySet.as_manager()
@@ -345,6 +355,9 @@ class Dyno(models.Model):
         db_index=True,
         editable=False,
         help_text="Of the secret to attach with, once.",
+    )
+    inside = models.CharField(
+        max_length=80, blank=True, editable=False, help_text="The start of a dyno in whose walls it runs."
     )
     time_to_live = models.PositiveIntegerField(null=True, help_text="Seconds that a one-off dyno may run.")
     stop_asked = models.BooleanField(default=False)

@@ -6,7 +6,6 @@ makes its release.
 """
 
 import hashlib
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -109,11 +108,8 @@ class Builds:
 
     def _compile(self, held: Held, row: Build) -> None:
         """Turn the source into a slug."""
-        spec = self._spec(row)
-        if row.clear_cache:
-            shutil.rmtree(spec.cache, ignore_errors=True)
         result = self._parts.build(
-            spec,
+            self._spec(row),
             slugs=self._parts.slugs,
             write=self._parts.writer(row.log_stream, "build"),
             cancelled=lambda: self._stops(held),
@@ -169,6 +165,7 @@ class Builds:
                 slug_bytes=settings.SLUG_BYTES,
             ),
             work=self._parts.data / "work" / str(row.pk),
+            fresh=row.clear_cache,
         )
 
     def _cancelled(self, row: Build) -> None:

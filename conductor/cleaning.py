@@ -27,9 +27,14 @@ RECENT = timedelta(hours=1)
 
 
 def tidy(parts: Parts) -> None:
-    """At the start, with nobody at work: clear what an interruption left half done."""
-    for folder in (parts.data / "work").iterdir() if (parts.data / "work").is_dir() else ():
-        shutil.rmtree(folder, ignore_errors=True)
+    """At the start of who leads: clear what an interruption left half done. Folders of builds that other conductors may
+    have in hand stay."""
+    found = list((parts.data / "work").iterdir()) if (parts.data / "work").is_dir() else []
+    running = Build.objects.filter(status=Build.Status.RUNNING) if parts.crew.shared else Build.objects.none()
+    kept = {str(pk) for pk in running.values_list("pk", flat=True)}
+    for folder in found:
+        if folder.name not in kept:
+            shutil.rmtree(folder, ignore_errors=True)
     end_streams(parts, after=timedelta(days=1), before=timedelta())
 
 

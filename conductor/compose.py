@@ -5,7 +5,10 @@ import socket
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from addons.providers.embedded import servers
 from apps.logs import store as logs
+from conductor import status
+from conductor.crew import Company, Crew, Lone
 from conductor.loop import Conductor
 from conductor.parts import NoRouter, Parts
 from engine.drivers.local import LocalDriver
@@ -15,7 +18,16 @@ from releases.slugs import store as slugs
 
 def compose(router: Router | None = None) -> Conductor:
     """A conductor on this machine's engine. Without a router, dynos run but nobody reaches them by host name."""
-    return Conductor(Parts(_driver(), router or NoRouter(), logs(), slugs(), settings.DATA))
+    return Conductor(
+        Parts(
+            _driver(), router or NoRouter(), logs(), slugs(), settings.DATA, servers=servers(), crew=_crew()
+        ),
+    )
+
+
+def _crew() -> Crew:
+    """Whether others may conduct beside us."""
+    return Company() if status.several() else Lone()
 
 
 def _driver() -> Driver:

@@ -7,7 +7,8 @@ it may be called any time, any number of times.
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from django.utils import timezone
 
 from apps.models import App, Dyno
 from conductor import one_offs, routes, wishes
+from conductor.crew import Busy
 from conductor.parts import Parts
 from conductor.routes import Switchboard
 from conductor.turns import Turns
@@ -38,21 +40,21 @@ BACK_OFF = (0, 1, 10, 60, 300, 600, 1200, 2400)
 GOOD_SECONDS = 600
 DRAIN_LOOK = 0.1  # seconds between two looks at a dyno that drains
 RETRY = 5.0  # seconds after a failed attempt to settle
+WHILE_BUSY = 0.5  # seconds until the next one while another conductor is at work on the app
 
 
 class Keeper:
-    """Keeps the dynos of all apps. Only one works on a data folder at a time."""
+    """Keeps the dynos of all apps. Several may, over one database and one engine: each app is settled by one at a time."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self.board = Switchboard(parts.router)
+        self.board = Switchboard(parts.router, shared=parts.crew.shared)
         self._locks: dict[UUID, threading.RLock] = {}
         self._turns: Turns[UUID] = Turns(self._turn, threads=4, name="keeper")
 
     def start(self) -> None:
         """Begin to keep."""
         self._turns.start()
-        self.poke_all()
 
     def stop(self) -> None:
         """Change nothing more."""
@@ -65,15 +67,15 @@ class Keeper:
         else:
             self._turns.ask(app_id)
 
-    def poke_all(self) -> None:
-        """Look at every app that is not as it should be."""
+    def poke_all(self, *, whole: bool = False) -> None:
+        """Look at every app that is not as it should be; at really every one with `whole`."""
         for app_id, view in wishes.views().items():
-            if not self._is_settled(view):
+            if whole or not self._is_settled(view):
                 self.poke(app_id)
 
     def settle(self, app_id: UUID) -> View | None:
         """Close the gaps between rows, engine and router of one app; returns what its rows then say."""
-        with self._lock(app_id):
+        with self._alone(app_id):
             view = wishes.view(app_id)
             if view is None:
                 self._clear(app_id)
@@ -86,7 +88,7 @@ class Keeper:
         dynos is not up any more. `view` was settled a moment ago; whatever changed since, and whatever goes wrong,
         the route is put right by what the rows say before anybody else's turn comes (I-04, I-06)."""
         app_id = release.app_id
-        with self._lock(app_id):
+        with self._alone(app_id):
             if view.current and view.current.version > release.version:
                 raise ReleaseFailed(f"{view.current} is current already.")
             found = self._observe(app_id)
@@ -96,6 +98,7 @@ class Keeper:
             backends = self._backends(rows, found)
             if any(not self._is_up(row, found) for row in rows):
                 return False
+            self._parts.crew.assure(app_id)
             try:
                 self.board.put(routes.route(view, backends, rows))
                 commit()
@@ -113,12 +116,18 @@ class Keeper:
             if (states := self._parts.driver.observe(str(app_id)))
         }
 
-    def _lock(self, app_id: UUID) -> threading.RLock:
-        return self._locks.setdefault(app_id, threading.RLock())  # atomic, unlike a defaultdict
+    @contextmanager
+    def _alone(self, app_id: UUID) -> Iterator[None]:
+        """No other thread, and no other conductor, works on the app meanwhile."""
+        lock = self._locks.setdefault(app_id, threading.RLock())  # atomic, unlike a defaultdict
+        with lock, self._parts.crew.alone(app_id):
+            yield
 
     def _turn(self, app_id: UUID) -> None:
         try:
             self.settle(app_id)
+        except Busy:
+            self._turns.ask_in(app_id, WHILE_BUSY)
         except Exception:
             self._turns.ask_in(app_id, RETRY)
             raise
@@ -239,6 +248,7 @@ class Keeper:
     # --- route --------------------------------------------------------------------------------------------------
 
     def _put_route(self, view: View, found: States) -> None:
+        self._parts.crew.assure(view.app.pk)
         if view.app.destroyed_at:
             self.board.drop(view.app)
             return
@@ -284,7 +294,7 @@ class Keeper:
                     continue
                 if view.is_wanted(row) and not self._is_up(row, found):
                     keep.append(state.id)  # the former one serves until the fresh one is up
-                elif self.board.is_draining(state.id):
+                elif self.board.is_draining(state):
                     keep.append(state.id)
                     due.append(DRAIN_LOOK)
             wanted += [(row, id) for id in keep]
@@ -297,6 +307,7 @@ class Keeper:
         others = [s for s in found.values() if s.id not in one_off_ids and not s.id.startswith("release.")]
         todo = plan(specs, others)
         if todo.start or todo.stop or todo.forget:
+            self._parts.crew.assure(view.app.pk)
             self._parts.driver.apply(str(view.app.pk), specs)
             for id in (*todo.stop, *todo.forget):
                 self.board.forget(id)

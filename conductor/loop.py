@@ -1,19 +1,21 @@
 """The conductor: claims work, moves it forward, holds it by leases, and keeps dynos.
 
+There may be several, which share builds, releases, promotions and deliveries by their leases. One of them leads (see
+`conductor.crew`): it sweeps, looks at all apps, cleans, measures, sends logs to their drains, writes notes, runs
+the servers of add-ons and looks after nodes. A new leader looks at everything once. All of that may also be done twice without harm but for a repeated
+batch to a drain, so a leader that has not noticed yet that it was replaced does none.
+
 One thread looks for work when it is nudged, and every second in any case; it reads before it writes. Builds have a
 thread each, everything else takes turns in a few: waiting for a process costs none. A heartbeat renews the leases of
 all that is in hand.
 """
 
-import fcntl
 import logging
-import os
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
-from typing import TextIO
+from functools import partial
 
 from django.conf import settings
 from django.db import connections
@@ -30,16 +32,18 @@ from conductor.turns import Turns, is_ours, mark_ours, refresh_connections
 from conductor.wishes import START_STEP
 from conductor.work import Held, Kind
 from core import live
-from core.errors import EngineError, LeaseLost
+from core.errors import LeaseLost
 from engine.rendezvous import Guest
 from hooks.models import Delivery
 from pipelines.models import PromotionTarget
 from releases.models import OPEN, Build, Release
+from releases.pushes import end_abandoned
 
 log = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.08  # what is told of an app within is looked at together, and after the work that it makes
 LOOK_SECONDS = 1.0  # between two looks for work without a nudge
+PUSHES_SECONDS = 15.0  # between two looks for pushes whose web process has died
 RELEASES_AT_ONCE = 64
 Key = tuple[str, uuid.UUID]
 
@@ -70,7 +74,7 @@ class Conductor:
         self._status = status.Status(self)
         self._looked = 0.0
         self.swept = 0.0  # when it last made up for lost nudges, in seconds since the epoch
-        self._claim: TextIO | None = None
+        self._leads = False
         self._deafen: Callable[[], None] = lambda: None
 
     def find_guest(self, secret: str) -> Guest:
@@ -78,10 +82,11 @@ class Conductor:
         return guests.find(self.parts, secret)
 
     def start(self) -> None:
-        """Begin to work. `EngineError` when another conductor works on the same data folder."""
-        self._claim = _claim_folder(self.parts.data)
-        free_leases()
-        cleaning.tidy(self.parts)
+        """Begin to work. `EngineError` when there is no room for another conductor."""
+        self.parts.crew.join(self.parts.data)
+        if not self.parts.crew.shared:
+            free_leases()
+        self._lead()
         self.parts.driver.on_change(self._dyno_changed)
         self._deafen = live.listen(self._heard)
         self.keeper.start()
@@ -107,15 +112,21 @@ class Conductor:
         self.keeper.stop()
         _let_go(in_hand)
         self.parts.driver.close()
+        if self.parts.servers:
+            self.parts.servers.stop()
         self._status.write(stopped=True)
-        if self._claim:
-            self._claim.close()
+        self.parts.crew.leave()
         connections.close_all()
 
     def nudge(self) -> None:
         """Another process has changed something: look for work, and at all apps. Never blocks."""
         self._look_at_all.set()
         self._woken.set()
+
+    @property
+    def leads(self) -> bool:
+        """Whether this one does what is done once for all."""
+        return self._leads
 
     def held(self) -> list[Held]:
         """What is in hand now."""
@@ -128,14 +139,35 @@ class Conductor:
         return [
             ("dispatcher", self._look, LOOK_SECONDS),
             ("courier", self._deliveries.look, LOOK_SECONDS),
-            ("drainer", self._drains.look, LOOK_SECONDS),
             ("heartbeat", self._beat, settings.HEARTBEAT_SECONDS),
-            ("sweeper", self._sweep, settings.SWEEP_SECONDS),
             ("status", lambda: self._status.write(), status.EVERY_SECONDS),
+            *((name, partial(self._if_leading, duty), every) for name, duty, every in self._for_all()),
+        ]
+
+    def _for_all(self) -> list[tuple[str, Callable[[], object], float]]:
+        """What is done once for all, by the conductor that leads."""
+        return [
+            ("drainer", self._drains.look, LOOK_SECONDS),
+            ("sweeper", self._sweep, settings.SWEEP_SECONDS),
+            *([("pushes", end_abandoned, PUSHES_SECONDS)] if self.parts.crew.shared else []),
             ("measurer", lambda: disk.measure(self.parts.data), disk.EVERY_SECONDS),
             ("meter", metering.keep, metering.EVERY_SECONDS),
             ("cleaner", lambda: cleaning.clean(self.parts), cleaning.EVERY_SECONDS),
         ]
+
+    def _if_leading(self, duty: Callable[[], object]) -> None:
+        if self._leads:
+            duty()
+
+    def _lead(self) -> None:
+        """Lead, if nobody else does; who begins to makes up for whatever the one before left half done."""
+        led, self._leads = self._leads, self.parts.crew.leads()
+        if self._leads and not led:
+            cleaning.tidy(self.parts)
+            self._notes.resume()
+            self.keeper.poke_all(whole=True)
+        if self.parts.servers and led != self._leads:
+            (self.parts.servers.start if self._leads else self.parts.servers.stop)()
 
     def _loop(self, name: str, duty: Callable[[], None], every: float) -> None:
         """Do `duty` every so many seconds, and some also when they are woken. Trouble ends no thread."""
@@ -157,6 +189,7 @@ class Conductor:
         now = agenda.ask(self._notes.last)
         if due := time.monotonic() - self._looked >= LOOK_SECONDS:
             self._looked = time.monotonic()
+            self._lead()
         for kind in self._kinds:
             if now.jobs[kind.model]:
                 self._claim_some(kind)
@@ -164,9 +197,9 @@ class Conductor:
             self._note_cancelled()
         if self._look_at_all.is_set():
             self._look_at_all.clear()
-            self.keeper.poke_all()
+            self._if_leading(self.keeper.poke_all)
         if now.events or due:
-            self._notes.write()
+            self._if_leading(self._notes.write)
 
     def _claim_some(self, kind: Kind) -> None:
         room = kind.room - sum(held.kind is kind for held in self.held())
@@ -270,24 +303,8 @@ class Conductor:
             if held.kind.name == "release" and held.job.app_id == app_id:
                 self._movers.ask(held.key)
                 seen_to |= held.job.step == START_STEP  # which settles the app itself
-        if not seen_to:
+        if not seen_to and self._leads:
             self.keeper.poke(app_id)
-
-
-def _claim_folder(data: Path) -> TextIO:
-    """Hold the data folder: its dynos and its leases have one master."""
-    folder = data / "run"
-    folder.mkdir(parents=True, exist_ok=True)
-    file: TextIO = (folder / "conductor.lock").open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise EngineError(f"Another conductor works on {data}.", permanent=True) from error
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
 
 
 def _let_go(in_hand: list[Held]) -> None:

@@ -2,26 +2,38 @@
 
 from collections import deque
 from datetime import timedelta
+from uuid import UUID
 
 from django.utils import timezone
 
+from conductor.models import Place
 from conductor.parts import Parts
 from core.models import Event
 
+_NAME, KEPT = "notes", 200
 OVERLAP = timedelta(seconds=30)  # an event's time is when it was made, not when it was committed
 
 
 class Notes:
-    """Follows the events of apps, from the start of this conductor on."""
+    """Follows the events of apps, from the start of this conductor on. One of several conductors writes down how far it
+    has come, for whoever takes over: an event may then be told of twice, and none is left out."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._since = timezone.now()
         self.last = self._since  # the time of the newest event that was written
-        self._written: deque[object] = deque(maxlen=1000)
+        self._written: deque[UUID] = deque(maxlen=1000)
+
+    def resume(self) -> None:
+        """Go on where another conductor stopped."""
+        place = Place.objects.filter(name=_NAME).first() if self._parts.crew.shared else None
+        if place is not None:
+            self._since = place.at
+            self._written.extend(UUID(text) for text in place.done)
 
     def write(self) -> None:
         """Write the lines of events that came since the last call."""
+        before = len(self._written), self.last
         for event in Event.objects.filter(at__gte=self._since, app_id__isnull=False).order_by("at"):
             if event.pk in self._written:
                 continue
@@ -30,6 +42,9 @@ class Notes:
             if lines := lines_of(event):
                 self._parts.say(f"app/{event.app_id}", *lines)
         self._since = max(self._since, timezone.now() - OVERLAP)
+        if self._parts.crew.shared and before != (len(self._written), self.last):
+            done = [str(pk) for pk in list(self._written)[-KEPT:]]
+            Place.objects.update_or_create(name=_NAME, defaults={"at": self._since, "done": done})
 
 
 def lines_of(event: Event) -> list[str]:

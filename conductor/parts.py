@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from conductor.crew import Crew, Lone
 from engine.builder import BuildResult, build
 from engine.builder.slugs import SlugStore
 from engine.logstore import LogStore
+from engine.servers import Servers
 from engine.spec import Driver, Line, Route, Router
 
 
@@ -21,6 +23,8 @@ class Parts:
     slugs: SlugStore
     data: Path  # the data folder
     build: Callable[..., BuildResult] = build  # where builds run; see `engine.builder.build`
+    servers: Servers | None = None  # of databases, that the platform runs itself
+    crew: Crew = field(default_factory=Lone)  # who else conducts
 
     def say(self, stream: str, *texts: str, source: str = "app", dyno: str = "api") -> None:
         """Write lines of the platform's own into a log stream."""

@@ -14,6 +14,7 @@ from django.utils import timezone
 from apps import limits
 from apps.models import App, Dyno, Formation
 from conductor import promotions, wishes
+from conductor.crew import Busy
 from conductor.dynos import Keeper
 from conductor.parts import Parts
 from conductor.timeline import turn
@@ -27,7 +28,7 @@ from pipelines import stages
 from pipelines.models import Coupling
 from releases.models import Release, Slug
 
-SOON = 0.1  # seconds until the next try when a dyno ended between coming up and the switch
+SOON = 0.1  # seconds until the next try when a dyno ended between coming up and the switch, or the app was not ours
 PATIENCE = 5.0  # seconds between two looks without news; the engine tells news at once
 LAST_WORDS = 30  # lines of a crashed dyno that whoever deploys is shown
 GRACE = 30.0  # seconds beyond the boot time before we stop believing that the engine watches it
@@ -82,7 +83,7 @@ class Releases:
             return
         self._check(app, slug)
         bound = {"slug": slug, "process_types": process_types, "started_at": timezone.now()}
-        if RELEASE not in process_types:
+        if RELEASE not in process_types or release.skips_phase:
             _to_start(release, **bound)
             return
         release.next_step(steps=turn(release.steps, "release phase"), **bound)
@@ -112,7 +113,10 @@ class Releases:
 
     def _start(self, release: Release) -> float | None:
         """Have all its dynos up, beside those of the current release."""
-        view = self._keeper.settle(release.app_id)
+        try:
+            view = self._keeper.settle(release.app_id)
+        except Busy:
+            return SOON
         if view is None or view.app.destroyed_at:
             raise ReleaseFailed("The app has been destroyed.")
         rows = [row for row in view.dynos if row.release_version == release.version and view.is_wanted(row)]
@@ -132,7 +136,10 @@ class Releases:
     def _switch(self, release: Release, view: View) -> float | None:
         """Send requests to the new dynos, then say so. The keeper drains and stops the old ones."""
         release.record(steps=turn(release.steps, "switch"))  # and so make sure that the lease is still ours
-        switched = self._keeper.switch(release, view, lambda: self._commit(release))
+        try:
+            switched = self._keeper.switch(release, view, lambda: self._commit(release))
+        except Busy:
+            return SOON
         return None if switched else SOON
 
     def _show_last_words(self, release: Release, row: Dyno) -> None:

@@ -11,6 +11,9 @@ from core import failpoints
 from engine.spec import Backend, DynoState, Route, Router
 
 LINGER = 0.2  # seconds that a dyno out of the route lives at least: a request may be on its way to it
+BELIEVED = (
+    300.0  # seconds that we go by what we told the router, where others may have told it something else since
+)
 
 
 def backend(row: Dyno, state: DynoState) -> Backend:
@@ -40,44 +43,56 @@ def _why_none(states: Sequence[str]) -> str:
 
 
 class Switchboard:
-    """Tells the router what changed, and remembers who left a route when."""
+    """Tells the router what changed, and remembers who left a route when.
 
-    def __init__(self, router: Router) -> None:
+    With other conductors about (`shared`) its memory of routes may be behind: the router is told each time, which costs
+    it nothing when it knows, and what was told long ago counts as forgotten. A dyno that left by another conductor's
+    word is taken to have left when it is first asked for.
+    """
+
+    def __init__(self, router: Router, *, shared: bool = False) -> None:
         self._router = router
+        self._shared = shared
         self._routes: dict[str, Route] = {}
+        self._told: dict[str, float] = {}
         self._left: dict[str, float] = {}
 
     def put(self, route: Route) -> None:
         """Have the router follow `route`, if that is news. Called with the app's lock held."""
         before = self._routes.get(route.app)
-        if route == before:
+        if route == before and not self._shared:
             return
-        failpoints.reach("router.switch")
+        if route != before:
+            failpoints.reach("router.switch")
         self._router.put(route)
-        self._routes[route.app] = route
+        self._routes[route.app], self._told[route.app] = route, time.monotonic()
         stay = {b.id for b in route.backends}
         for gone in before.backends if before else ():
             if gone.id not in stay:
-                self._left[gone.id] = time.monotonic()
+                self._left.setdefault(gone.id, time.monotonic())
         for id in stay:
             self._left.pop(id, None)
 
     def drop(self, app: App | str) -> None:
         """Forget an app."""
         key = app if isinstance(app, str) else str(app.pk)
-        if self._routes.pop(key, None):
+        if self._routes.pop(key, None) or self._shared:
             self._router.drop(key)
 
-    def is_draining(self, backend_id: str) -> bool:
-        """Whether a dyno that left the route may still be at work on requests."""
-        left = self._left.get(backend_id)
+    def is_draining(self, state: DynoState) -> bool:
+        """Whether a dyno that is out of the route may still be at work on requests."""
+        if self._shared and state.state == Dyno.State.UP and state.port:
+            self._left.setdefault(state.id, time.monotonic())
+        left = self._left.get(state.id)
         if left is None:
             return False
         age = time.monotonic() - left
-        return age < LINGER or (age < settings.DRAIN_SECONDS and self._router.in_flight(backend_id) > 0)
+        return age < LINGER or (age < settings.DRAIN_SECONDS and self._router.in_flight(state.id) > 0)
 
     def serves(self, app: str) -> Route | None:
-        """The route that was put last."""
+        """The route that was put last, as far as that is known for certain."""
+        if self._shared and time.monotonic() - self._told.get(app, 0.0) > BELIEVED:
+            return None
         return self._routes.get(app)
 
     def forget(self, backend_id: str) -> None:

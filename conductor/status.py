@@ -5,11 +5,15 @@ import os
 import socket
 import struct
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.conf import settings
+from django.utils import timezone
 
+from conductor.models import Beat
 from conductor.parts import NoRouter
 from engine.spec import Driver
 
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 2.0
 FRESH_SECONDS = 10.0  # older than that, and the conductor is taken for dead
+FORGET_SECONDS = 3600.0  # and after that, what it said is deleted
 
 
 class Status:
@@ -29,21 +34,36 @@ class Status:
         self._node = _node(conductor.parts.driver)
 
     def write(self, *, stopped: bool = False) -> None:
-        """Replace the file by what is so now."""
+        """Replace what was said last by what is so now: a file of the one conductor, or a row of one of several."""
+        crew, now = self._conductor.parts.crew, self._now(stopped)
+        if crew.shared:
+            self._write_row(crew.id, now)
+            return
         target = path()
         temporary = target.with_suffix(".new")
-        temporary.write_text(json.dumps(self._now(stopped)))
+        temporary.write_text(json.dumps(now))
         temporary.replace(target)
+
+    @staticmethod
+    def _write_row(id: UUID, now: dict[str, Any]) -> None:
+        if now["stopped"]:
+            Beat.objects.filter(pk=id).delete()
+            return
+        facts = {"hostname": now["node"]["hostname"], "pid": now["pid"], "leads": now["leads"], "told": now}
+        Beat.objects.update_or_create(pk=id, defaults={"at": timezone.now(), **facts})
+        if now["leads"]:
+            Beat.objects.filter(at__lt=timezone.now() - timedelta(seconds=FORGET_SECONDS)).delete()
 
     def _now(self, stopped: bool) -> dict[str, Any]:
         conductor = self._conductor
-        roles = ["worker", "scheduler", "logd"]
+        roles = ["worker", *(["scheduler"] if conductor.leads else []), "logd"]
         if not isinstance(conductor.parts.router, NoRouter):
             roles.append("router")
         return {
             "at": time.time(),
             "pid": os.getpid(),
             "stopped": stopped,
+            "leads": conductor.leads,
             "started": self._started,
             "swept": conductor.swept,
             "node": self._node,
@@ -59,7 +79,12 @@ class Status:
                 for held in conductor.held()
             ],
             "dynos": {} if stopped else conductor.keeper.running(),
+            "servers": self._servers(),
         }
+
+    def _servers(self) -> list[dict[str, Any]]:
+        servers = self._conductor.parts.servers
+        return servers.processes() if servers else []
 
 
 def _node(driver: Driver) -> dict[str, Any]:
@@ -72,19 +97,51 @@ def _node(driver: Driver) -> dict[str, Any]:
     }
 
 
+def several() -> bool:
+    """Whether this installation may have several conductors: one engine, one router and one database for all."""
+    shared = (
+        settings.DATABASE_URL.startswith("postgres"),
+        settings.REDIS_URL,
+        getattr(settings, "ROUTER_URL", ""),
+    )
+    return all(shared) and settings.ENGINE_URL != "local:"
+
+
 def path() -> Path:
-    """Where the file is."""
+    """Where the file is, of a conductor alone."""
     return settings.DATA / "run" / "status.json"
 
 
 def read() -> dict[str, Any] | None:
-    """What the conductor wrote last; None when there is none or it is dead."""
+    """What conductors said last, as if they were one: the words of the one that leads, with the work and the dynos of
+    all. None when there is none or all are dead."""
+    found = conductors()
+    if len(found) < 2:
+        return found[0] if found else None
+    dynos: dict[str, dict[str, Any]] = {}
+    for one in found:
+        for app, here in one["dynos"].items():
+            dynos.setdefault(app, {}).update({dyno["id"]: dyno for dyno in here})
+    return {
+        **found[0],
+        "started": min(one["started"] for one in found),
+        "swept": max(one["swept"] for one in found),
+        "jobs": [job for one in found for job in one["jobs"]],
+        "dynos": {app: list(here.values()) for app, here in dynos.items()},
+    }
+
+
+def conductors() -> list[dict[str, Any]]:
+    """What each conductor that is alive said of itself last, the one that leads first."""
+    if several():
+        fresh = Beat.objects.filter(at__gte=timezone.now() - timedelta(seconds=FRESH_SECONDS))
+        return [beat.told for beat in fresh.order_by("-leads", "at")]
     try:
-        found = json.loads(path().read_text())
+        found: dict[str, Any] = json.loads(path().read_text())
     except (FileNotFoundError, ValueError):
-        return None
-    fresh = time.time() - found["at"] < FRESH_SECONDS
-    return found if fresh and not found["stopped"] and alive(found["pid"]) else None
+        return []
+    fresh_enough = time.time() - found["at"] < FRESH_SECONDS
+    return [found] if fresh_enough and not found["stopped"] and alive(found["pid"]) else []
 
 
 def alive(pid: int) -> bool:
@@ -99,21 +156,29 @@ def alive(pid: int) -> bool:
 
 
 def processes() -> list[dict[str, Any]]:
-    """The platform's processes and its dynos: role, pid, state, lease, work. Threads of one process share its pid."""
+    """The platform's processes and its dynos: role, pid, host, state, lease, work. Threads of one process share its
+    pid, and a pid is one of its own host."""
     web = _listener(settings.CONTROL_SOCKET)
     rows = [_row(role, web) for role in ("web", "git")]
-    now = read()
-    pid = now["pid"] if now else None
-    jobs = now["jobs"] if now else []
+    found: list[dict[str, Any] | None] = [*conductors()]
+    for now in found or [None]:
+        rows += _of_conductor(now)
+    return rows + _dynos(read())
+
+
+def _of_conductor(now: dict[str, Any] | None) -> list[dict[str, Any]]:
+    pid, host, jobs = (now["pid"], now["node"]["hostname"], now["jobs"]) if now else (None, "", [])
+    rows = []
     for job in jobs:
-        rows.append(
-            _row("worker", pid, lease=job["lease"], work=f"{job['kind']} {job['id']} step {job['step']}")
-        )
+        work = f"{job['kind']} {job['id']} step {job['step']}"
+        rows.append(_row("worker", pid, host=host, lease=job["lease"], work=work))
     for role in ("worker", "scheduler", "router", "logd"):
         if role == "worker" and jobs:
             continue
-        rows.append(_row(role, pid if now and role in now["roles"] else None))
-    return rows + _dynos(now)
+        if now and role == "scheduler" and not now["leads"]:
+            continue
+        rows.append(_row(role, pid if now and role in now["roles"] else None, host=host))
+    return rows
 
 
 def _dynos(now: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -121,17 +186,38 @@ def _dynos(now: dict[str, Any] | None) -> list[dict[str, Any]]:
         {
             "role": "dyno",
             "pid": dyno["pid"],
+            "host": dyno.get("host", ""),
             "state": dyno["state"],
             "lease": None,
             "work": f"{app} {dyno['dyno']}",
         }
         for app, dynos in (now["dynos"] if now else {}).items()
         for dyno in dynos
+    ] + _servers(now)
+
+
+def _servers(now: dict[str, Any] | None) -> list[dict[str, Any]]:
+    return [
+        {
+            **_row("server", server["pid"], work=f"{server['name']} port {server['port']}"),
+            "state": server["state"],
+        }
+        for server in (now.get("servers", []) if now else [])
     ]
 
 
-def _row(role: str, pid: int | None, *, lease: str | None = None, work: str = "") -> dict[str, Any]:
-    return {"role": role, "pid": pid, "state": "up" if pid else "down", "lease": lease, "work": work}
+def _row(
+    role: str, pid: int | None, *, host: str = "", lease: str | None = None, work: str = ""
+) -> dict[str, Any]:
+    state = "up" if pid else "down"
+    return {
+        "role": role,
+        "pid": pid,
+        "host": host or socket.gethostname(),
+        "state": state,
+        "lease": lease,
+        "work": work,
+    }
 
 
 def _listener(place: Path) -> int | None:

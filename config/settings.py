@@ -50,6 +50,9 @@ DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{DATA / 'db.sqlite3'}
 REDIS_URL = env.str("REDIS_URL", default="")
 ENGINE_URL = env.str("ENGINE_URL", default="local:")
 DYNO_PORTS = env.str("SLIPWAY_DYNO_PORTS", default="20000-29999")
+SERVER_PORTS = env.str("SLIPWAY_SERVER_PORTS", default="19000-19999")
+POSTGRES_ADDONS_URL = env.str("SLIPWAY_POSTGRES_ADDONS_URL", default="")
+STACK_IMAGE = env.str("SLIPWAY_STACK_IMAGE", default="slipway/stack:24")
 
 # --- limits -------------------------------------------------------------------------------------------------------
 BUILD_SECONDS = env.int("SLIPWAY_BUILD_SECONDS", default=15 * 60)
@@ -83,6 +86,11 @@ API_CALLS_PER_HOUR = env.int("SLIPWAY_API_CALLS_PER_HOUR", default=4500)
 # --- what things cost: nothing is charged, it is shown who uses how much ------------------------------------------
 SHOW_PRICES = env.bool("SLIPWAY_SHOW_PRICES", default=True)
 CURRENCY = env.str("SLIPWAY_CURRENCY", default="") or "$"
+
+# --- backups ------------------------------------------------------------------------------------------------------
+BACKUP_HOURS = env.float("SLIPWAY_BACKUP_HOURS", default=0)
+BACKUP_KEEP = env.int("SLIPWAY_BACKUP_KEEP", default=7)
+BACKUP_DIR = env.str("SLIPWAY_BACKUP_DIR", default=str(DATA / "backups"))
 
 # --- webhooks and log drains --------------------------------------------------------------------------------------
 WEBHOOK_SECONDS = env.float("SLIPWAY_WEBHOOK_SECONDS", default=10)

@@ -38,6 +38,9 @@ NAMES = frozenset(
         "hook.claimed",
         "hook.sent",
         "drain.sent",
+        "addon.provisioned",
+        "addon.deprovisioned",
+        "backup.snapshot",
     ]
 )
 

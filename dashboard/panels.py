@@ -83,7 +83,9 @@ def releases(app: App) -> Any:
 
 def attachments(app: App) -> Any:
     """The add-ons that the app uses, under the names it knows them by."""
-    return Attachment.objects.filter(app=app).select_related("addon", "addon__app")
+    return Attachment.objects.filter(app=app).select_related(
+        "addon__app", "addon__pipeline", "addon__plan__service"
+    )
 
 
 def sizes() -> list[tuple[str, str]]:

@@ -173,17 +173,17 @@ def _(row: Certificate) -> Data:
 def _(row: Addon) -> Data:
     return {
         **_named(row),
-        "app": _named(row.app),
-        "addon_service": {"name": row.service},
-        "plan": {"name": f"{row.service}:{row.plan.removeprefix(f'{row.service}:')}"},
-        "state": getattr(row, "state", "provisioned"),
+        "app": _named(row.owner),
+        "addon_service": _named(row.service),
+        "plan": {"id": str(row.plan_id), "name": row.plan.full_name},
+        "state": row.public_state,
         **_times(row),
     }
 
 
 @data.register
 def _(row: Attachment) -> Data:
-    addon = {**_named(row.addon), "app": _named(row.addon.app)}
+    addon = {**_named(row.addon), "app": _named(row.addon.owner)}
     return {**_named(row), "app": _named(row.app), "addon": addon, **_times(row)}
 
 

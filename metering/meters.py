@@ -11,47 +11,70 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from addons.models import Addon
 from apps.models import App, Dyno
 from core.changes import Change
 from metering.models import MICROS, DynoPrice, Entry, Meter, Usage
-from pipelines.models import Coupling
+from pipelines.models import Coupling, Pipeline
 
 TICK = timedelta(microseconds=1)
+BILLED = (Addon.State.PROVISIONED, Addon.State.CHANGING)
 OF_DYNOS = ("appeared", "went", "ran", "resized", "stopped")
 
 
 def heard(change: Change) -> None:
-    """Listens to `core.changes`: settle the app when one of its dynos or add-ons came or went, or it moved."""
-    if not change.app_id:
-        return
-    if isinstance(change.thing, Dyno):
-        ended = change.thing.one_off and change.thing.state == Dyno.State.DOWN
-        if change.verb not in OF_DYNOS and not ended:
-            return
-    elif not isinstance(change.thing, (App, Addon)):
-        return
-    leaves = change.pipeline_id if change.verb == "removed" else None  # told of before it is done
-    settle(change.app_id, leaves=leaves)
+    """Listens to `core.changes`: settle an app when one of its dynos or add-ons came or went, or it moved, and a
+    pipeline for its own add-ons. What is told before it is done (leaving, being destroyed) is taken as done."""
+    thing = change.thing
+    if isinstance(thing, Dyno):
+        ended = thing.one_off and thing.state == Dyno.State.DOWN
+        if change.verb in OF_DYNOS or ended:
+            settle(thing.app_id)
+    elif isinstance(thing, Addon):
+        gone = thing.pk if change.verb == "destroyed" else None
+        if thing.app_id:
+            settle(thing.app_id, gone=gone)
+        elif thing.pipeline_id:
+            settle_pipeline(thing.pipeline_id, gone=gone)
+    elif isinstance(thing, App):
+        settle(thing.pk, leaves=change.pipeline_id if change.verb == "removed" else None)
 
 
 @transaction.atomic
-def settle(app_id: UUID, now: datetime | None = None, *, leaves: Any = None) -> None:
-    """Have exactly the meters of one app run that should, each with what it costs and where it belongs now, if not in
-    the pipeline (id) that it `leaves`."""
-    now = now or timezone.now()
-    running = {meter.key: meter for meter in Meter.objects.filter(app_id=app_id)}
-    wanted = _wanted(app_id, leaves)
-    over = [
-        meter
-        for key, meter in running.items()
-        if key not in wanted or wanted[key].context != meter.context  # it goes on with another price or place
-    ]
-    close(over, now)
-    stopped = {meter.key for meter in over}
-    begin = [meter for key, meter in wanted.items() if key not in running or key in stopped]
+def settle(app_id: UUID, now: datetime | None = None, *, leaves: Any = None, gone: Any = None) -> None:
+    """Have exactly the meters of one app run that should, each with what it costs and where it belongs now: without
+    the pipeline (id) that it `leaves`, and without the add-on (id) that is `gone`."""
+    app = App.objects.select_related("user", "team").filter(pk=app_id).first()
+    wanted: list[Meter] = []
+    if app is not None:
+        place = _place(app, leaves)
+        addons = Addon.objects.filter(app=app).exclude(pk=gone)
+        wanted = [*_dynos(app, place), *_addons(addons, place)]
+    _match(Meter.objects.filter(app_id=app_id), wanted, now or timezone.now())
+
+
+@transaction.atomic
+def settle_pipeline(pipeline_id: UUID, now: datetime | None = None, *, gone: Any = None) -> None:
+    """The same for the add-ons that belong to a pipeline, and to no app."""
+    pipeline = Pipeline.objects.select_related("user", "team").filter(pk=pipeline_id).first()
+    wanted: list[Meter] = []
+    if pipeline is not None:
+        place = {**_owner(pipeline), "pipeline_id": pipeline.pk, "pipeline_name": pipeline.name}
+        wanted = list(_addons(Addon.objects.filter(pipeline=pipeline).exclude(pk=gone), place))
+    running = Meter.objects.filter(app_id=None, pipeline_id=pipeline_id)
+    _match(running, wanted, now or timezone.now())
+
+
+def _match(running: QuerySet[Meter], wanted: Iterable[Meter], now: datetime) -> None:
+    """Stop and start meters until those run that should. One whose price or place changed stops and starts anew."""
+    runs = {meter.key: meter for meter in running}
+    should = {meter.key: meter for meter in wanted}
+    same = {key for key, meter in runs.items() if key in should and should[key].context == meter.context}
+    close([meter for key, meter in runs.items() if key not in same], now)
+    begin = [meter for key, meter in should.items() if key not in same]
     for meter in begin:
         meter.since = now
     Meter.objects.bulk_create(begin, ignore_conflicts=True)
@@ -79,9 +102,13 @@ def cut(now: datetime | None = None) -> int:
 
 def settle_all() -> None:
     """Make up for changes that nobody told of."""
-    apps = set(App.objects.values_list("pk", flat=True)) | set(Meter.objects.values_list("app_id", flat=True))
-    for app_id in apps:
+    metered = Meter.objects.order_by()
+    apps = {*App.objects.values_list("pk", flat=True), *metered.values_list("app_id", flat=True)}
+    for app_id in apps - {None}:
         settle(app_id)
+    owning = Addon.objects.order_by().values_list("pipeline_id", flat=True)
+    for pipeline_id in {*owning, *metered.filter(app_id=None).values_list("pipeline_id", flat=True)} - {None}:
+        settle_pipeline(pipeline_id)
 
 
 def micros(cents_per_month: int, start: datetime, end: datetime) -> int:
@@ -116,27 +143,21 @@ def _write(meter: Meter, now: datetime) -> None:
         start = end
 
 
-def _wanted(app_id: UUID, leaves: Any) -> dict[str, Meter]:
-    app = App.objects.select_related("user", "team").filter(pk=app_id).first()
-    if app is None:
-        return {}
-    place = _place(app, leaves)
-    return {meter.key: meter for meter in _dynos(app, place)}
-
-
 def _place(app: App, leaves: Any) -> dict[str, Any]:
     rows = Coupling.objects.select_related("pipeline", "stage").filter(app=app)
     coupling = rows.exclude(pipeline=leaves).first() if leaves else rows.first()
     return {
+        **_owner(app),
         "app_id": app.pk,
         "app_name": app.name,
-        "team_id": app.team_id,
-        "user_id": app.user_id,
-        "owner_name": str(app.owner),
         "pipeline_id": coupling.pipeline_id if coupling else None,
         "pipeline_name": coupling.pipeline.name if coupling else "",
         "stage_name": coupling.stage.name if coupling else "",
     }
+
+
+def _owner(thing: App | Pipeline) -> dict[str, Any]:
+    return {"team_id": thing.team_id, "user_id": thing.user_id, "owner_name": str(thing.owner)}
 
 
 def _dynos(app: App, place: dict[str, Any]) -> Iterable[Meter]:
@@ -153,4 +174,17 @@ def _dynos(app: App, place: dict[str, Any]) -> Iterable[Meter]:
             item=row.name,
             what=row.size,
             cents_per_month=prices.get(row.size, 0),
+        )
+
+
+def _addons(rows: QuerySet[Addon], place: dict[str, Any]) -> Iterable[Meter]:
+    """Those that are there: neither while they are made nor once somebody gave them up."""
+    for addon in rows.filter(state__in=BILLED).select_related("plan__service"):
+        yield Meter(
+            **place,
+            kind=Usage.Kind.ADDON,
+            key=f"addon/{addon.pk}",
+            item=addon.name,
+            what=addon.plan.full_name,
+            cents_per_month=addon.plan.price_cents,
         )

@@ -52,8 +52,10 @@ class Usage(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=5, choices=Kind)
-    app_id = models.UUIDField(db_index=True)
-    app_name = models.CharField(max_length=30)
+    app_id = models.UUIDField(
+        null=True, db_index=True, help_text="None for an add-on that belongs to a pipeline."
+    )
+    app_name = models.CharField(max_length=30, blank=True)
     team = models.ForeignKey(Team, null=True, on_delete=models.SET_NULL, related_name="+")
     user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     owner_name = models.CharField(max_length=254)
@@ -83,7 +85,7 @@ class Meter(Usage):
         ordering: ClassVar = ["app_name", "kind", "item"]
 
     def __str__(self) -> str:
-        return f"{self.item} of {self.app_name}"
+        return f"{self.item} of {self.app_name or self.pipeline_name}"
 
 
 class Entry(Usage):
@@ -106,7 +108,7 @@ class Entry(Usage):
         ]
 
     def __str__(self) -> str:
-        return f"{self.item} of {self.app_name}"
+        return f"{self.item} of {self.app_name or self.pipeline_name}"
 
 
 class Budget(models.Model):

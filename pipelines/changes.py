@@ -296,8 +296,8 @@ def _config(apps: Sequence[App]) -> dict[Any, dict[str, str]]:
 def _plans(apps: Sequence[App]) -> dict[Any, dict[str, str]]:
     """The plans of each app's add-ons by service; several of one service are told in one word."""
     plans: dict[Any, dict[str, str]] = {app.pk: {} for app in apps}
-    for attachment in Attachment.objects.filter(app__in=apps).select_related("addon"):
+    for attachment in Attachment.objects.filter(app__in=apps).select_related("addon__plan__service"):
         mine = plans[attachment.app_id]
-        name, plan_name = attachment.addon.service, attachment.addon.plan
+        name, plan_name = attachment.addon.service.name, attachment.addon.plan.name
         mine[name] = f"{mine[name]}, {plan_name}" if name in mine else plan_name
     return plans

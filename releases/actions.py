@@ -1,7 +1,9 @@
 """What makes builds and releases."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -17,6 +19,15 @@ from core.errors import Conflict, NotFound, Refusal
 from releases import remotes, repositories
 from releases.checkouts import told_by
 from releases.models import OPEN, Build, Release, Slug, Source
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A config var that an add-on gives to an app it is attached to."""
+
+    value: str = field(repr=False)
+    attachment: UUID
+    addon: str  # its name, for people
 
 
 @transaction.atomic
@@ -84,9 +95,11 @@ def create_release(
     slug: Slug | None = None,
     note: str = "",
     from_release: Release | None = None,
+    skips_phase: bool = False,
 ) -> Release:
-    """Append the next version to the app's ledger, with a snapshot of its config vars. Call it in a transaction:
-    the row of the app is locked until that ends, so versions have no gap and no twin (I-01)."""
+    """Append the next version to the app's ledger, with a snapshot of its config vars, those that add-ons set among
+    them, and of its add-ons' plans. Call it in a transaction: the row of the app is locked until that ends, so
+    versions have no gap and no twin (I-01)."""
     App.objects.filter(pk=app.pk).update(last_version=F("last_version") + 1)
     app.refresh_from_db(fields=["last_version"])
     before = Release.objects.filter(app=app).order_by("-version").first()
@@ -100,8 +113,12 @@ def create_release(
         slug=slug,
         process_types=slug.process_types if slug else {},
         from_release=from_release,
+        skips_phase=skips_phase,
+        addon_plans=_addon_plans(app),
     )
-    release.config = {var.key: var.value for var in ConfigVar.objects.filter(app=app)}
+    rows = list(ConfigVar.objects.filter(app=app))
+    release.config = {var.key: var.value for var in rows}
+    release.attached_keys = sorted(var.key for var in rows if var.attachment_id)
     release.changed_keys = _difference(before.config if before else {}, release.config)
     release.save(force_insert=True)
     failpoints.reach("release.row")
@@ -144,6 +161,7 @@ def set_config(
     found = {var.key: var for var in ConfigVar.objects.filter(app=app)}
     values = {key: var.value for key, var in found.items()}
     effective = {k: v for k, v in changes.items() if values.get(k) != v}
+    _check_free([found[key] for key in effective if key in found])
     _check_size({**values, **effective})
     for key, value in effective.items():
         _write_var(app, key, value, by=by, origin=origin)
@@ -160,7 +178,8 @@ def set_config(
 
 @transaction.atomic
 def replace_config(app: App, values: Mapping[str, str], *, by: User, seen: str) -> Release | None:
-    """Have these config vars and no others that can be read; write-only ones that are not among them stay. `seen` is
+    """Have these config vars and no others that can be read and that people set; write-only ones that are not among
+    them stay, and so do those that add-ons set. `seen` is
     the `config_vars.stamp` that `values` was made from: `Conflict` when someone has changed them since."""
     _lock(app)
     if config_vars.stamp(app) != seen:
@@ -168,14 +187,53 @@ def replace_config(app: App, values: Mapping[str, str], *, by: User, seen: str) 
             f"Someone has changed the config vars of {app.name} since you loaded them. Load them again; what you "
             "typed is still here to copy."
         )
-    gone = ConfigVar.objects.readable().filter(app=app).exclude(key__in=values)
+    gone = ConfigVar.objects.readable().by_hand().filter(app=app).exclude(key__in=values)
     unset = dict.fromkeys(gone.values_list("key", flat=True))
     return set_config(app, {**unset, **values}, by=by)
 
 
 @transaction.atomic
+def set_attached(
+    app: App,
+    wanted: Mapping[str, Attached],
+    *,
+    by: User | None,
+    description: str,
+    skips_phase: bool = False,
+) -> Release:
+    """Make the config vars that add-ons set on the app exactly `wanted`, in one release. A var of such a name that
+    people set gives way; `skips_phase` leaves out the release command, where an add-on only changed its own values."""
+    _lock(app)
+    theirs = {var.key: var for var in ConfigVar.objects.filter(app=app, attachment_id__isnull=False)}
+    for key in theirs.keys() - wanted.keys():
+        _write_var(app, key, None, by=by)
+    for key, given in wanted.items():
+        now = theirs.get(key)
+        same = now is not None and (now.value, now.attachment_id, now.origin) == (
+            given.value,
+            given.attachment,
+            given.addon,
+        )
+        if not same:
+            _write_var(
+                app,
+                key,
+                given.value,
+                by=by,
+                origin=given.addon,
+                attachment_id=given.attachment,
+                write_only=False,
+            )
+    failpoints.reach("config.snapshot")
+    return create_release(
+        app, kind=Release.Kind.ADDON, description=description, by=by, skips_phase=skips_phase
+    )
+
+
+@transaction.atomic
 def rollback(app: App, release: Release, *, by: User, note: str = "", seen: int | None = None) -> Release:
-    """Make a new release with the very triple of `release`: its slug, config and process types (I-02).
+    """Make a new release with the very triple of `release`: its slug, config and process types (I-02). What add-ons
+    set stays as it is now: the servers behind them are those of today.
 
     `seen` is the version that served when the plan was shown: `Conflict` if another one serves by now.
     """
@@ -186,7 +244,7 @@ def rollback(app: App, release: Release, *, by: User, note: str = "", seen: int 
         raise Refusal(f"v{release.version} can't be rolled back to: it {_why_not(release)}.")
     _lock(app)
     _check_seen(app, seen)
-    _restore_config(app, release.config, by=by)
+    _restore_config(app, _by_hand(release), by=by)
     return create_release(
         app,
         kind=Release.Kind.ROLLBACK,
@@ -252,7 +310,10 @@ def _lock(app: App) -> None:
 def _restore_config(app: App, config: Mapping[str, str], *, by: User) -> None:
     """Make the config vars what they were. Those that are so already stay whose they are, and what was write-only
     when it went away comes back write-only."""
-    found = {var.key: var.value for var in ConfigVar.objects.filter(app=app)}
+    rows = ConfigVar.objects.filter(app=app)
+    attached = set(rows.exclude(attachment_id=None).values_list("key", flat=True))
+    config = {key: value for key, value in config.items() if key not in attached}
+    found = {var.key: var.value for var in rows.by_hand()}
     for key in sorted({*found, *config}):
         if found.get(key) != config.get(key):
             _write_var(app, key, config.get(key), by=by)
@@ -261,13 +322,38 @@ def _restore_config(app: App, config: Mapping[str, str], *, by: User) -> None:
     config_vars.make_write_only(app, hidden, by=by)
 
 
-def _write_var(app: App, key: str, value: str | None, *, by: User | None, origin: str = "") -> None:
+def _by_hand(release: Release) -> dict[str, str]:
+    """The config of a release without what add-ons set."""
+    return {key: value for key, value in release.config.items() if key not in release.attached_keys}
+
+
+def _addon_plans(app: App) -> list[str]:
+    """The plans of the add-ons that the app uses, as `heroku-postgresql:mini`."""
+    used = app.attachments.exclude(addon__state__in=("provisioning", "failed", "deprovisioning"))
+    rows = used.values_list("addon__plan__service__name", "addon__plan__name")
+    return sorted({f"{service}:{plan}" for service, plan in rows})
+
+
+def _check_free(rows: Iterable[ConfigVar]) -> None:
+    """`Refusal` for config vars that an add-on sets."""
+    for row in rows:
+        if row.attachment_id:
+            raise Refusal(
+                f"{row.key} is set by the add-on {row.origin}. Detach the add-on to set {row.key} by hand, or choose "
+                "another name.",
+                fields={"key": f"The add-on {row.origin} sets this one."},
+            )
+
+
+def _write_var(
+    app: App, key: str, value: str | None, *, by: User | None, origin: str = "", **more: Any
+) -> None:
     if value is None:
         ConfigVar.objects.filter(app=app, key=key).delete()
         return
     var = ConfigVar(app=app, key=key)
     var.value = value
-    written = {"sealed": var.sealed, "set_by": by, "set_at": timezone.now(), "origin": origin}
+    written = {"sealed": var.sealed, "set_by": by, "set_at": timezone.now(), "origin": origin, **more}
     ConfigVar.objects.update_or_create(app=app, key=key, defaults=written)
 
 

@@ -142,6 +142,14 @@ class Slug(models.Model):
     )
     digest = models.CharField(max_length=80, db_index=True, help_text="sha256:…")
     bytes = models.PositiveBigIntegerField(default=0)
+    image = models.CharField(
+        max_length=300,
+        blank=True,
+        help_text="Of a container image instead of an archive: how the engine knows it.",
+    )
+    images = models.JSONField(
+        default=dict, help_text="{process type: image}, for those that have one of their own."
+    )
     process_types = models.JSONField(default=dict)
     buildpacks = models.JSONField(default=list)
     stack = models.CharField(max_length=40, default="slipway-24")
@@ -161,6 +169,10 @@ class Slug(models.Model):
     def short(self) -> str:
         """The commit as people write it."""
         return self.commit[:7]
+
+    def image_of(self, type: str) -> str:
+        """The image that dynos of this process type run; empty when they run the archive."""
+        return self.images.get(type, self.image)
 
 
 class ReleaseQuerySet(JobQuerySet):
@@ -225,6 +237,13 @@ class Release(Job):
     )
     process_types = models.JSONField(default=dict)
     addon_plans = models.JSONField(default=list)
+    attached_keys = models.JSONField(
+        default=list, help_text="Config vars that add-ons set: a rollback leaves them as they are by then."
+    )
+    skips_phase = models.BooleanField(
+        default=False,
+        help_text="Its release command is left out: an add-on has only changed its own values.",
+    )
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     reason = models.CharField(max_length=500, blank=True)
     current = models.BooleanField(default=False)

@@ -77,16 +77,21 @@ def ensure(app: App) -> Path:
     root().mkdir(parents=True, exist_ok=True, mode=0o700)
     made = Path(tempfile.mkdtemp(dir=root(), prefix=".new-"))
     try:
-        git(made, "init", "--quiet", "--bare", "--template=", "--initial-branch=main", ".")
-        (made / "info").mkdir(exist_ok=True)
-        (made / "info" / "attributes").write_text(_ATTRIBUTES)
-        sync(made, made / "info" / "attributes", made / "info")
+        make(made)
         with suppress(OSError):  # another was faster: theirs is as good
             made.rename(place)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     sync(root())
     return place
+
+
+def make(place: Path) -> None:
+    """A bare repository without commits in the folder `place`, which is there and empty."""
+    git(place, "init", "--quiet", "--bare", "--template=", "--initial-branch=main", ".")
+    (place / "info").mkdir(exist_ok=True)
+    (place / "info" / "attributes").write_text(_ATTRIBUTES)
+    sync(place, place / "info" / "attributes", place / "info")
 
 
 def remove(app_id: uuid.UUID) -> None:

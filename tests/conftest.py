@@ -7,8 +7,11 @@ from django.core.cache import cache
 from django.db import connection
 
 from accounts import actions as account_actions
+from addons.providers import provider_for, register
+from tests.docker import engine as engine  # for tests with the mark docker
 from tests.factories import make_app, make_pipeline, make_user, stage
 from tests.forge import Forge
+from tests.shelf import Shelf
 from tests.waiting import eventually as eventually  # where most tests look for it
 
 if "TEST_DATABASE_URL" in os.environ:
@@ -66,6 +69,16 @@ def shop(team, alice):
     make_app("shop-staging", owner=team, stage=stage(pipeline, "staging"), released=True)
     make_app("shop-production", owner=team, stage=stage(pipeline, "production"), released=True)
     return pipeline
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    """Provides databases: each is a file in a folder."""
+    (tmp_path / "shelf").mkdir()
+    shelf, before = Shelf(tmp_path / "shelf"), provider_for("heroku-postgresql")
+    register("heroku-postgresql", shelf)
+    yield shelf
+    register("heroku-postgresql", before)
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import User
+from addons import catalog
+from addons.models import Addon, Attachment
 from apps import actions as app_actions
 from apps.models import App, Formation
 from pipelines import actions as pipeline_actions
@@ -18,6 +20,13 @@ _numbers = itertools.count(1)
 
 def make_user(email: str | None = None, password: str = "a fine password", **extra: Any) -> User:
     return User.objects.create_user(email or f"user{next(_numbers)}@example.com", password, **extra)
+
+
+def sign_in_afresh(client: Any, user: User) -> None:
+    """Sign `user` in as if they had just typed their password, which some deeds ask for."""
+    client.force_login(user)
+    answer = client.post("/account/confirm/?next=/account/", {"password": "a fine password"})
+    assert answer.status_code == 302, answer.text
 
 
 def make_app(
@@ -87,3 +96,15 @@ def stage(pipeline: Pipeline, name: str) -> Stage:
 
 def couple(app: App, pipeline: Pipeline, name: str, *, by: User) -> Coupling:
     return pipeline_actions.couple(app, stage(pipeline, name), by=by)
+
+
+def make_addon(
+    app: App, plan: str = "heroku-postgresql:mini", *, name: str = "", as_: str = "DATABASE"
+) -> Addon:
+    """An add-on at rest, attached to its app, of which no provider knows."""
+    addon = Addon(app=app, plan=catalog.plan_called(plan), name=name or f"addon-{next(_numbers)}")
+    addon.secret = "a secret"
+    addon.config = {"": {suffix: f"value-of-{addon.name}" for suffix in addon.service.config}}
+    addon.save(force_insert=True)
+    Attachment.objects.create(app=app, addon=addon, name=as_)
+    return addon

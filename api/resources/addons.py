@@ -64,8 +64,8 @@ class AddonOut(Schema):
             id=row.pk,
             name=row.name,
             app=app,
-            addon_service=Named.fixed("addon-service", row.service),
-            plan=PlanOut(id=Named.fixed("plan", row.plan).id, name=row.plan),
+            addon_service=Named(id=row.service.pk, name=row.service.name),
+            plan=PlanOut(id=row.plan_id, name=row.plan.full_name),
             billing_entity={"id": str(app.id), "name": app.name, "type": "app"},
             config_vars=[f"{one.name}_URL" for one in row.attachments.all() if one.app_id == row.app_id],
             provider_id=str(row.pk),
@@ -101,7 +101,7 @@ class AttachmentOut(Schema):
     @classmethod
     def of(cls, row: Attachment) -> "AttachmentOut":
         addon = row.addon
-        plan = PlanOut(id=Named.fixed("plan", addon.plan).id, name=addon.plan)
+        plan = PlanOut(id=addon.plan_id, name=addon.plan.full_name)
         return cls(
             id=row.pk,
             name=row.name,

@@ -5,7 +5,6 @@ import platform
 import shutil
 import subprocess
 import time
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
@@ -15,6 +14,7 @@ from typing import Any
 from django.conf import settings
 
 from conductor import disk as measured
+from core.version import slipway
 
 LOW = 0.10  # of the disk; below, the page warns
 
@@ -89,7 +89,7 @@ def disk() -> dict[str, Any]:
 def versions(database: str) -> list[tuple[str, str]]:
     """What runs here; it does not change while this process lives."""
     return [
-        ("Slipway", tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())["project"]["version"]),
+        ("Slipway", slipway()),
         ("Python", platform.python_version()),
         ("Django", version("django")),
         ("Daphne", version("daphne")),

@@ -57,6 +57,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("Domains", "admin:apps_domain_changelist", "language"),
                 _item("Config vars", "admin:apps_configvar_changelist", "data_object"),
                 _item("Add-ons", "admin:addons_addon_changelist", "extension"),
+                _item("Add-on services", "admin:addons_addonservice_changelist", "storefront"),
+                _item("Plans", "admin:addons_plan_changelist", "sell"),
                 _item("Webhooks", "admin:hooks_webhook_changelist", "webhook"),
                 _item("Deliveries", "admin:hooks_delivery_changelist", "outgoing_mail"),
             ],

@@ -34,7 +34,7 @@ class Child:
     def __init__(self, spec: BuildSpec, output: Output, cancelled: Callable[[], bool]) -> None:
         self.spec, self.output, self.cancelled = spec, output, cancelled
         self.deadline = time.monotonic() + spec.limits.seconds
-        self.disk = DiskWatch(spec)
+        self.disk = DiskWatch([spec.work, spec.cache], spec.limits.disk_bytes)
         self.report = b""
 
     def run(self, job: dict[str, Any], step: Callable[[str], None]) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class Child:
                 answer = self._attempt(job, step, groups)
         finally:
             groups.remove()
-        return self._judge(answer)
+        return judge(answer)
 
     def _rlimits(self, groups: Cgroups) -> dict[str, int]:
         limits = self.spec.limits
@@ -134,7 +134,7 @@ class Child:
 
     def _check(self) -> None:
         if time.monotonic() > self.deadline:
-            raise BuildFailed(f"The build took longer than {_duration(self.spec.limits.seconds)}.")
+            raise BuildFailed(f"The build took longer than {duration(self.spec.limits.seconds)}.")
         if self.cancelled():
             raise BuildCancelled
         self.disk.check()
@@ -151,16 +151,18 @@ class Child:
             step(str(message["step"]))
         return None
 
-    def _judge(self, answer: Mapping[str, Any]) -> dict[str, Any]:
-        if "done" in answer:
-            return dict(answer["done"])
-        if "failed" in answer:
-            raise BuildFailed(str(answer["failed"])[:500])
-        if "world" in answer:
-            raise EngineError(str(answer["world"])[:300])
-        if "walls" in answer:
-            raise EngineError(f"The build could not be shut in: {str(answer['walls'])[:300]}")
-        raise EngineError(f"The build's process ended without a result (status {answer.get('died')}).")
+
+def judge(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What a build was told to have come to: its `done` message, or `BuildFailed` or `EngineError` with the reason."""
+    if "done" in answer:
+        return dict(answer["done"])
+    if "failed" in answer:
+        raise BuildFailed(str(answer["failed"])[:500])
+    if "world" in answer:
+        raise EngineError(str(answer["world"])[:300])
+    if "walls" in answer:
+        raise EngineError(f"The build could not be shut in: {str(answer['walls'])[:300]}")
+    raise EngineError(f"The build's process ended without a result (status {answer.get('died')}).")
 
 
 def _hand_over(process: subprocess.Popen[bytes], job: Mapping[str, Any]) -> None:
@@ -182,8 +184,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 class DiskWatch:
     """Looks now and then at how much a build has on disk; the more files there are, the less often."""
 
-    def __init__(self, spec: BuildSpec) -> None:
-        self.folders, self.limit = (spec.work, spec.cache), spec.limits.disk_bytes
+    def __init__(self, folders: Sequence[Path], limit: int) -> None:
+        self.folders, self.limit = folders, limit
         self.next = time.monotonic() + 2
 
     def check(self) -> None:
@@ -213,7 +215,8 @@ def used_bytes(folder: Path) -> int:
     return total
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time as people say it."""
     return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:g} seconds"
 
 

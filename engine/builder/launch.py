@@ -28,14 +28,15 @@ def main() -> int:
     except OSError as fault:
         _write(report, {"walls": f"{fault}"})
         return 97
-    return _work(job, source, report)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    return work(job, source, report)
 
 
-def _work(job: dict[str, Any], source: int, report: int) -> int:
+def work(job: dict[str, Any], source: int, report: int) -> int:
+    """Build, within walls that stand; tells the result to the descriptor `report`. Returns the exit status."""
     from core.errors import BuildFailed
     from engine.builder import worker
 
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.umask(0o022)
     try:
         with open(source, "rb") as archive:

@@ -53,7 +53,7 @@ def build(
         if uid is not None:
             _give(spec, uid)
         done = Child(spec, output, cancelled).run(job, step)
-        return _store(spec, done, slugs, output)
+        return store_slug(spec, done, slugs, output)
     except OSError as fault:
         raise EngineError(f"The build could not go on: {fault.strerror or fault}.") from fault
     finally:
@@ -63,6 +63,8 @@ def build(
 def _folders(spec: BuildSpec) -> int | None:
     """Make the work folder anew and the cache if need be; returns the user that they belong to, None for our own."""
     _remove(spec.work)
+    if spec.fresh:
+        _remove(spec.cache)
     spec.work.mkdir(parents=True)
     spec.cache.mkdir(parents=True, exist_ok=True)
     return FIRST_UID + spec.slot if os.geteuid() == 0 else None
@@ -158,8 +160,8 @@ def _uv(spec: BuildSpec, *, as_other: bool) -> str:
     return str(spec.work / "uv")
 
 
-def _store(spec: BuildSpec, done: dict[str, Any], slugs: SlugStore, output: Output) -> BuildResult:
-    """Judge what the child made, which it could have tampered with, and take it in."""
+def store_slug(spec: BuildSpec, done: dict[str, Any], slugs: SlugStore, output: Output) -> BuildResult:
+    """Judge what the build has left in its work folder, which it could have tampered with, and take it in."""
     slug = spec.work / "slug.tar.zst"
     about = slug.lstat()
     if not stat.S_ISREG(about.st_mode):

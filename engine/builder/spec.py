@@ -23,6 +23,7 @@ class BuildLimits:
     unpacked_bytes: int = 2048 * MB  # the source, and the slug's files
     disk_bytes: int = 6144 * MB  # work folder and cache together
     processes: int = 1024
+    cpus: float = 2.0  # cores; without containers nothing holds a build to it
     files: int = 400_000
 
 
@@ -40,6 +41,7 @@ class BuildSpec:
     slot: int  # the app's number; picks its system user
     limits: BuildLimits
     work: Path
+    fresh: bool = False  # whether to begin with an empty cache
 
 
 @dataclass(frozen=True)

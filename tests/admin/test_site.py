@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.urls import reverse
 
 from accounts.models import Team
+from addons.models import AddonService, Plan
 from apps.models import App, ConfigVar, Dyno
 from config.admin_site.look import UNFOLD
 from core.models import Event
@@ -60,15 +61,16 @@ def test_a_suspended_operator_is_out(operator, client):
     assert client.get("/admin/").status_code == 302
 
 
-def test_nothing_is_added_or_deleted_by_a_form_nor_changed_but_limits_and_prices(
+def test_nothing_is_added_or_deleted_by_a_form_nor_changed_but_limits_prices_and_the_catalog(
     operator, client, everything
 ):
     for model in admin.site._registry:
         base = f"admin:{model._meta.app_label}_{model._meta.model_name}"
-        assert client.post(reverse(f"{base}_add"), {}).status_code == 403
+        if model is not Plan:
+            assert client.post(reverse(f"{base}_add"), {}).status_code == 403
         for row in model._default_manager.all()[:1]:
             assert client.post(page_of(row, "delete"), {"post": "yes"}).status_code == 403
-            if model not in (Team, DynoPrice):
+            if model not in (Team, DynoPrice, AddonService, Plan):
                 assert client.post(page_of(row), {"status": "succeeded"}).status_code == 403, model
 
 
@@ -194,3 +196,24 @@ def test_a_price_is_set_and_noted_who_did_it(operator, client):
     assert (event.by, event.label, event.details) == (operator, "basic", {"before": 700, "after": 450})
     assert client.post(page_of(price), {"cents_per_month": "-1"}).status_code == 200
     assert DynoPrice.objects.get(size="basic").cents_per_month == 450
+
+
+def test_operators_set_prices_and_what_is_offered(operator, client):
+    plan = Plan.objects.get(service__name="heroku-postgresql", name="mini")
+    page = client.get(page_of(plan))
+    assert page.status_code == 200
+    kept = {
+        "service": plan.service_id,
+        "name": plan.name,
+        "human_name": plan.human_name,
+        "description": "",
+        "price_cents": "0",
+        "limits": '{"connections": 5}',
+        "features": "[]",
+        "state": "public",
+        "position": "3",
+    }
+    assert client.post(page_of(plan), kept).status_code == 302
+    plan.refresh_from_db()
+    assert (plan.price_cents, plan.limits, plan.edited) == (0, {"connections": 5}, True)
+    assert Event.objects.filter(verb="edited", kind="plan").exists()

@@ -6,7 +6,6 @@ import pytest
 from django.utils import timezone
 
 from accounts import invitations
-from addons.models import Addon, Attachment
 from api.urls import api as served
 from apps import certificates, transfers
 from apps.actions import set_maintenance
@@ -19,7 +18,7 @@ from releases.models import Build, Release, Source
 from tests.api.contract import check
 from tests.api.published import ROUTES
 from tests.certificates import leaf
-from tests.factories import make_app, make_pipeline, stage
+from tests.factories import make_addon, make_app, make_pipeline, stage
 
 # Routes that the schema does not have: the CLI alone knows them.
 NONE_YET = {"/addon-services", "/oauth/clients", "/account/keys", "/spaces", "/oauth/sessions"}
@@ -52,8 +51,7 @@ def things(alice, bob, team):
     Collaborator.objects.create(app=staging, user=bob, rights=["view"])
     staging.buildpacks = ["heroku/python"]
     staging.save()
-    addon = Addon.objects.create(app=staging, name="pg-1", service="heroku-postgresql", plan="mini")
-    Attachment.objects.create(app=staging, addon=addon, name="DATABASE")
+    make_addon(staging, name="pg-1")
     transfer = transfers.hand_over(mine, bob, by=alice)
     invitations.invite(team, "new@example.com", "member", by=alice)
     return {

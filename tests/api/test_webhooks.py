@@ -2,7 +2,6 @@
 
 import pytest
 
-from addons.models import Addon, Attachment
 from apps import actions as app_actions
 from apps import certificates
 from core import activity
@@ -13,7 +12,7 @@ from pipelines import actions as pipeline_actions
 from releases.actions import create_build, fail_release, set_config
 from tests.api.published import SHAPES
 from tests.certificates import leaf
-from tests.factories import make_app, make_pipeline, make_release, make_source, stage
+from tests.factories import make_addon, make_app, make_pipeline, make_release, make_source, stage
 
 BODY = {"include": ["api:release", "api:app"], "level": "notify", "url": "https://93.184.215.14/hooks"}
 EVERYTHING = [
@@ -227,11 +226,9 @@ def test_certificates_and_add_ons_are_told_of_without_their_secrets(api, app, al
     )
     issued = leaf("www.example.com")
     certificate = certificates.add_certificate(app, issued.chain, issued.key_pem, by=alice)
-    addon = Addon.objects.create(app=app, name="pg-1", service="heroku-postgresql", plan="mini")
+    addon = make_addon(app)
     activity.record(alice, "created", addon, app=app)
-    activity.record(
-        alice, "attached", Attachment.objects.create(app=app, addon=addon, name="DATABASE"), app=app
-    )
+    activity.record(alice, "attached", addon.attachments.get(), app=app)
     ((action, data, _),) = news("api:sni-endpoint")
     shown = api.get("/apps/shop/sni-endpoints").json()[0]
     assert action == "create" and {name: shown[name] for name in data} == data

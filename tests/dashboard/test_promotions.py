@@ -6,7 +6,6 @@ import subprocess
 import pytest
 from pytest_django.asserts import assertContains, assertNotContains, assertRedirects
 
-from addons.models import Addon, Attachment
 from apps import actions as app_actions
 from apps.models import App, ConfigVar, Formation
 from core.models import Event
@@ -16,7 +15,7 @@ from releases import repositories
 from releases.actions import set_config
 from releases.models import Release
 from tests.dashboard.test_board import fill
-from tests.factories import make_app, make_release, make_slug, stage
+from tests.factories import make_addon, make_app, make_release, make_slug, stage
 
 NEW = "/pipelines/shop/promotions/new/?from=shop-staging"
 POST = "/pipelines/shop/promotions/"
@@ -124,8 +123,7 @@ def test_it_says_what_will_change_and_never_a_value(shop, alice, staging, produc
     make_release(production, by=alice, slug=make_slug(staging, commit=old))
     types = {"web": "run", "release": "migrate --now", "clock": "tick"}
     make_release(staging, by=alice, slug=make_slug(staging, commit=new, process_types=types))
-    addon = Addon.objects.create(app=staging, name="pg-1", service="postgresql", plan="mini")
-    Attachment.objects.create(app=staging, addon=addon, name="DATABASE")
+    make_addon(staging)
 
     client.force_login(alice)
     page = client.get(NEW)
@@ -194,9 +192,7 @@ CHANGES = {
     ),
     "add-ons": (
         "The add-ons of shop-staging changed.",
-        lambda by, old, new: Attachment.objects.create(
-            app=old, addon=Addon.objects.create(app=old, name="pg-1", service="pg", plan="mini"), name="DB"
-        ),
+        lambda by, old, new: make_addon(old),
     ),
     "formation": (
         "The formation of shop-production changed.",

@@ -15,8 +15,8 @@ import pytest
 
 from core.errors import EngineError
 from engine.drivers.local import LocalDriver, cgroups
-from engine.drivers.local.output import Lines, Outlet
 from engine.drivers.local.ports import Ports
+from engine.drivers.output import Lines, Outlet
 from engine.spec import Line, ProcessSpec
 from tests.conftest import eventually
 from tests.engine.driver_contract import (

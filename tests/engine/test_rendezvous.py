@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from engine.drivers.local.streams import Streams
+from engine.drivers.streams import Streams
 from engine.rendezvous import GREETING, MARK, Guest
 from engine.spec import Attach
 from engine.tls import LocalCA

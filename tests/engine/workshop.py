@@ -42,8 +42,8 @@ def entry(name, kind, **fields):
 class Workshop:
     """One app's place to build in."""
 
-    def __init__(self, root: Path, *, slot=7):
-        self.root, self.slot = root, slot
+    def __init__(self, root: Path, *, slot=7, build=build):
+        self.root, self.slot, self.place = root, slot, build
         root.mkdir(parents=True, exist_ok=True)
         root.chmod(0o711)
         self.slugs = SlugStore(root / "slugs")
@@ -53,7 +53,7 @@ class Workshop:
     def output(self):
         return b"\n".join(self.lines).decode("utf-8", "replace")
 
-    def spec(self, files, *, env=None, buildpacks=(), app="app", **limits):
+    def spec(self, files, *, env=None, buildpacks=(), app="app", fresh=False, **limits):
         number = next(numbers)
         source = self.root / f"source-{number}.tar"
         source.write_bytes(files if isinstance(files, bytes) else tar(files))
@@ -68,12 +68,13 @@ class Workshop:
             slot=self.slot,
             limits=replace(LIMITS, **limits),
             work=self.root / "work" / str(number),
+            fresh=fresh,
         )
 
     def build(self, files, *, cancelled=lambda: False, outbound=None, **options):
         self.lines, self.steps = [], []
         self.last = self.spec(files, **options)
-        self.result = build(
+        self.result = self.place(
             self.last,
             slugs=self.slugs,
             write=self.lines.append,

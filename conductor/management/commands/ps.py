@@ -21,7 +21,9 @@ class Command(BaseCommand):
         for row in rows:
             lease = f"  lease until {row['lease']}" if row["lease"] else ""
             work = f"  {row['work']}" if row["work"] else ""
-            self.stdout.write(f"{row['role']:<10} {row['pid'] or '-':>8}  {row['state']}{lease}{work}")
+            self.stdout.write(
+                f"{row['role']:<10} {row['pid'] or '-':>8}  {row['state']:<8} {row['host']}{lease}{work}"
+            )
 
 
 def _json(rows: list[dict[str, Any]]) -> str:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.drivers.local import process
+from engine.drivers.start import HARD
 from engine.spec import Size
 
 log = logging.getLogger(__name__)
 MOUNT = Path("/sys/fs/cgroup")
 V1 = ("memory", "pids", "cpu")
-HARD = 2  # times the size's memory: past it R15 and the end, from the size's own memory on only R14
 
 
 @dataclass(frozen=True)

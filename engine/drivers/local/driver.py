@@ -15,11 +15,12 @@ from typing import Any
 
 from core.errors import EngineError
 from engine.drivers.local import cgroups, isolation, process
-from engine.drivers.local.dyno import CLOSE_SECONDS, Dyno
-from engine.drivers.local.loop import Loop
-from engine.drivers.local.output import Outlet
+from engine.drivers.local.dyno import Dyno
 from engine.drivers.local.ports import Ports
 from engine.drivers.local.services import Services
+from engine.drivers.loop import Loop
+from engine.drivers.output import Outlet
+from engine.drivers.start import CLOSE_SECONDS
 from engine.plan import plan
 from engine.spec import Attached, DynoState, LineSink, ProcessSpec
 

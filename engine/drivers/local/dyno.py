@@ -3,59 +3,46 @@
 import json
 import logging
 import signal
-import time
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-from core.errors import EngineError
-from engine.drivers.local import isolation, process
-from engine.drivers.local.boot import Boot
-from engine.drivers.local.cgroups import HARD, Group
-from engine.drivers.local.loop import Timer
-from engine.drivers.local.ports import Listener
+from engine.drivers.boot import Boot
+from engine.drivers.local import isolation, ports, process
+from engine.drivers.local.cgroups import Group
 from engine.drivers.local.request import markers, request
 from engine.drivers.local.services import Services
-from engine.drivers.local.streams import Streams
-from engine.drivers.local.voice import Voice
-from engine.spec import MB, Attached, DynoState, ProcessSpec
+from engine.drivers.start import R15, Start, reason_of
+from engine.drivers.streams import Streams
+from engine.drivers.voice import Voice
+from engine.spec import ProcessSpec
 
 log = logging.getLogger(__name__)
-CLOSE_SECONDS = 30.0  # when the platform ends, no dyno gets more than that to stop
-LINGER_SECONDS = 5.0  # how long the end of a stopped one-off can be seen
 ATTACH_SECONDS = 60.0  # a dyno that nobody attached to by then is given up
 STEADY_SECONDS = 1.0  # a dyno without a port is up once it has run for so long
 LOOK_SECONDS = 0.05  # between looks at what has not ended yet
 CANNOT_START = 126
-R15 = "Error R15 (Memory quota vastly exceeded)"
 
 
-class Dyno:
-    """One start of one dyno."""
+class Dyno(Start):
+    """One start of one dyno, as a process."""
+
+    _streams: Streams | None
 
     def __init__(self, spec: ProcessSpec, services: Services) -> None:
-        self.spec = spec
-        # Replaced as a whole, so that any thread may look at it.
-        self.seen = DynoState(spec.id, spec.dyno, "starting", since=time.time())
-        self.over = False  # its process has ended, or never was
-        self.clean = False  # and nothing of it is left
-        self.forget = False  # nobody will ask for it again
+        stream = spec.stream or f"app/{spec.app}"
+        super().__init__(
+            spec,
+            loop=services.loop,
+            voice=Voice(stream, spec.dyno, services.loop, services.outlet),
+            changed=services.changed,
+            cleaned=services.cleaned,
+        )
         self._services = services
         self._folder = services.folder / spec.id.replace("/", "_")
-        stream = spec.stream or f"app/{spec.app}"
         self._markers = markers(spec.id, services.tag)
-        self._voice = Voice(stream, spec.dyno, services.loop, services.outlet)
-        self._boot: Boot | None = None
         self._child: process.Child | None = None
-        self._streams: Streams | None = None
         self._group: Group | None = None
         self._uid: int | None = None
-        self._timers: list[Timer] = []
-        self._stopping = False
-        self._closing = False
         self._killed = False
-        self._reason = ""
-        self._code: int | None = None
         self._ooms = 0
 
     # --- the beginning ------------------------------------------------------------------------------------------
@@ -73,7 +60,7 @@ class Dyno:
             if services.cgroups:
                 self._group = services.cgroups.make(spec.id.replace("/", "_"), spec.size)
         except Exception as error:
-            reason = _reason(error)
+            reason = reason_of(error)
             services.loop.post(lambda: self._never(reason))
         else:
             services.loop.post(lambda: self._launch(part))
@@ -93,7 +80,7 @@ class Dyno:
                 self._streams = Streams(self.spec.attach)
             self._child = process.spawn(self._markers, self._streams.theirs if self._streams else ())
         except Exception as error:
-            return self._never(_reason(error))
+            return self._never(reason_of(error))
         self._uid = part["uid"]
         self._voice.say(f"Starting process with command `{self.spec.command}`")
         self._show(pid=self._child.pid)
@@ -113,7 +100,7 @@ class Dyno:
             child.launch(whole)
             (self._folder / "process.json").write_text(json.dumps(record))
         except (OSError, ValueError) as error:
-            reason = _reason(error)
+            reason = reason_of(error)
             self._services.loop.post(lambda: self._kill_because(reason))
 
     def _watch(self, child: process.Child) -> None:
@@ -136,15 +123,19 @@ class Dyno:
         services = self._services
         return Boot(
             self.spec,
+            "127.0.0.1",
             port,
             loop=services.loop,
             requests=services.health,
-            is_ours=self._owns,
+            is_ours=lambda: self._owns(port),
             up=self._up,
             failed=self._kill_because,
         )
 
-    def _owns(self, found: list[Listener]) -> bool:
+    def _owns(self, port: int) -> bool | None:
+        found = ports.listeners(port)
+        if not found:
+            return None if process.LINUX else True
         if self._uid is not None:
             return all(listener.uid == self._uid for listener in found)
         ours = process.sockets(self._members())
@@ -155,20 +146,7 @@ class Dyno:
     def _up(self) -> None:
         if self.seen.state != "starting" or self._child is None or self._child.poll() is not None:
             return
-        self._voice.say("State changed from starting to up")
-        self._show(state="up", since=time.time())
-        self._changed()
-
-    def attach(self) -> Attached | None:
-        """Its streams, to the first who asks once it has started. For any thread."""
-        return self._streams.take() if self._streams else None
-
-    def _not_attached(self) -> None:
-        if self._streams and not self._streams.taken:
-            self._kill_because("Error R13 (Attach error) -> Failed to attach to process")
-
-    def _time_limit(self) -> None:
-        self._kill_because(f"Stopped: it ran for longer than {self.spec.seconds:g} seconds.")
+        super()._up()
 
     def sample(self) -> None:
         """Look at its memory. In the pool."""
@@ -182,52 +160,19 @@ class Dyno:
     def _sampled(self, used: int, ooms: int) -> None:
         if self.over or self._child is None or self._reason:
             return
-        quota = self.spec.size.memory
-        if ooms > self._ooms or used > quota * HARD:
+        if ooms > self._ooms:
             self._ooms = ooms
             self._kill_because(R15)
-        elif used > quota:
-            self._voice.say(f"Process running mem={used // MB}M({used / quota:.1%})")
-            self._voice.say("Error R14 (Memory quota exceeded)")
+        else:
+            self._uses(used)
 
     # --- the end ------------------------------------------------------------------------------------------------
 
-    def stop(self, *, closing: bool = False) -> None:
-        """SIGTERM to all its processes, SIGKILL after the stop time, and forget it; may be called again."""
-        self.forget = True
-        self._closing |= closing
-        if self.clean:
-            return self._services.cleaned(self)
-        if self._stopping or self.over:
-            return
-        self._stopping = True
-        if self._boot:
-            self._boot.cancel()
-        if not self.spec.one_off:  # whose exit code is still to be seen
-            self._show(state="down", since=time.time())
-        if self._child is not None:
-            self._voice.say("Stopping all processes with SIGTERM")
-            process.send(self._members(), signal.SIGTERM)
-            seconds = min(self.spec.stop_seconds, CLOSE_SECONDS) if closing else self.spec.stop_seconds
-            self._after(seconds, lambda: self._exit_timeout(seconds))
-        self._changed()
+    def _has_process(self) -> bool:
+        return self._child is not None
 
-    def _exit_timeout(self, seconds: float) -> None:
-        if not self.over:
-            self._voice.say(
-                "Error R12 (Exit timeout) -> At least one process failed to exit "
-                f"within {seconds:g} seconds of SIGTERM"
-            )
-            self._voice.say("Stopping remaining processes with SIGKILL")
-            self._kill()
-
-    def _kill_because(self, reason: str) -> None:
-        if self.over or self._reason:
-            return
-        self._reason = reason
-        self._voice.say(reason)
-        self._voice.say("Stopping process with SIGKILL")
-        self._kill()
+    def _terminate(self) -> None:
+        process.send(self._members(), signal.SIGTERM)
 
     def _kill(self) -> None:
         self._killed = True
@@ -281,24 +226,13 @@ class Dyno:
         self._after(pause, lambda: self._wait_for_rest(pause))
 
     def _end(self) -> None:
-        self.over = True
-        for timer in self._timers:
-            timer.cancel()
-        if self._boot:
-            self._boot.cancel()
-        if self._child is not None:
-            self._last_words(self._child)
-        old = self.seen.state
-        state = "down" if self._stopping or self.spec.one_off else "crashed"
-        if self._child is not None and not self._stopping:
-            self._voice.say(f"State changed from {old} to {'complete' if self.spec.one_off else state}")
-        reason = self._reason or (f"Process exited with status {self._code}" if state == "crashed" else "")
-        self._show(state=state, exit_code=self._code, reason=reason, since=time.time())
-        self._changed()
+        self._conclude()
         self._services.pool.submit(self._clean)
 
-    def _last_words(self, child: process.Child) -> None:
+    def _last_words(self) -> None:
         """What is still in the pipe, then how it ended."""
+        child = self._child
+        assert child is not None
         self._voice.finish()
         if self._code == CANNOT_START and (problem := child.problem()):
             self._reason = f"The dyno could not be started: {problem}"
@@ -306,7 +240,7 @@ class Dyno:
         elif self._group and self._code == 137 and not self._reason and self._group.oom_kills() > self._ooms:
             self._reason = R15
             self._voice.say(self._reason)
-        self._voice.say(f"Process exited with status {self._code}")
+        super()._last_words()
         child.close()
 
     def _clean(self) -> None:  # in the pool
@@ -324,30 +258,4 @@ class Dyno:
     def _cleaned(self) -> None:
         if self.seen.port is not None:
             self._services.ports.give_back(self.seen.port)
-        self.clean = True
-        if self.spec.one_off and self._stopping and not self._closing:
-            self._services.loop.after(LINGER_SECONDS, lambda: self._services.cleaned(self))
-        else:
-            self._services.cleaned(self)
-
-    # --- small things -------------------------------------------------------------------------------------------
-
-    def _show(self, **changes: Any) -> None:
-        self.seen = replace(self.seen, **changes)
-
-    def _changed(self) -> None:
-        self._services.changed(self)
-
-    def _after(self, seconds: float, call: Callable[[], None]) -> None:
-        self._timers = [timer for timer in self._timers if timer.call is not None]
-        self._timers.append(self._services.loop.after(seconds, call))
-
-
-def _reason(error: Exception) -> str:
-    """What to tell people; paths of the platform stay out of it."""
-    if isinstance(error, EngineError):
-        return str(error)
-    log.warning("A dyno could not be started", exc_info=error)
-    if isinstance(error, OSError) and error.strerror:
-        return f"The dyno could not be started: {error.strerror}"
-    return f"Error R99 (Platform error) -> {type(error).__name__}"
+        super()._cleaned()

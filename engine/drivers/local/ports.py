@@ -86,10 +86,3 @@ def listeners(port: int) -> list[Listener]:
             if fields[3] == LISTEN and int(number, 16) == port and address in LOOPBACK:
                 found.append(Listener(uid=int(fields[7]), inode=int(fields[9])))
     return found
-
-
-def answers(port: int) -> bool:
-    """Whether a connection to `port` is accepted. On the loopback that is known in microseconds, or the queue is full."""
-    with socket.socket() as probe:
-        probe.settimeout(0.02)
-        return probe.connect_ex(("127.0.0.1", port)) == 0

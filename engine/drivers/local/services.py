@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from engine.drivers.local.cgroups import Cgroups
 from engine.drivers.local.isolation import Isolation
-from engine.drivers.local.loop import Loop
-from engine.drivers.local.output import Outlet
 from engine.drivers.local.ports import Ports
+from engine.drivers.loop import Loop
+from engine.drivers.output import Outlet
 
 if TYPE_CHECKING:
     from engine.drivers.local.dyno import Dyno

@@ -4,11 +4,11 @@ import os
 import time
 from contextlib import suppress
 
-from engine.drivers.local.loop import Loop
-from engine.drivers.local.output import LINE_BYTES, Lines, Outlet
-from engine.drivers.local.process import PIPE_BYTES
+from engine.drivers.loop import Loop
+from engine.drivers.output import LINE_BYTES, Lines, Outlet
 from engine.spec import Line
 
+PIPE_BYTES = 256 * 1024
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 5.0
 LAST_READS = 4  # more than a pipe holds; somebody who goes on writing is not waited for
 

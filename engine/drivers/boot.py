@@ -1,36 +1,44 @@
 """Finds out when a web dyno is up."""
 
 import http.client
+import socket
 from collections.abc import Callable
 from concurrent.futures import Executor
 
-from engine.drivers.local import ports, process
-from engine.drivers.local.loop import Loop
-from engine.drivers.local.ports import Listener
+from engine.drivers.loop import Loop
 from engine.spec import ProcessSpec
 
 FIRST_POLL_SECONDS, LAST_POLL_SECONDS, SLOWER = 0.005, 0.1, 1.1
 HEALTH_POLL_SECONDS, HEALTH_ANSWER_SECONDS = 0.25, 5.0
+CONNECT_SECONDS = 0.02  # on this machine it is known in microseconds, or the queue is full
+
+
+def answers(host: str, port: int) -> bool:
+    """Whether a connection to `port` is accepted."""
+    with socket.socket() as probe:
+        probe.settimeout(CONNECT_SECONDS)
+        return probe.connect_ex((host, port)) == 0
 
 
 class Boot:
     """Asks the port of one web dyno until it answers, or its time is over. Calls `up()` or `failed(reason)`, once.
 
-    `is_ours` tells whether those who listen on the port are the dyno's (promise I-26).
+    `is_ours` tells whether those who listen on the port are the dyno's (promise I-26); None when that is not known yet.
     """
 
     def __init__(
         self,
         spec: ProcessSpec,
+        host: str,
         port: int,
         *,
         loop: Loop,
         requests: Executor,
-        is_ours: Callable[[list[Listener]], bool],
+        is_ours: Callable[[], bool | None],
         up: Callable[[], None],
         failed: Callable[[str], None],
     ) -> None:
-        self._spec, self._port = spec, port
+        self._spec, self._host, self._port = spec, host, port
         self._loop, self._requests = loop, requests
         self._is_ours, self._up, self._failed = is_ours, up, failed
         self._last_answer = ""
@@ -48,12 +56,12 @@ class Boot:
     def _poll(self, pause: float) -> None:
         if self._over:
             return
-        if ports.answers(self._port):
-            found = ports.listeners(self._port)
-            if found and not self._is_ours(found):
-                return self._fail(f"Port {self._port} is taken by a process that is not this dyno's.")
-            if found or not process.LINUX:
+        if answers(self._host, self._port):
+            ours = self._is_ours()
+            if ours:
                 return self._ask() if self._spec.health_path else self._succeed()
+            if ours is False:
+                return self._fail(f"Port {self._port} is taken by a process that is not this dyno's.")
         pause = min(pause * SLOWER, LAST_POLL_SECONDS)
         self._loop.after(pause, lambda: self._poll(pause))
 
@@ -62,7 +70,7 @@ class Boot:
             self._requests.submit(self._request)
 
     def _request(self) -> None:  # in a thread of its own
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=HEALTH_ANSWER_SECONDS)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=HEALTH_ANSWER_SECONDS)
         try:
             headers = {"Host": "localhost", "User-Agent": "Slipway-Health", "Connection": "close"}
             connection.request("GET", self._spec.health_path, headers=headers)

