@@ -104,8 +104,9 @@ def settle_all() -> None:
     """Make up for changes that nobody told of."""
     metered = Meter.objects.order_by()
     apps = {*App.objects.values_list("pk", flat=True), *metered.values_list("app_id", flat=True)}
-    for app_id in apps - {None}:
-        settle(app_id)
+    for app_id in apps:
+        if app_id is not None:
+            settle(app_id)
     owning = Addon.objects.order_by().values_list("pipeline_id", flat=True)
     for pipeline_id in {*owning, *metered.filter(app_id=None).values_list("pipeline_id", flat=True)} - {None}:
         settle_pipeline(pipeline_id)

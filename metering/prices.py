@@ -1,5 +1,8 @@
 """What dynos cost: a price a month for each size, which operators set."""
 
+from typing import Any
+
+from django.apps import apps as registry
 from django.conf import settings
 from django.db import transaction
 
@@ -10,6 +13,24 @@ from metering import meters
 from metering.models import DynoPrice, Meter, Usage
 
 MOST_CENTS = 10_000_000
+# https://www.heroku.com/pricing, as operators know it, until they set their own.
+USUAL = {
+    "eco": 500,
+    "basic": 700,
+    "standard-1x": 2500,
+    "standard-2x": 5000,
+    "performance-m": 25000,
+    "performance-l": 50000,
+}
+
+
+def fill(apps: Any = registry, **signal: Any) -> None:
+    """Give each size that has no price the usual one. Listens to `post_migrate`, which may not have come to our tables,
+    and names no `apps` after a flush."""
+    if "dynoprice" not in apps.all_models["metering"]:
+        return
+    rows = [DynoPrice(size=size, cents_per_month=cents) for size, cents in USUAL.items()]
+    DynoPrice.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 @transaction.atomic
@@ -23,8 +44,9 @@ def set_price(size: str, cents_per_month: int, *, by: User) -> DynoPrice:
     if before != cents_per_month:
         activity.record(by, "set the price of", price, before=before, after=cents_per_month)
         rows = Meter.objects.filter(kind=Usage.Kind.DYNO, what=size)
-        for app_id in rows.order_by().values_list("app_id", flat=True).distinct():
-            meters.settle(app_id)
+        for app_id in set(rows.order_by().values_list("app_id", flat=True)):
+            if app_id is not None:
+                meters.settle(app_id)
     return price
 
 

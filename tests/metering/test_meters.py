@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection, transaction
 
+from addons import actions as addon_actions
+from addons import catalog
 from apps import actions as app_actions
 from apps.models import Dyno
 from core import changes
@@ -14,6 +16,7 @@ from metering import meters, prices, reports
 from metering.models import MICROS, Entry, Meter
 from pipelines import actions as pipeline_actions
 from pipelines.models import Coupling
+from tests.addons.test_ordering import work
 from tests.factories import couple, make_app, make_pipeline
 
 NOON = datetime(2026, 11, 10, 12, tzinfo=UTC)
@@ -223,3 +226,30 @@ def test_by_stage_and_pipeline(alice, clock):
     clock.now += HOUR
     after = reports.report(reports.scope_of(pipeline), now=clock.now)
     assert {stage: spent for stage, spent, _ in after.by("stage")}["staging"] == 2500 * MICROS // 720
+
+
+def test_an_addon_counts_from_when_it_is_ready_until_it_is_given_up(app, alice, clock, shelf):
+    addon = addon_actions.provision(app, catalog.plan_called("heroku-postgresql"), by=alice)
+    clock.now += HOUR
+    assert not Meter.objects.exists()
+    work()
+    clock.now += HOUR
+    addon.refresh_from_db()
+    addon_actions.destroy(addon, confirm=addon.name, by=alice)
+    clock.now += HOUR
+    work()
+    meters.settle_all()
+    (entry,) = Entry.objects.filter(kind="addon")
+    assert (entry.item, entry.what) == (addon.name, "heroku-postgresql:essential-0")
+    assert entry.microseconds == 3600 * 10**6
+    assert entry.micros == addon.plan.price_cents * MICROS // 720
+
+
+def test_an_addon_of_a_pipeline_counts_for_the_pipeline(alice, clock, shelf):
+    pipeline = make_pipeline("line", owner=alice)
+    addon = addon_actions.order_for_pipeline(pipeline, catalog.plan_called("heroku-postgresql"), by=alice)
+    work()
+    clock.now += HOUR
+    meters.settle_all()
+    (line,) = reports.report(reports.scope_of(pipeline), now=clock.now).lines
+    assert (line.item, line.app, line.hours) == (addon.name, "", 1.0)
