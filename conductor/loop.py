@@ -21,7 +21,8 @@ from django.conf import settings
 from django.db import connections
 from django.db.models import Q
 
-from conductor import agenda, cleaning, disk, guests, notes, promotions, status, work
+from addons.models import Addon
+from conductor import addons, agenda, cleaning, disk, guests, notes, promotions, status, work
 from conductor.builds import Builds
 from conductor.deliveries import Deliveries
 from conductor.drains import Drains
@@ -66,6 +67,9 @@ class Conductor:
         self._stopping = threading.Event()
         self._builders: Turns[Key] = Turns(self._turn, threads=settings.BUILD_SLOTS, name="build")
         self._movers: Turns[Key] = Turns(self._turn, threads=6, name="move")
+        self._askers: Turns[Key] = Turns(
+            self._turn, threads=4, name="ask"
+        )  # providers of add-ons take their time
         self._threads = [
             threading.Thread(target=self._loop, args=args, name=args[0], daemon=True)
             for args in self._duties()
@@ -90,7 +94,7 @@ class Conductor:
         self.parts.driver.on_change(self._dyno_changed)
         self._deafen = live.listen(self._heard)
         self.keeper.start()
-        for turns in (self._builders, self._movers, self._deliveries, self._drains):
+        for turns in (self._builders, self._movers, self._askers, self._deliveries, self._drains):
             turns.start()
         for thread in self._threads:
             thread.start()
@@ -107,7 +111,7 @@ class Conductor:
             held.lost.set()
         for thread in self._threads:
             thread.join(10)
-        for turns in (self._builders, self._movers, self._deliveries, self._drains):
+        for turns in (self._builders, self._movers, self._askers, self._deliveries, self._drains):
             turns.stop()
         self.keeper.stop()
         _let_go(in_hand)
@@ -248,6 +252,7 @@ class Conductor:
                 promotions.fail,
             ),
             Kind("release", Release, RELEASES_AT_ONCE, releases.advance, releases.fail),
+            Kind("addon", Addon, addons.AT_ONCE, addons.advance, addons.fail),
             Kind(
                 "build",
                 Build,
@@ -284,7 +289,7 @@ class Conductor:
         self._woken.set()
 
     def _turns_of(self, key: Key) -> Turns[Key]:
-        return self._builders if key[0] == "build" else self._movers
+        return {"build": self._builders, "addon": self._askers}.get(key[0], self._movers)
 
     # --- nudges -------------------------------------------------------------------------------------------------
 
@@ -317,5 +322,5 @@ def _let_go(in_hand: list[Held]) -> None:
 
 def free_leases() -> None:
     """At the start nobody works on anything, whatever leases say: whoever held them did so on this folder."""
-    for model in (Build, Release, PromotionTarget, Delivery):
+    for model in (Build, Release, PromotionTarget, Delivery, Addon):
         model.objects.filter(status__in=OPEN).update(lease_until=None)
