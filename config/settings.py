@@ -88,6 +88,10 @@ BACKUP_HOURS = env.float("SLIPWAY_BACKUP_HOURS", default=0)
 BACKUP_KEEP = env.int("SLIPWAY_BACKUP_KEEP", default=7)
 BACKUP_DIR = env.str("SLIPWAY_BACKUP_DIR", default=str(DATA / "backups"))
 
+# --- watching over it ---------------------------------------------------------------------------------------------
+METRICS_TOKEN = env.str("SLIPWAY_METRICS_TOKEN", default="")
+MONITOR = env.str("SLIPWAY_MONITOR", default="")
+
 # --- webhooks and log drains --------------------------------------------------------------------------------------
 WEBHOOK_SECONDS = env.float("SLIPWAY_WEBHOOK_SECONDS", default=10)
 WEBHOOK_RETRY_SECONDS = env.float("SLIPWAY_WEBHOOK_RETRY_SECONDS", default=15)
@@ -148,6 +152,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.monitoring.Monitoring",
     "core.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "core.assets.LeanAssets",
@@ -333,7 +338,15 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "json": {"()": "core.logs.JsonFormatter"},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "json" if env.str("SLIPWAY_LOG_FORMAT", default="line") == "json" else "line",
+        }
+    },
     "root": {"handlers": ["console"], "level": env.str("SLIPWAY_LOG_LEVEL", default="WARNING")},
 }
