@@ -51,6 +51,7 @@ REDIS_URL = env.str("REDIS_URL", default="")
 ENGINE_URL = env.str("ENGINE_URL", default="local:")
 DYNO_PORTS = env.str("SLIPWAY_DYNO_PORTS", default="20000-29999")
 SERVER_PORTS = env.str("SLIPWAY_SERVER_PORTS", default="19000-19999")
+KEEP_LAST_BACKUP_DAYS = env.int("SLIPWAY_KEEP_LAST_BACKUP_DAYS", default=7)
 POSTGRES_ADDONS_URL = env.str("SLIPWAY_POSTGRES_ADDONS_URL", default="")
 STACK_IMAGE = env.str("SLIPWAY_STACK_IMAGE", default="slipway/stack:24")
 
