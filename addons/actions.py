@@ -10,7 +10,7 @@ from django.db import transaction
 
 from accounts.access import demand_not_suspended
 from accounts.models import User
-from addons import attachments, catalog, naming
+from addons import attachments, catalog, naming, transfers
 from addons.models import Addon, AddonService, Attachment, Plan
 from apps.models import App, ConfigVar
 from core import activity, changes, live
@@ -151,6 +151,7 @@ def destroy(addon: Addon, *, confirm: str, force: bool = False, by: User | None)
 def remove(addon: Addon, *, by: User | None) -> None:
     """Detach it everywhere and have it removed, without asking. Call it in a transaction, with the add-on locked."""
     used = _used(addon)
+    transfers.last_backup(addon, by=by)
     for row in used:
         changes.note(Change(row, "detached", by, row.app_id))
     Attachment.objects.filter(addon=addon).delete()

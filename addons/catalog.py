@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps as registry
 from django.db import transaction
 from django.db.models import QuerySet
 
@@ -17,8 +18,8 @@ from core.errors import NotFound, Refusal
 _FILE = Path(__file__).with_name("catalog.toml")
 
 
-def load_migrated(apps: Any, **_: Any) -> None:
-    """After migrations: load the catalog, if they went as far as its tables."""
+def load_migrated(apps: Any = registry, **_: Any) -> None:
+    """After migrations: load the catalog, if they went as far as its tables; and after a flush, which names no `apps`."""
     if {"addonservice", "plan"} <= set(apps.all_models["addons"]):
         load()
 

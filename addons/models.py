@@ -274,3 +274,8 @@ class Attachment(models.Model):
 def key_of(name: str, suffix: str) -> str:
     """`DATABASE` and `URL` make `DATABASE_URL`; no suffix, the bare name."""
     return f"{name}_{suffix}" if suffix else name
+
+
+from addons.transfer_models import Schedule, Transfer  # noqa: E402 - Django finds models here
+
+__all__ = ["Addon", "AddonService", "Attachment", "Config", "Plan", "Schedule", "Transfer", "key_of"]

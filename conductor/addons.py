@@ -10,10 +10,11 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from addons import actions
-from addons.models import Addon, Plan
+from addons.models import Addon, Plan, Transfer
 from addons.providers import Order, Provided, provider_for
 from conductor.turns import release_connections
 from conductor.work import Held
@@ -108,7 +109,9 @@ def _drop_credential(addon: Addon, name: str) -> None:
             _done(addon, None, **_sealed(addon))
 
 
-def _deprovision(addon: Addon) -> None:
+def _deprovision(addon: Addon) -> float | None:
+    if Transfer.objects.open().filter(Q(source=addon) | Q(target=addon)).exists():
+        return NOT_READY  # its last backup among them
     _ask(addon, lambda provider, order: provider.deprovision(order))
     failpoints.reach("addon.deprovisioned")
     with transaction.atomic():
@@ -116,6 +119,7 @@ def _deprovision(addon: Addon) -> None:
             addon.record(finished_at=timezone.now())  # and so make sure that the lease is still ours
             actions.tell(addon)
             addon.delete()
+    return None
 
 
 def _clean(addon: Addon) -> None:

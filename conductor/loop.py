@@ -21,13 +21,15 @@ from django.conf import settings
 from django.db import connections
 from django.db.models import Q
 
-from conductor import agenda, cleaning, disk, guests, metering, notes, promotions, status, work
+from addons.models import Addon, Transfer
+from conductor import addons, agenda, cleaning, disk, guests, metering, notes, promotions, status, work
 from conductor.builds import Builds
 from conductor.deliveries import Deliveries
 from conductor.drains import Drains
 from conductor.dynos import Keeper
 from conductor.parts import Parts
 from conductor.releases import Releases
+from conductor.transfers import Transfers, take_turns
 from conductor.turns import Turns, is_ours, mark_ours, refresh_connections
 from conductor.wishes import START_STEP
 from conductor.work import Held, Kind
@@ -44,6 +46,7 @@ log = logging.getLogger(__name__)
 GATHER_SECONDS = 0.08  # what is told of an app within is looked at together, and after the work that it makes
 LOOK_SECONDS = 1.0  # between two looks for work without a nudge
 PUSHES_SECONDS = 15.0  # between two looks for pushes whose web process has died
+TRANSFERS_SECONDS = 20.0  # between two looks for backups whose hour has come
 RELEASES_AT_ONCE = 64
 Key = tuple[str, uuid.UUID]
 
@@ -56,6 +59,7 @@ class Conductor:
         self.keeper = Keeper(parts)
         self._builds = Builds(parts)
         self._deliveries = Deliveries()
+        self._transfers = Transfers()
         self._drains = Drains(parts)
         self._kinds = self._make_kinds()
         self._held: dict[Key, Held] = {}
@@ -66,6 +70,9 @@ class Conductor:
         self._stopping = threading.Event()
         self._builders: Turns[Key] = Turns(self._turn, threads=settings.BUILD_SLOTS, name="build")
         self._movers: Turns[Key] = Turns(self._turn, threads=6, name="move")
+        self._askers: Turns[Key] = Turns(
+            self._turn, threads=4, name="ask"
+        )  # providers of add-ons take their time
         self._threads = [
             threading.Thread(target=self._loop, args=args, name=args[0], daemon=True)
             for args in self._duties()
@@ -90,7 +97,7 @@ class Conductor:
         self.parts.driver.on_change(self._dyno_changed)
         self._deafen = live.listen(self._heard)
         self.keeper.start()
-        for turns in (self._builders, self._movers, self._deliveries, self._drains):
+        for turns in (self._builders, self._movers, self._askers, self._deliveries, self._drains):
             turns.start()
         for thread in self._threads:
             thread.start()
@@ -107,9 +114,10 @@ class Conductor:
             held.lost.set()
         for thread in self._threads:
             thread.join(10)
-        for turns in (self._builders, self._movers, self._deliveries, self._drains):
+        for turns in (self._builders, self._movers, self._askers, self._deliveries, self._drains):
             turns.stop()
         self.keeper.stop()
+        self._transfers.stop()
         _let_go(in_hand)
         self.parts.driver.close()
         if self.parts.servers:
@@ -153,6 +161,7 @@ class Conductor:
             ("measurer", lambda: disk.measure(self.parts.data), disk.EVERY_SECONDS),
             ("meter", metering.keep, metering.EVERY_SECONDS),
             ("cleaner", lambda: cleaning.clean(self.parts), cleaning.EVERY_SECONDS),
+            ("backups", take_turns, TRANSFERS_SECONDS),
         ]
 
     def _if_leading(self, duty: Callable[[], object]) -> None:
@@ -249,6 +258,8 @@ class Conductor:
                 promotions.fail,
             ),
             Kind("release", Release, RELEASES_AT_ONCE, releases.advance, releases.fail),
+            Kind("addon", Addon, addons.AT_ONCE, addons.advance, addons.fail),
+            self._transfers.kind(),
             Kind(
                 "build",
                 Build,
@@ -285,7 +296,7 @@ class Conductor:
         self._woken.set()
 
     def _turns_of(self, key: Key) -> Turns[Key]:
-        return self._builders if key[0] == "build" else self._movers
+        return {"build": self._builders, "addon": self._askers, "transfer": self._askers}.get(key[0], self._movers)
 
     # --- nudges -------------------------------------------------------------------------------------------------
 
@@ -318,5 +329,5 @@ def _let_go(in_hand: list[Held]) -> None:
 
 def free_leases() -> None:
     """At the start nobody works on anything, whatever leases say: whoever held them did so on this folder."""
-    for model in (Build, Release, PromotionTarget, Delivery):
+    for model in (Build, Release, PromotionTarget, Delivery, Addon, Transfer):
         model.objects.filter(status__in=OPEN).update(lease_until=None)

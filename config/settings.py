@@ -51,6 +51,7 @@ REDIS_URL = env.str("REDIS_URL", default="")
 ENGINE_URL = env.str("ENGINE_URL", default="local:")
 DYNO_PORTS = env.str("SLIPWAY_DYNO_PORTS", default="20000-29999")
 SERVER_PORTS = env.str("SLIPWAY_SERVER_PORTS", default="19000-19999")
+KEEP_LAST_BACKUP_DAYS = env.int("SLIPWAY_KEEP_LAST_BACKUP_DAYS", default=7)
 POSTGRES_ADDONS_URL = env.str("SLIPWAY_POSTGRES_ADDONS_URL", default="")
 STACK_IMAGE = env.str("SLIPWAY_STACK_IMAGE", default="slipway/stack:24")
 
@@ -91,6 +92,10 @@ CURRENCY = env.str("SLIPWAY_CURRENCY", default="") or "$"
 BACKUP_HOURS = env.float("SLIPWAY_BACKUP_HOURS", default=0)
 BACKUP_KEEP = env.int("SLIPWAY_BACKUP_KEEP", default=7)
 BACKUP_DIR = env.str("SLIPWAY_BACKUP_DIR", default=str(DATA / "backups"))
+
+# --- watching over it ---------------------------------------------------------------------------------------------
+METRICS_TOKEN = env.str("SLIPWAY_METRICS_TOKEN", default="")
+MONITOR = env.str("SLIPWAY_MONITOR", default="")
 
 # --- webhooks and log drains --------------------------------------------------------------------------------------
 WEBHOOK_SECONDS = env.float("SLIPWAY_WEBHOOK_SECONDS", default=10)
@@ -153,6 +158,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.monitoring.Monitoring",
     "core.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "core.assets.LeanAssets",
@@ -338,7 +344,15 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "json": {"()": "core.logs.JsonFormatter"},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "json" if env.str("SLIPWAY_LOG_FORMAT", default="line") == "json" else "line",
+        }
+    },
     "root": {"handlers": ["console"], "level": env.str("SLIPWAY_LOG_LEVEL", default="WARNING")},
 }

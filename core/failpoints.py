@@ -40,6 +40,8 @@ NAMES = frozenset(
         "drain.sent",
         "addon.provisioned",
         "addon.deprovisioned",
+        "backup.stored",
+        "restore.filled",
         "backup.snapshot",
     ]
 )

@@ -13,6 +13,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from core import changes as told
+from core import metrics
 from core.errors import LeaseLost
 
 LEASE_SECONDS = 30
@@ -81,6 +82,7 @@ class Job(models.Model):
         rows: models.Manager[Any] = type(self)._default_manager
         held = rows.filter(pk=self.pk, lease_token=self.lease_token, status="running")
         if self.lease_token is None or held.update(**changes) != 1:
+            metrics.LEASES_LOST.labels(self._meta.model_name).inc()
             raise LeaseLost(f"{type(self).__name__} {self.pk}")
         for name, value in changes.items():
             setattr(self, name, value)

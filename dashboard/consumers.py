@@ -27,7 +27,7 @@ from accounts import two_factor
 from accounts.models import User
 from apps import access as app_access
 from apps import logs
-from core import live
+from core import live, metrics
 from dashboard.pumps import Pump
 from engine.logstore import KINDS, Query
 from pipelines import access as pipeline_access
@@ -56,12 +56,14 @@ class PageConsumer(AsyncJsonWebsocketConsumer):
         self.user: User = user
         await self.channel_layer.group_add(live.group(self._own), self.channel_name)
         await self.accept()
+        metrics.WEBSOCKETS.inc()
         self.checks = asyncio.create_task(self._check_for_ever())
 
     async def disconnect(self, code: int) -> None:
         """End all that belongs to the socket."""
         if self.checks is None:
             return
+        metrics.WEBSOCKETS.dec()
         self.checks.cancel()
         for stream in tuple(self.pumps):
             await self._unlog(stream)

@@ -41,34 +41,34 @@ class Postgresql:
 
     def provision(self, order: Order) -> Provided | None:
         """A database with an owner, and a user who may sign in."""
-        server = self.server(start=True)
-        url = server.make(
-            names(order), _password(order), connections=_connections(order.limits), note=note(order)
+        there = server(start=True)
+        url = there.make(
+            names(order), _password(order), connections=connections_of(order.limits), note=note(order)
         )
         return Provided({"URL": url}, message="The database is ready.")
 
     def change_plan(self, order: Order, plan: str, limits: Mapping[str, int]) -> Provided:
         """Another number of connections; everything else is as it was."""
-        server = self.server(start=True)
-        server.limit(names(order), _connections(limits))
-        return Provided({"URL": server.url(names(order), "", _password(order))})
+        there = server(start=True)
+        there.limit(names(order), connections_of(limits))
+        return Provided({"URL": there.url(names(order), "", _password(order))})
 
     def deprovision(self, order: Order) -> None:
         """Drop the database and all its users."""
         if settings.POSTGRES_ADDONS_URL or embedded.servers().postgres.exists:
-            self.server(start=True).drop(names(order))
+            server(start=True).drop(names(order))
 
     def credential(self, order: Order, name: str) -> Provided:
         """A user of the database; a named one may enter, and no more until it is granted something."""
-        return Provided({"URL": self.server(start=True).user(names(order), name, _password(order, name))})
+        return Provided({"URL": server(start=True).user(names(order), name, _password(order, name))})
 
     def drop_credential(self, order: Order, name: str) -> None:
         """Drop a user; what it owns becomes the owner's."""
-        self.server(start=True).drop_user(names(order), name)
+        server(start=True).drop_user(names(order), name)
 
     def facts(self, order: Order) -> list[tuple[str, str]]:
         """Version, size, tables, connections."""
-        url = self.server().url(names(order), "", _password(order))
+        url = server().url(names(order), "", _password(order))
         with connection(url) as inside:
             row = inside.execute(
                 "SELECT current_setting('server_version'), pg_size_pretty(pg_database_size(current_database())), "
@@ -78,7 +78,7 @@ class Postgresql:
                 "AND application_name <> 'slipway')"
             ).fetchone()
         assert row is not None
-        limit = _connections(order.limits)
+        limit = connections_of(order.limits)
         of = f" of {limit}" if limit != UNLIMITED else ""
         return [
             ("PostgreSQL", str(row[0])),
@@ -91,17 +91,8 @@ class Postgresql:
         """The ids of this installation's databases."""
         if not settings.POSTGRES_ADDONS_URL and not embedded.servers().postgres.exists:
             return set()
-        found = self.server().noted()
+        found = server().noted()
         return {str(UUID(id)) for id, text in found.items() if text.endswith(f" at {settings.URL}")}
-
-    # --- beyond it --------------------------------------------------------------------------------------------------
-
-    def server(self, *, start: bool = False) -> Databases:
-        """The server: the operator's, or the platform's own, which only the conductor may `start`."""
-        if settings.POSTGRES_ADDONS_URL:
-            return Databases(settings.POSTGRES_ADDONS_URL)
-        cluster = embedded.servers().postgres
-        return Databases(cluster.ensure() if start else cluster.url)
 
     def _why_not_there(self) -> str:
         if time.monotonic() - self._looked > CHECK_SECONDS:
@@ -112,6 +103,14 @@ class Postgresql:
                 self._why = f"{error} This is the server of SLIPWAY_POSTGRES_ADDONS_URL."
             self._looked = time.monotonic()
         return self._why
+
+
+def server(*, start: bool = False) -> Databases:
+    """Where databases are made: the operator's server, or the platform's own, which only the conductor may `start`."""
+    if settings.POSTGRES_ADDONS_URL:
+        return Databases(settings.POSTGRES_ADDONS_URL)
+    cluster = embedded.servers().postgres
+    return Databases(cluster.ensure() if start else cluster.url)
 
 
 def names(order: Order) -> Names:
@@ -128,5 +127,6 @@ def _password(order: Order, credential: str = "") -> str:
     return password(order, "postgresql", credential)
 
 
-def _connections(limits: Mapping[str, int]) -> int:
+def connections_of(limits: Mapping[str, int]) -> int:
+    """How many connections a plan allows; -1 for any number."""
     return limits.get("connections", CONNECTIONS) or UNLIMITED

@@ -74,24 +74,28 @@ class Redis:
         )
 
 
-def wished(order: Order) -> Wish:
-    """How an order's server shall be, by its plan and options; `EngineError` for options that make no sense."""
-    policy, timeout = order.options.get("maxmemory_policy", "noeviction"), order.options.get("timeout", "300")
-    notify = order.options.get("notify_keyspace_events", "")
+def check_options(options: Mapping[str, str]) -> None:
+    """`EngineError` for options that make no sense."""
+    policy, timeout = options.get("maxmemory_policy", "noeviction"), options.get("timeout", "300")
     if policy not in POLICIES:
         raise EngineError(
             f"{policy[:40]} is no maxmemory policy; these are: {', '.join(POLICIES)}.", permanent=True
         )
     if not timeout.isdecimal() or len(timeout) > 6:
         raise EngineError("timeout is a number of seconds; 0 is for ever.", permanent=True)
-    if not re.fullmatch(r"[KEg$lshzxetdmnA]{0,16}", notify):
+    if not re.fullmatch(r"[KEg$lshzxetdmnA]{0,16}", options.get("notify_keyspace_events", "")):
         raise EngineError("notify_keyspace_events is made of letters like KEA.", permanent=True)
+
+
+def wished(order: Order) -> Wish:
+    """How an order's server shall be, by its plan and options."""
+    check_options(order.options)
     return Wish(
         password=password(order, "redis"),
         admin_password=password(order, "redis", "admin"),
         memory=order.limits.get("memory_mb", MEMORY_MB) * MB,
         clients=order.limits.get("connections", CLIENTS),
-        policy=policy,
-        timeout=int(timeout),
-        notify=notify,
+        policy=order.options.get("maxmemory_policy", "noeviction"),
+        timeout=int(order.options.get("timeout", "300")),
+        notify=order.options.get("notify_keyspace_events", ""),
     )

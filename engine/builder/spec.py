@@ -42,14 +42,19 @@ class BuildSpec:
     limits: BuildLimits
     work: Path
     fresh: bool = False  # whether to begin with an empty cache
+    image: str = ""  # a ready-made image to run instead of building `source`, by its name in a registry
 
 
 @dataclass(frozen=True)
 class BuildResult:
-    """A slug in the store, and what runs from it."""
+    """A slug in the store, or images on the engine, and what runs from it."""
 
-    digest: str  # "sha256:…"
+    digest: str  # "sha256:…"; of images: the id of the one, or of all together
     bytes: int
     unpacked_bytes: int
     process_types: dict[str, str]
     buildpacks: list[str]  # the names that the buildpacks gave themselves
+    image: str = ""  # what dynos run instead of a slug, as the engine knows it
+    images: dict[str, str] = field(
+        default_factory=dict
+    )  # {process type: image}, of those that run another one

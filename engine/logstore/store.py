@@ -38,7 +38,8 @@ class LogStore:
         reach: Callable[[str], None] | None = None,
     ) -> None:
         self.root = root
-        self.dropped = 0  # lines, by all streams, since this store was made
+        self.lines = 0  # that came in, to all streams, since this store was made
+        self.dropped = 0  # of those
         self._bytes_per_stream = bytes_per_stream
         self._lines_per_second = lines_per_second
         self._reach = reach
@@ -55,6 +56,7 @@ class LogStore:
             return self.last(stream)
         found = self._stream(stream)
         last, dropped = found.append(lines)
+        self.lines += len(lines)
         self.dropped += dropped
         self._syncer.note(found)
         if self._reach is not None:

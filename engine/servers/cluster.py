@@ -19,7 +19,7 @@ from engine.servers.supervisor import Program, Supervisor
 ADMIN = "slipway"
 CONNECTIONS = 300
 SETTINGS = {
-    "listen_addresses": "127.0.0.1",
+    "listen_addresses": "localhost",  # all that this means: else another could listen on the other address
     "unix_socket_directories": "",
     "max_connections": str(CONNECTIONS),
     "superuser_reserved_connections": "5",
@@ -37,10 +37,10 @@ SETTINGS = {
     "log_statement": "none",
     "log_checkpoints": "off",
 }
-HBA = f"""# Passwords for all: who is on this machine is not trusted for that.
-host all {ADMIN} 127.0.0.1/32 scram-sha-256
-host replication all 127.0.0.1/32 reject
+HBA = """# Passwords for all: who is on this machine is not trusted for that.
+host replication all all reject
 host all all 127.0.0.1/32 scram-sha-256
+host all all ::1/128 scram-sha-256
 """
 
 
@@ -69,7 +69,7 @@ class Cluster:
             port, password = self._port_file.read_text(), self._password_file.read_text()
         except OSError as error:
             raise EngineError("The platform's PostgreSQL has not been started yet.") from error
-        return f"postgres://{ADMIN}:{quote(password)}@127.0.0.1:{port}/postgres"
+        return f"postgres://{ADMIN}:{quote(password)}@localhost:{port}/postgres"
 
     def ensure(self, seconds: float = 30) -> str:
         """Have it made and up; returns `url`."""

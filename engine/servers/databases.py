@@ -102,7 +102,7 @@ class Databases:
             if not _one(admin, "SELECT 1 FROM pg_roles WHERE rolname = %s", user):
                 return
             admin.execute(_sql("ALTER ROLE {} NOLOGIN", user))
-            self._end_sessions(admin, names, user)
+            self._end_sessions(admin, names.database, user)
         with self._admin(names.database) as inside:
             inside.execute(_sql("REASSIGN OWNED BY {} TO {}", user, names.owner))
             inside.execute(_sql("DROP OWNED BY {}", user))
@@ -111,9 +111,11 @@ class Databases:
     def drop(self, names: Names) -> None:
         """Take the database away with all who could enter it."""
         with self._admin() as admin:
-            if _one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", names.database):
-                admin.execute(_sql("ALTER DATABASE {} ALLOW_CONNECTIONS false", names.database))
-                admin.execute(_sql("DROP DATABASE {} WITH (FORCE)", names.database))
+            rows = admin.execute(
+                "SELECT datname FROM pg_database WHERE datname ~ %s", [f"^{names.database}(_[a-z]+)?$"]
+            ).fetchall()
+            for (database,) in rows:
+                self._drop_database(admin, database)
             for role in [*self._users(admin, names), names.owner]:
                 admin.execute(_sql("DROP ROLE IF EXISTS {}", role))
 
@@ -136,10 +138,58 @@ class Databases:
             ).fetchall()
         return {name[1:]: note for name, note in rows}
 
+    # --- another content for it ---------------------------------------------------------------------------------------
+
+    def fresh(self, names: Names, suffix: str) -> None:
+        """Have an empty database beside the real one, for the same users: `d<id>_<suffix>`."""
+        aside = f"{names.database}_{suffix}"
+        with self._admin() as admin:
+            self._drop_database(admin, aside)
+            admin.execute(
+                _sql("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'", aside, names.owner)
+            )
+            admin.execute(_sql("REVOKE ALL ON DATABASE {} FROM PUBLIC", aside))
+            for user in self._users(admin, names):
+                admin.execute(_sql("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}", aside, user))
+
+    def swap(self, names: Names, suffix: str, *, connections: int, note: str = "") -> None:
+        """Have what `fresh` made take the real one's place, at once and for good; who is in there is hung up on."""
+        aside, former = f"{names.database}_{suffix}", f"{names.database}_former"
+        with self._admin() as admin:
+            if _one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", aside):
+                self._drop_database(admin, former)
+                if _one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", names.database):
+                    admin.execute(_sql("ALTER DATABASE {} ALLOW_CONNECTIONS false", names.database))
+                for database in (names.database, aside):
+                    self._end_sessions(admin, database, None)
+                with admin.transaction():
+                    if _one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", names.database):
+                        admin.execute(_sql("ALTER DATABASE {} RENAME TO {}", names.database, former))
+                    admin.execute(_sql("ALTER DATABASE {} RENAME TO {}", aside, names.database))
+                self._limit(admin, names, connections)
+                self._note(admin, names, note)
+            self._drop_database(admin, former)
+
+    def forget(self, names: Names, suffix: str) -> None:
+        """Drop what `fresh` made. No error when it is gone."""
+        with self._admin() as admin:
+            self._drop_database(admin, f"{names.database}_{suffix}")
+
+    def trusted_extensions(self) -> set[str]:
+        """The extensions that users may have in their databases."""
+        with self._admin() as admin:
+            return {
+                name
+                for (name,) in admin.execute(
+                    "SELECT DISTINCT name FROM pg_available_extension_versions WHERE trusted"
+                ).fetchall()
+            }
+
     def end_sessions(self, names: Names, credential: str | None = None) -> None:
         """Hang up on all who are in the database, or on those with one credential."""
         with self._admin() as admin:
-            self._end_sessions(admin, names, None if credential is None else names.user(credential))
+            user = None if credential is None else names.user(credential)
+            self._end_sessions(admin, names.database, user)
 
     def url(self, names: Names, credential: str, password: str) -> str:
         """How an app gets in."""
@@ -199,11 +249,21 @@ class Databases:
             ).fetchall()
         ]
 
-    def _end_sessions(self, admin: "psycopg.Connection[Any]", names: Names, user: str | None) -> None:
+    def _note(self, admin: "psycopg.Connection[Any]", names: Names, note: str) -> None:
+        admin.execute(
+            sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(names.database), sql.Literal(note))
+        )
+
+    def _drop_database(self, admin: "psycopg.Connection[Any]", database: str) -> None:
+        if _one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", database):
+            admin.execute(_sql("ALTER DATABASE {} ALLOW_CONNECTIONS false", database))
+            admin.execute(_sql("DROP DATABASE {} WITH (FORCE)", database))
+
+    def _end_sessions(self, admin: "psycopg.Connection[Any]", database: str, user: str | None) -> None:
         admin.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = %s AND pid <> pg_backend_pid() AND usename = coalesce(%s, usename)",
-            [names.database, user],
+            [database, user],
         )
 
 

@@ -57,9 +57,10 @@ def postgres(major: int | None = None) -> Postgres | None:
     return next((each for each in postgres_versions() if major in (None, each.major)), None)
 
 
-def postgres_clients() -> Postgres | None:
-    """The newest programs: an older `pg_dump` refuses a newer server."""
-    return max(postgres_versions(), key=lambda each: each.major, default=None)
+def postgres_clients(server: int) -> Postgres | None:
+    """The oldest programs that know a server of this major version; what newer ones write, it would not read."""
+    fitting = [each for each in postgres_versions() if each.major >= server]
+    return min(fitting, key=lambda each: each.major, default=None)
 
 
 @cache

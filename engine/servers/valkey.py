@@ -164,7 +164,7 @@ class Valkeys:
 
     def _settings(self, id: str, wish: Wish) -> str:
         lines = [
-            "bind 127.0.0.1", f"port {self._port(id)}", "protected-mode yes", f"dir {self._root / id}",
+            "bind 127.0.0.1 -::1", f"port {self._port(id)}", "protected-mode yes", f"dir {self._root / id}",
             "daemonize no", "loglevel warning", "logfile \"\"", "databases 16",
             "appendonly yes", "appendfsync everysec", "save \"\"",
             f"maxmemory {wish.memory}", f"maxmemory-policy {wish.policy}", f"maxclients {wish.clients + 8}",

@@ -42,6 +42,8 @@ def entry(name, kind, **fields):
 class Workshop:
     """One app's place to build in."""
 
+    stack = "slipway-24"
+
     def __init__(self, root: Path, *, slot=7, build=build):
         self.root, self.slot, self.place = root, slot, build
         root.mkdir(parents=True, exist_ok=True)
@@ -53,7 +55,7 @@ class Workshop:
     def output(self):
         return b"\n".join(self.lines).decode("utf-8", "replace")
 
-    def spec(self, files, *, env=None, buildpacks=(), app="app", fresh=False, **limits):
+    def spec(self, files, *, env=None, buildpacks=(), app="app", fresh=False, image="", **limits):
         number = next(numbers)
         source = self.root / f"source-{number}.tar"
         source.write_bytes(files if isinstance(files, bytes) else tar(files))
@@ -64,11 +66,12 @@ class Workshop:
             env=env or {},
             cache=self.root / "caches" / app,
             buildpacks=list(buildpacks),
-            stack="slipway-24",
+            stack=self.stack,
             slot=self.slot,
             limits=replace(LIMITS, **limits),
             work=self.root / "work" / str(number),
             fresh=fresh,
+            image=image,
         )
 
     def build(self, files, *, cancelled=lambda: False, outbound=None, **options):

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from apps.logs import store
 from conductor.compose import compose
 from conductor.ears import listen
+from conductor.probes import Probes
 from core import live
 from core.errors import EngineError
 from engine.router import LocalRouter
@@ -43,9 +44,12 @@ class Command(BaseCommand):
         await router.start(settings.BIND, settings.PORT)
         self.stdout.write(f"Conducting; apps answer on {settings.BIND}:{settings.PORT}.")
         self.stdout.flush()
+        probes = Probes(conductor, settings.MONITOR) if settings.MONITOR else None
         ears = asyncio.create_task(listen(conductor.nudge))
         await stop.wait()
         ears.cancel()
+        if probes:
+            probes.stop()
         started = time.monotonic()
         await loop.run_in_executor(None, conductor.stop)
         await router.stop()

@@ -20,13 +20,16 @@ from core.errors import EngineError
 from engine.builder.buildpacks import Finder
 from engine.builder.child import judge
 from engine.builder.containers.box import Box, Place, remove
+from engine.builder.containers.dockerfiles import BUILDKIT, ImageBuild
+from engine.builder.containers.image_store import ImageStore
 from engine.builder.containers.images import CACHE, UV, WORK, BuilderImages
+from engine.builder.containers.made import build_all, pulled
 from engine.builder.output import Output
 from engine.builder.run import PATH, store_slug
 from engine.builder.slugs import SlugStore
 from engine.builder.spec import BuildCancelled, BuildResult, BuildSpec
 from engine.outbound import Outbound
-from engine.stacks import build_image
+from engine.stacks import CONTAINER, build_image
 
 BUILD = "slipway.build"  # the label that gives a container's build
 CACHE_OF = "slipway.cache"  # the label that gives the app of a volume
@@ -40,7 +43,15 @@ class ContainerBuilder:
     `slipway.instance` with `instance`. `open_to` are internal networks and addresses that builds may reach."""
 
     def __init__(
-        self, client: Any, *, instance: str, run_image: str, env: dict[str, str], open_to: Iterable[str] = ()
+        self,
+        client: Any,
+        *,
+        instance: str,
+        run_image: str,
+        env: dict[str, str],
+        open_to: Iterable[str] = (),
+        store: ImageStore | None = None,
+        dockerfiles: str = BUILDKIT,
     ) -> None:
         self._client, self._run_image, self._env = client, run_image, env
         self._instance, self._open_to = instance, list(open_to)
@@ -49,6 +60,7 @@ class ContainerBuilder:
         self._lock = threading.Lock()
         self._network = ""
         self._resolvers: list[str] = []
+        self._store, self._dockerfiles = store or ImageStore(client, self._labels), dockerfiles
 
     def __call__(
         self,
@@ -61,12 +73,17 @@ class ContainerBuilder:
         outbound: Outbound | None = None,
         buildpacks: Path | None = None,
     ) -> BuildResult:
-        """Build `spec` and put the slug in the store: see `engine.builder.build`."""
+        """Build `spec` and put the slug in the store: see `engine.builder.build`. On the stack `container` images are
+        built, or pulled, and left on the engine."""
         output = Output(write, spec.env, spec.limits.output_bytes)
         step("fetch")
         shutil.rmtree(spec.work, ignore_errors=True)
         try:
             spec.work.mkdir(parents=True)
+            if spec.image:
+                return pulled(spec, self._store, output, cancelled)
+            if spec.stack == CONTAINER:
+                return self._build_images(spec, output, cancelled, step)
             packs = Finder(outbound or Outbound(), buildpacks, spec.work, cancelled).find(spec.buildpacks)
             if cancelled():
                 raise BuildCancelled
@@ -79,6 +96,27 @@ class ContainerBuilder:
             raise EngineError(f"The build could not go on: {fault.strerror or fault}.") from fault
         finally:
             shutil.rmtree(spec.work, ignore_errors=True)
+
+    def _build_images(
+        self, spec: BuildSpec, output: Output, cancelled: Callable[[], bool], step: Callable[[str], None]
+    ) -> BuildResult:
+        try:
+            self._make_network()
+        except (docker.errors.DockerException, requests.RequestException) as fault:
+            raise EngineError(f"The Docker engine did not make room for the build: {fault}") from fault
+        work = ImageBuild(
+            self._client,
+            builder=self._dockerfiles,
+            network=self._network,
+            limits=spec.limits,
+            output=output,
+            cancelled=cancelled,
+        )
+        return build_all(spec, work, self._store, output, step)
+
+    def keep_images(self, wanted: Iterable[str], *, older_than: float) -> None:
+        """Remove images of apps that are not among `wanted`, as `BuildResult` names them, and `older_than` seconds old."""
+        self._store.keep(set(wanted), older_than=older_than)
 
     def sweep(self, running: Iterable[str]) -> None:
         """Remove the containers of builds that are not among `running`, and images that older code has made."""
