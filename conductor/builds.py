@@ -206,6 +206,8 @@ def _make_slug(row: Build, result: BuildResult) -> Slug:
         app=row.app,
         digest=result.digest,
         bytes=result.bytes,
+        image=result.image,
+        images=result.images,
         process_types=result.process_types,
         buildpacks=result.buildpacks,
         stack=row.stack,
