@@ -1,6 +1,6 @@
 """What happens to people, teams and tokens."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from allauth.account.models import EmailAddress
@@ -143,9 +143,15 @@ def change_password(user: User, new: str, *, by: User) -> None:
 
 @transaction.atomic
 def create_token(
-    user: User, description: str = "", *, by: User | None, expires_at: datetime | None = None
+    user: User,
+    description: str = "",
+    *,
+    by: User | None,
+    expires_at: datetime | None = None,
+    scope: Sequence[str] = ("global",),
 ) -> tuple[ApiToken, str]:
-    """Make an API token for `user`; returns it and its secret, which is never to be seen again."""
+    """Make an API token for `user`; returns it and its secret, which is never to be seen again. `scope` is of
+    `accounts.scopes.SCOPES`."""
     secret = secrets.new_token("SLWY")
     token = ApiToken.objects.create(
         user=user,
@@ -153,8 +159,9 @@ def create_token(
         digest=secrets.digest(secret),
         hint=secret[-4:],
         expires_at=expires_at,
+        scope=list(scope),
     )
-    activity.record(by, "created", token)
+    activity.record(by, "created", token, scope=list(scope))
     return token, secret
 
 

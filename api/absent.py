@@ -4,10 +4,6 @@ import re
 
 FAMILIES = [
     (
-        r"/oauth/clients(/.*)?",
-        "OAuth clients can't be registered here. For a program of your own make a token: heroku authorizations:create.",
-    ),
-    (
         r"/pipelines/[^/]+/(test-runs|stage/.*)|/test-runs(/.*)?",
         "Slipway runs no tests: run them before you push, and promote what has passed.",
     ),

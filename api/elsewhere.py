@@ -1,5 +1,5 @@
 """What the CLI asks of other hosts than the API's, all of which can be told to be this one: sign-in by browser, status,
-and the buildpack registry. These calls carry no token of the API's, or none at all."""
+and the buildpack registry; and where programs fetch their tokens. These calls carry no token of the API's, or none at all."""
 
 import asyncio
 import json
@@ -14,7 +14,8 @@ from django.urls import path, reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts import cli_sign_in
+from accounts import cli_sign_in, oauth
+from api.http import basic
 from core.errors import Refusal
 from core.middleware import client_address
 from engine.builder.buildpacks import NAME, REGISTRY
@@ -63,6 +64,54 @@ async def _answer(ref: UUID, secret: str) -> AsyncIterator[str]:
             yield " "
         await asyncio.sleep(PAUSE_SECONDS)
     yield json.dumps(found)
+
+
+# --- programs -----------------------------------------------------------------------------------------------------------
+
+
+@csrf_exempt
+@require_POST
+def token(request: HttpRequest) -> HttpResponse:
+    """Where programs fetch and renew their tokens (RFC 6749): a form, with the program's secret in it or in HTTP
+    Basic."""
+    given = request.POST
+    name, password = basic(request.headers.get("Authorization", ""))
+    client = {
+        "client_id": name or given.get("client_id", ""),
+        "secret": password or given.get("client_secret", ""),
+    }
+    try:
+        if given.get("grant_type") == "authorization_code":
+            proof = {
+                "verifier": given.get("code_verifier", ""),
+                "redirect_uri": given.get("redirect_uri", ""),
+            }
+            granted = oauth.exchange(given.get("code", ""), **client, **proof)
+        elif given.get("grant_type") == "refresh_token":
+            granted = oauth.refresh(given.get("refresh_token", ""), **client)
+        else:
+            raise Refusal(
+                "A grant_type is authorization_code or refresh_token.",
+                id="unsupported_grant_type",
+                status=400,
+            )
+    except Refusal as refusal:
+        return _kept(refusal.status, {"error": refusal.id, "error_description": refusal.message})
+    answer = {
+        "access_token": granted.secret,
+        "refresh_token": granted.refresh,
+        "token_type": "Bearer",
+        "expires_in": oauth.TOKEN_SECONDS,
+        "scope": " ".join(granted.token.scope),
+        "user_id": str(granted.token.user_id),
+        "session_nonce": None,
+    }
+    return _kept(200, answer)
+
+
+def _kept(status: int, answer: dict[str, object]) -> JsonResponse:
+    """An answer that nobody in between may keep."""
+    return JsonResponse(answer, status=status, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
 
 
 # --- status -----------------------------------------------------------------------------------------------------------
@@ -143,6 +192,7 @@ def _pack(name: str) -> dict[str, object]:
 urlpatterns = [
     path("auth", ask, name="cli-auth"),
     path("auth/cli/<uuid:ref>", wait, name="cli-auth-answer"),
+    path("oauth/token", token),
     path("api/v4/current-status", status, name="current-status"),
     path("buildpacks", buildpacks),
     path("buildpacks/<path:name>/revisions", revisions),

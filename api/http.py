@@ -19,11 +19,13 @@ from ninja import NinjaAPI, Status
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security.base import AuthBase
 
+from accounts import scopes
 from accounts.actions import note_use
 from accounts.models import ApiToken, User
 from api.absent import why
 from api.bodies import BadBody, StrictParser
 from api.gate import gate
+from api.scopes import needed
 from core.errors import Refusal, Unauthorized
 
 PAGE, PAGE_MAX = 200, 1000
@@ -47,6 +49,7 @@ class TokenAuth(AuthBase):
         request.token, request.secret = token, secret  # type: ignore[attr-defined]
         note_use(token)
         request.remaining = allowance.take(str(token.pk))  # type: ignore[attr-defined]
+        scopes.demand(token, needed(request.method or "", request.path))
         return token.user
 
 

@@ -29,6 +29,7 @@ ANY = ("401", "403", "406", "429")
 TAGS = {
     "Account": "Who the token belongs to.",
     "Authorizations": "Tokens: what may speak for an account.",
+    "Programs": "Programs that ask people to let them act for them, and browsers.",
     "Pipelines": "Pipelines, the stages of their apps, and promotions.",
     "Apps": "Apps, their domains, collaborators and buildpacks.",
     "Certificates": "What apps answer HTTPS with.",
@@ -46,6 +47,10 @@ TAGS = {
     "Catalog": "What there is to choose from.",
 }
 INTRO = """Speaks version 3 of Heroku's Platform API, so that its clients work here.
+
+A token may do what its owner may, within its scopes: `identity`, `read` and `write` (without config vars),
+`read-protected` and `write-protected` (with them), or `global`, which is all. Programs get theirs by OAuth 2 (RFC 6749, with
+PKCE): people consent at `/oauth/authorize`, and tokens come from `POST /oauth/token`.
 
 A token goes into `Authorization: Bearer TOKEN`, or is the password of HTTP Basic. Names or ids stand in paths.
 Lists come in pages: `Range: id ..; max=200, order=desc` asks for one, and `Next-Range` of the answer for the next.

@@ -245,6 +245,7 @@ class AppOut(Schema):
             git_url=app.git_url,
             web_url=app.web_url,
             maintenance=app.maintenance,
+            locked=app.locked,
             created_at=app.created_at,
             updated_at=app.updated_at,
             released_at=current.finished_at if current else None,
@@ -732,7 +733,7 @@ class CollaboratorOut(Schema):
             id=row.pk,
             app=AppRef.of(row.app),
             user=PersonWithRights.of(row.user),
-            role="collaborator",
+            role="collaborator" if row.rights else "member",  # who has joined has the rights of their role
             permissions=[Permission(name=right) for right in row.rights],
             created_at=row.created_at,
             updated_at=row.created_at,

@@ -17,6 +17,7 @@ from api.resources import (
     formation,
     logs,
     pipelines,
+    programs,
     releases,
     teams,
     transfers,
@@ -26,7 +27,7 @@ from api.resources import (
 api = make_api()
 # Fixed paths such as /teams/apps come before those with a name in the same place.
 ORDER = (
-    account, authorizations, pipelines, apps, certificates, teams, transfers, features, config_vars,
+    account, authorizations, programs, pipelines, apps, certificates, teams, transfers, features, config_vars,
     releases, builds, formation, addons, logs, drains, webhooks, catalog,
 )  # fmt: skip
 for module in ORDER:

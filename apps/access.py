@@ -35,14 +35,22 @@ __all__ = [
 
 
 def rights_in(user: User, app: App) -> frozenset[str]:
-    """What `user` may do with `app`: rights of the owner, of their team role, and as a collaborator, together."""
+    """What `user` may do with `app`: rights of the owner, of their team role, and as a collaborator, together. In a
+    locked app a role gives no more than to view, but for who manages it or had joined it before."""
     if not user.is_authenticated or not user.is_active:
         return frozenset()
     rights = rights_as_owner(user, app)
-    if rights != frozenset(RIGHTS):
+    if MANAGE not in rights:
         own = Collaborator.objects.filter(app=app, user=user).values_list("rights", flat=True).first()
-        rights |= frozenset(own or ())
+        rights = _together(app, rights, own)
     return rights
+
+
+def _together(app: App, of_role: frozenset[str], shared: list[str] | None) -> frozenset[str]:
+    """`shared` is what a collaborator's row says: nothing for who has joined, and None without a row."""
+    if app.locked and MANAGE not in of_role and shared != []:
+        of_role &= {VIEW}
+    return of_role | frozenset(shared or ())
 
 
 def app_for(user: User, ref: str, *, to: str = VIEW) -> App:
@@ -64,7 +72,8 @@ def rights_at_hand(user: User, app: App) -> frozenset[str]:
 
 def apps_for(user: User) -> AppQuerySet:
     """Every app that `user` may view."""
-    mine = owned_by(user) | Q(collaborators__user=user)
+    shared = Collaborator.objects.filter(user=user).exclude(rights=[])
+    mine = owned_by(user) | Q(pk__in=shared.values("app"))
     return App.objects.alive().filter(pk__in=App.objects.filter(mine).values("pk"))
 
 
@@ -83,4 +92,4 @@ def rights_found(user: User, app: App, row: Any) -> frozenset[str]:
     if app.user_id == user.pk:
         return frozenset(RIGHTS)
     of_role = ROLE_RIGHTS[Membership.Role(row.viewer_role)] if row.viewer_role else frozenset()
-    return of_role | frozenset(row.viewer_shared or ())
+    return _together(app, of_role, row.viewer_shared)

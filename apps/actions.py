@@ -13,11 +13,11 @@ from django.utils import timezone
 
 from accounts import transfers
 from accounts.access import RIGHTS, demand_not_suspended
-from accounts.models import Team, User
+from accounts.models import Membership, Team, User
 from apps import certificates, limits
 from apps.models import App, AppTransfer, Certificate, Collaborator, Domain, Dyno, Formation
 from core import activity, failpoints, live, names, secrets
-from core.errors import NotFound, Refusal
+from core.errors import Forbidden, NotFound, Refusal
 from engine.spec import SIZES
 
 MAX_DYNOS = 100
@@ -454,6 +454,37 @@ def unshare(collaborator: Collaborator, *, by: User) -> None:
     activity.record(by, "stopped sharing", collaborator.app, with_=collaborator.user.email)
     live.tell(f"user:{collaborator.user_id}")
     collaborator.delete()
+
+
+@transaction.atomic
+def set_locked(app: App, on: bool, *, by: User) -> App:
+    """Lock a team's app: its members only view it, but for those who have joined it or whom it is shared with. Or
+    let all of them in again."""
+    if app.team is None:
+        raise Refusal(f"{app.name} belongs to a person: only a team's app can be locked.")
+    App.objects.filter(pk=app.pk).update(locked=on, updated_at=timezone.now())
+    app.locked = on
+    activity.record(by, "locked" if on else "unlocked", app)
+    for member in app.team.memberships.values_list("user_id", flat=True):
+        live.tell(f"user:{member}")
+    live.tell(app.topic)
+    return app
+
+
+@transaction.atomic
+def join(app: App, *, by: User) -> Collaborator:
+    """Have a member of the app's team join it: what their role gives stays theirs when it is locked. The row gives no
+    rights of its own, so that it is worth nothing to who leaves the team. `Forbidden` once it is locked."""
+    found = Collaborator.objects.filter(app=app, user=by).first()
+    if found is not None:
+        return found
+    locked = App.objects.select_for_update().values_list("locked", flat=True).get(pk=app.pk)
+    role = Membership.objects.filter(team=app.team_id, user=by).values_list("role", flat=True).first()
+    if locked and role != Membership.Role.ADMIN:
+        raise Forbidden(f"{app.name} is locked. Ask someone who manages it to share it with you.")
+    collaborator = Collaborator.objects.create(app=app, user=by, rights=[])
+    activity.record(by, "joined", app)
+    return collaborator
 
 
 def _free_name() -> str:

@@ -53,11 +53,19 @@ def serve(port: int, name: str) -> None:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 socks[sock.fileno()] = sock
                 poll.register(sock, select.EPOLLIN)
-            elif socks[fd].recv(65536):
+            elif received(socks[fd]):
                 socks[fd].sendall(answer)
             else:
                 poll.unregister(fd)
                 socks.pop(fd).close()
+
+
+def received(sock: socket.socket) -> bytes:
+    """What came; nothing at the end, also at one without a goodbye."""
+    try:
+        return sock.recv(65536)
+    except ConnectionResetError:
+        return b""
 
 
 def swallow(port: int) -> None:

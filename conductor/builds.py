@@ -94,6 +94,9 @@ class Builds:
     def _fetch(self, held: Held, row: Build) -> None:
         """Get the source if it is a commit of a repository, and make sure that it is what was accepted."""
         source = row.source
+        if source.image:
+            row.next_step(steps=turn(row.steps, STEPS[1]))
+            return
         if not self._there(source):
             checkouts.fill(source, say=lambda text: self._say(row, text), stop=lambda: self._stops(held))
             if self._stops(held):
@@ -107,7 +110,7 @@ class Builds:
         failpoints.reach("build.source_fetched")
 
     def _compile(self, held: Held, row: Build) -> None:
-        """Turn the source into a slug."""
+        """Turn the source into a slug, or into images."""
         result = self._parts.build(
             self._spec(row),
             slugs=self._parts.slugs,
@@ -128,7 +131,7 @@ class Builds:
         assert slug is not None
         if row.by and access.DEPLOY not in access.rights_in(row.by, row.app):
             raise BuildFailed(f"You do not have the right to deploy to {row.app.name} any more.")
-        what = row.source.short or "a source"
+        what = row.source.image or row.source.short or "a source"
         with transaction.atomic():
             release = create_release(
                 row.app, kind=Release.Kind.DEPLOY, description=f"Deploy {what}", by=row.by, slug=slug
@@ -166,6 +169,7 @@ class Builds:
             ),
             work=self._parts.data / "work" / str(row.pk),
             fresh=row.clear_cache,
+            image=row.source.image,
         )
 
     def _cancelled(self, row: Build) -> None:
@@ -206,6 +210,8 @@ def _make_slug(row: Build, result: BuildResult) -> Slug:
         app=row.app,
         digest=result.digest,
         bytes=result.bytes,
+        image=result.image,
+        images=result.images,
         process_types=result.process_types,
         buildpacks=result.buildpacks,
         stack=row.stack,

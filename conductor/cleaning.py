@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.models import App, Dyno
-from conductor import deliveries
+from conductor import deliveries, nodes
 from conductor.parts import Parts
 from pipelines.models import Promotion, PromotionTarget
 from releases import repositories, sources
@@ -62,6 +62,7 @@ def clean(parts: Parts) -> None:
     sources.sweep()
     drop_slugs(parts)
     deliveries.forget_old()
+    nodes.forget_old(has_nodes=parts.machines is not None)
     call_command("clearsessions", verbosity=0)
 
 

@@ -4,6 +4,7 @@ import socket
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.crypto import salted_hmac
 
 from addons.providers.embedded import servers
 from apps.logs import store as logs
@@ -12,6 +13,7 @@ from conductor.crew import Company, Crew, Lone
 from conductor.loop import Conductor
 from conductor.parts import NoRouter, Parts
 from engine.drivers.local import LocalDriver
+from engine.nodes import Machines
 from engine.spec import Driver, Router
 from releases.slugs import store as slugs
 
@@ -20,9 +22,30 @@ def compose(router: Router | None = None) -> Conductor:
     """A conductor on this machine's engine. Without a router, dynos run but nobody reaches them by host name."""
     return Conductor(
         Parts(
-            _driver(), router or NoRouter(), logs(), slugs(), settings.DATA, servers=servers(), crew=_crew()
-        ),
+            _driver(),
+            router or NoRouter(),
+            logs(),
+            slugs(),
+            settings.DATA,
+            servers=servers(),
+            crew=_crew(),
+            machines=_machines(),
+        )
     )
+
+
+def instance() -> str:
+    """Whose the dynos on an engine are that others may use too: the same for all processes of this installation."""
+    return f"slipway-{salted_hmac('conductor.instance', settings.APPS_HOST).hexdigest()[:10]}"
+
+
+def _machines() -> Machines | None:
+    """The machines of an engine that has several."""
+    if settings.ENGINE_URL == "local:":
+        return None
+    from engine.swarm_nodes import SwarmMachines, url_of  # loads what the local engine has no use for
+
+    return SwarmMachines(url_of(settings.ENGINE_URL), instance())
 
 
 def _crew() -> Crew:

@@ -22,11 +22,12 @@ from django.db import connections
 from django.db.models import Q
 
 from addons.models import Addon, Transfer
-from conductor import addons, agenda, cleaning, disk, guests, metering, notes, promotions, status, work
+from conductor import addons, agenda, cleaning, disk, guests, metering, nodes, notes, promotions, status, work
 from conductor.builds import Builds
 from conductor.deliveries import Deliveries
 from conductor.drains import Drains
 from conductor.dynos import Keeper
+from conductor.models import NodeRequest
 from conductor.parts import Parts
 from conductor.releases import Releases
 from conductor.transfers import Transfers, take_turns
@@ -48,6 +49,7 @@ LOOK_SECONDS = 1.0  # between two looks for work without a nudge
 PUSHES_SECONDS = 15.0  # between two looks for pushes whose web process has died
 TRANSFERS_SECONDS = 20.0  # between two looks for backups whose hour has come
 RELEASES_AT_ONCE = 64
+NODES_AT_ONCE = 4
 Key = tuple[str, uuid.UUID]
 
 
@@ -61,6 +63,7 @@ class Conductor:
         self._deliveries = Deliveries()
         self._transfers = Transfers()
         self._drains = Drains(parts)
+        self._nodes = nodes.Nodes(parts, self.keeper.poke)
         self._kinds = self._make_kinds()
         self._held: dict[Key, Held] = {}
         self._lock = threading.Lock()
@@ -157,6 +160,7 @@ class Conductor:
         return [
             ("drainer", self._drains.look, LOOK_SECONDS),
             ("sweeper", self._sweep, settings.SWEEP_SECONDS),
+            *([("nodes", self._nodes.look, nodes.EVERY_SECONDS)] if self.parts.machines else []),
             *([("pushes", end_abandoned, PUSHES_SECONDS)] if self.parts.crew.shared else []),
             ("measurer", lambda: disk.measure(self.parts.data), disk.EVERY_SECONDS),
             ("meter", metering.keep, metering.EVERY_SECONDS),
@@ -258,6 +262,7 @@ class Conductor:
                 promotions.fail,
             ),
             Kind("release", Release, RELEASES_AT_ONCE, releases.advance, releases.fail),
+            Kind("node", NodeRequest, NODES_AT_ONCE, self._nodes.advance, self._nodes.fail),
             Kind("addon", Addon, addons.AT_ONCE, addons.advance, addons.fail),
             self._transfers.kind(),
             Kind(
@@ -296,7 +301,9 @@ class Conductor:
         self._woken.set()
 
     def _turns_of(self, key: Key) -> Turns[Key]:
-        return {"build": self._builders, "addon": self._askers, "transfer": self._askers}.get(key[0], self._movers)
+        return {"build": self._builders, "addon": self._askers, "transfer": self._askers, "node": self._askers}.get(
+            key[0], self._movers
+        )
 
     # --- nudges -------------------------------------------------------------------------------------------------
 
@@ -329,5 +336,5 @@ def _let_go(in_hand: list[Held]) -> None:
 
 def free_leases() -> None:
     """At the start nobody works on anything, whatever leases say: whoever held them did so on this folder."""
-    for model in (Build, Release, PromotionTarget, Delivery, Addon, Transfer):
+    for model in (Build, Release, PromotionTarget, Delivery, Addon, Transfer, NodeRequest):
         model.objects.filter(status__in=OPEN).update(lease_until=None)

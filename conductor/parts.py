@@ -9,6 +9,7 @@ from conductor.crew import Crew, Lone
 from engine.builder import BuildResult, build
 from engine.builder.slugs import SlugStore
 from engine.logstore import LogStore
+from engine.nodes import Machines
 from engine.servers import Servers
 from engine.spec import Driver, Line, Route, Router
 
@@ -25,6 +26,7 @@ class Parts:
     build: Callable[..., BuildResult] = build  # where builds run; see `engine.builder.build`
     servers: Servers | None = None  # of databases, that the platform runs itself
     crew: Crew = field(default_factory=Lone)  # who else conducts
+    machines: Machines | None = None  # of an engine that has several
 
     def say(self, stream: str, *texts: str, source: str = "app", dyno: str = "api") -> None:
         """Write lines of the platform's own into a log stream."""

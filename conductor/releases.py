@@ -92,7 +92,7 @@ class Releases:
             raise ReleaseFailed(f"{app.name} is suspended by an operator: its release command can't run.")
 
     def _check(self, app: App, slug: Slug) -> None:
-        if slug.expired_at or not self._parts.slugs.has(slug.digest):
+        if slug.expired_at or not (slug.image or self._parts.slugs.has(slug.digest)):
             raise ReleaseFailed(f"The slug of {slug} was cleaned away. Deploy {app.name} again.")
 
     def _phase(self, release: Release) -> float | None:

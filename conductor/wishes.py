@@ -150,13 +150,14 @@ def spec(app: App, row: Dyno, id: str, *, stream: str = "") -> ProcessSpec:
     """How the engine is told of one start of a dyno; `LookupError` when its release or slug is gone."""
     release, config = _made(app.pk, row.release_version)
     assert release.slug is not None
+    image = release.slug.image_of(row.type)
     seconds = float(row.time_to_live or ONE_OFF_SECONDS) if row.one_off else None
     return ProcessSpec(
         id=id,
         app=str(app.pk),
         dyno=row.name,
         command=row.command,
-        slug=release.slug.digest,
+        slug="" if image else release.slug.digest,
         env={**environment(app, release, config), **row.env},
         slot=app.slot,
         size=SIZES.get(row.size, SIZES["standard-1x"]),
@@ -169,6 +170,7 @@ def spec(app: App, row: Dyno, id: str, *, stream: str = "") -> ProcessSpec:
         stream=stream,
         attach=_attach(row),
         stack=release.slug.stack,
+        image=image,
     )
 
 

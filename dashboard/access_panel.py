@@ -5,7 +5,7 @@ from typing import Any
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 
-from accounts.access import RIGHTS, ROLE_RIGHTS
+from accounts.access import MANAGE, RIGHTS, ROLE_RIGHTS, VIEW
 from accounts.models import Membership, User
 from apps.models import App, Collaborator
 from dashboard.panels import frame
@@ -23,15 +23,21 @@ MEANINGS = {
 def people(app: App, user: User, page: str | None = None) -> dict[str, Any]:
     """The owner or the team's people, and collaborators, each with their rights; page by page where they are many."""
     framed = frame(app, user, "access")
-    shared = Collaborator.objects.filter(app=app).select_related("user").order_by("created_at", "pk")
+    shared = (
+        Collaborator.objects.filter(app=app)
+        .exclude(rights=[])
+        .select_related("user")
+        .order_by("created_at", "pk")
+    )
     members = _members(app)
     shared_with = shared.count()
     found = Paginator(range(max(members.count(), shared_with)), PER_PAGE).get_page(page)
     start = (found.number - 1) * PER_PAGE
+    joined = set(Collaborator.objects.filter(app=app, rights=[]).values_list("user_id", flat=True))
     return {
         **framed,
         "page": found,
-        "members": [_member(row) for row in members[start : start + PER_PAGE]],
+        "members": [_member(row, app, joined) for row in members[start : start + PER_PAGE]],
         "collaborators": list(shared[start : start + PER_PAGE]),
         "shared_with": shared_with,
         "all_rights": RIGHTS,
@@ -50,11 +56,16 @@ def _members(app: App) -> QuerySet[Any]:
     )
 
 
-def _member(row: User | Membership) -> dict[str, Any]:
+def _member(row: User | Membership, app: App, joined: set[Any]) -> dict[str, Any]:
     if isinstance(row, User):
         return {"user": row, "by": "Owner", "rights": frozenset(RIGHTS)}
     role = Membership.Role(row.role)
-    return {"user": row.user, "by": f"{role.label.capitalize()} of {row.team}", "rights": ROLE_RIGHTS[role]}
+    by, rights = f"{role.label.capitalize()} of {row.team}", ROLE_RIGHTS[role]
+    if row.user_id in joined:
+        by += ", joined"
+    elif app.locked and MANAGE not in rights:
+        rights &= {VIEW}
+    return {"user": row.user, "by": by, "rights": rights}
 
 
 def _rules(coupling: Coupling | None) -> list[str]:

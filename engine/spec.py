@@ -177,6 +177,9 @@ class Route:
     certificates: Mapping[str, Certificate] = field(
         default_factory=dict, hash=False
     )  # by host; those without have none of their own
+    challenges: Mapping[str, str] = field(
+        default_factory=dict, hash=False
+    )  # what is answered to a certificate authority, by the token that it asks for
 
 
 class Router(Protocol):

@@ -1,7 +1,16 @@
 """Stacks: what slugs are built for, and on a Docker engine the images that stand for them."""
 
+import re
+
 SLUGS = "slipway-24"  # slugs run on it, wherever dynos run
 CONTAINER = "container"  # apps that bring images of their own, from a Dockerfile, heroku.yml or ready made
+
+# What people may call an image: [host[:port]/]path[:tag][@digest].
+IMAGE = re.compile(
+    r"(?:[a-zA-Z0-9.-]{1,200}(?::\d{1,5})?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*"
+    r"(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?",
+    re.ASCII,
+)
 
 
 def build_image(run_image: str) -> str:

@@ -72,6 +72,11 @@ class LocalCA:
 
     # --- certificates for names -------------------------------------------------------------------------------------
 
+    def pem(self, names: Collection[str]) -> str:
+        """A new certificate of this authority for `names`, which may begin with `*.`, and its key, as one file."""
+        key, certificate, _ = self._issue(*names)
+        return certificate.public_bytes(serialization.Encoding.PEM).decode() + _key_pem(key).decode()
+
     def _leaf(self, name: str) -> ssl.SSLContext:
         if name in OURS:
             name = "localhost"
@@ -86,9 +91,10 @@ class LocalCA:
             self._leafs.popitem(last=False)
         return context
 
-    def _issue(self, name: str) -> tuple[Key, x509.Certificate, datetime]:
+    def _issue(self, *wanted: str) -> tuple[Key, x509.Certificate, datetime]:
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [_general_name(each) for each in (OURS if name == "localhost" else (name,))]
+        expanded = [each for name in wanted for each in (OURS if name == "localhost" else (name,))]
+        names = [_general_name(each) for each in dict.fromkeys(expanded)]
         end = datetime.now(UTC) + timedelta(days=LEAF_DAYS)
         certificate = (
             _builder(x509.Name([]), self._authority.subject, key, end)

@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from accounts.access import demand_not_suspended
 from accounts.models import User
-from apps import config_vars, limits
+from apps import config_vars, limits, stacks
 from apps.models import App, ConfigVar
 from core import activity, failpoints, live, names
 from core.errors import Conflict, NotFound, Refusal
+from engine.stacks import CONTAINER, IMAGE
 from releases import remotes, repositories
 from releases.checkouts import told_by
 from releases.models import OPEN, Build, Release, Slug, Source
@@ -36,8 +37,9 @@ def create_build(app: App, source: Source, *, by: User | None, clear_cache: bool
     demand_not_suspended(app)
     limits.demand_builds(app.owner)
     clear_cache |= bool(App.objects.filter(pk=app.pk, purge_cache=True).update(purge_cache=False))
+    stack = CONTAINER if source.image else app.stack
     build = Build.objects.create(
-        app=app, source=source, by=by, clear_cache=clear_cache, buildpacks=app.buildpacks, stack=app.stack
+        app=app, source=source, by=by, clear_cache=clear_cache, buildpacks=app.buildpacks, stack=stack
     )
     activity.record(
         by,
@@ -45,6 +47,7 @@ def create_build(app: App, source: Source, *, by: User | None, clear_cache: bool
         app,
         build=str(build.pk),
         commit=source.commit or source.ref,
+        **({"image": source.image} if source.image else {}),
         **({"from_": source.repository} if source.repository else {}),
     )
     live.tell(app.topic)
@@ -83,6 +86,21 @@ def create_build_from_git(app: App, *, url: str, ref: str, by: User) -> Build:
     when the build begins, and the build fails with the reason if that can't be done."""
     url, ref = remotes.check_url(url), remotes.check_ref(ref)
     source = Source.objects.create(app=app, user=by, repository=url, ref=ref)
+    return create_build(app, source, by=by)
+
+
+@transaction.atomic
+def create_build_of_image(app: App, image: str, *, by: User) -> Build:
+    """Release a ready-made image, by its name in a registry. It is pulled when the build begins, and what it is then stays:
+    a release never changes when the name comes to mean another image."""
+    image = image.strip()
+    stacks.demand_containers()
+    if not IMAGE.fullmatch(image) or len(image) > 250:
+        raise Refusal(
+            f"“{image[:80]}” is no name of an image. Write it like registry.example.com/team/app:1.2.",
+            fields={"image": "Write it like registry.example.com/team/app:1.2."},
+        )
+    source = Source.objects.create(app=app, user=by, image=image)
     return create_build(app, source, by=by)
 
 

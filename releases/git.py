@@ -26,6 +26,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts import scopes
 from accounts.access import demand_not_suspended
 from accounts.actions import note_use
 from accounts.models import ApiToken
@@ -88,7 +89,7 @@ async def let_go() -> None:
 
 async def _serve(request: HttpRequest, name: str, service: str, action: str) -> HttpResponseBase:
     try:
-        push = await in_thread(_admit, request, name)
+        push = await in_thread(_admit, request, name, scopes.WRITE if service == RECEIVE else scopes.READ)
         body = await in_thread(_body, request, service) if request.method == "POST" else None
     except Unauthorized as refusal:
         response = _say(refusal.message, 401)
@@ -110,26 +111,27 @@ def may_push(name: str, authorization: str) -> bool:
     """Whether the credentials in an Authorization header may push to the app called `name`: asked before a large body
     is taken at all."""
     try:
-        _app_for(authorization, name)
+        _app_for(authorization, name, scopes.WRITE)
     except Refusal:
         return False
     return True
 
 
-def _admit(request: HttpRequest, name: str) -> Push:
-    """The push or fetch of whoever presents a token that may deploy the app."""
-    app, token = _app_for(request.headers.get("Authorization", ""), name)
+def _admit(request: HttpRequest, name: str, needed: str) -> Push:
+    """The push or fetch of whoever presents a token that may deploy the app, and is for what is `needed`."""
+    app, token = _app_for(request.headers.get("Authorization", ""), name, needed)
     note_use(token)
     repos.ensure(app)
     return Push(app, token, activity.origin())
 
 
-def _app_for(authorization: str, name: str) -> tuple[App, ApiToken]:
+def _app_for(authorization: str, name: str, needed: str) -> tuple[App, ApiToken]:
     """The app, for whoever presents a token that may deploy it. `Unauthorized` without one; foreign is absent."""
     secret = _secret(authorization)
     token = ApiToken.objects.presented(secret) if secret else None
     if token is None:
         raise Unauthorized("Sign in with any user name and an API token as the password.")
+    scopes.demand(token, needed)
     if not re.fullmatch(r"[a-z0-9-]+", name) or re.fullmatch(r"[0-9a-f-]{32,36}", name):
         name = "-"  # a UUID is no address here
     app = access.app_for(token.user, name, to=access.DEPLOY)

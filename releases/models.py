@@ -42,6 +42,11 @@ class Source(models.Model):
     repository = models.CharField(
         max_length=1000, blank=True, help_text="Where that is, by URL; empty: the app's own repository."
     )
+    image = models.CharField(
+        max_length=250,
+        blank=True,
+        help_text="A ready-made container image, by its name: there is nothing to build.",
+    )
     put_digest = models.CharField(max_length=64, blank=True, help_text="Of the one-time upload token.")
     get_digest = models.CharField(max_length=64, blank=True, help_text="Of the download token.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -52,7 +57,7 @@ class Source(models.Model):
     @property
     def short(self) -> str:
         """The commit as people write it, or what else the source was called."""
-        return self.commit[:7] or self.version[:12] or self.ref[:12]
+        return self.commit[:7] or self.version[:12] or self.ref[:12] or self.image.rpartition("/")[2][:40]
 
 
 class BuildQuerySet(JobQuerySet):

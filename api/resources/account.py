@@ -1,15 +1,18 @@
 """The account behind the token, and its teams."""
 
+from uuid import UUID
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema, Status
 
-from accounts.models import Membership, User
+from accounts import keys
+from accounts.models import Membership, SshKey, User
 from api.asker import asker
 from api.http import ranged
-from api.shapes import AccountOut, TeamOut
+from api.shapes import AccountOut, TeamOut, Time
 from apps.access import app_for
-from core.errors import NotFound, Refusal
+from core.errors import NotFound
 
 router = Router(tags=["Account"])
 
@@ -21,9 +24,33 @@ class AccountIn(Schema):
 
 
 class KeyIn(Schema):
-    """An SSH key."""
+    """An SSH key, as the line of a `.pub` file."""
 
     public_key: str
+
+
+class KeyOut(Schema):
+    """An SSH key that is kept here."""
+
+    id: UUID
+    public_key: str
+    comment: str
+    email: str
+    fingerprint: str
+    created_at: Time
+    updated_at: Time
+
+    @classmethod
+    def of(cls, row: SshKey) -> "KeyOut":
+        return cls(
+            id=row.pk,
+            public_key=row.public_key,
+            comment=row.comment,
+            email=row.user.email,
+            fingerprint=row.fingerprint,
+            created_at=row.created_at,
+            updated_at=row.created_at,
+        )
 
 
 class RateLimitOut(Schema):
@@ -66,16 +93,45 @@ def user(request: HttpRequest, ref: str) -> AccountOut:
     return AccountOut.of_other(other)
 
 
-@router.get("/account/keys", response=list[dict[str, str]])
-def keys(request: HttpRequest) -> list[dict[str, str]]:
-    """No SSH keys: git speaks HTTPS here, with a token."""
-    return []
+@router.get("/account/keys", response={200: list[KeyOut], 206: list[KeyOut]})
+def ssh_keys(request: HttpRequest, response: HttpResponse) -> Status[list[KeyOut]]:
+    """The SSH keys that the asker keeps here. Nothing is opened with them: git speaks HTTPS here, with a token."""
+    rows = SshKey.objects.filter(user=asker(request)).select_related("user")
+    return ranged(request, response, rows, KeyOut.of)
 
 
-@router.post("/account/keys", response={201: dict[str, str]})
-def add_key(request: HttpRequest, body: KeyIn) -> Status[dict[str, str]]:
-    """Refused: git speaks HTTPS here, with a token."""
-    raise Refusal("Slipway has git over HTTPS only, with your API token: it needs no SSH key.")
+@router.post("/account/keys", response={201: KeyOut})
+def add_key(request: HttpRequest, response: HttpResponse, body: KeyIn) -> Status[KeyOut]:
+    """Keep an SSH key; the answer's warning says that git goes another way."""
+    by = asker(request)
+    row = keys.add(by, body.public_key, by=by)
+    response.headers["Warning-Message"] = (
+        "Nothing is opened with SSH keys here: git uses HTTPS, with your API token."
+    )
+    return Status(201, KeyOut.of(row))
+
+
+@router.get("/account/keys/{ref}", response=KeyOut)
+def key(request: HttpRequest, ref: str) -> KeyOut:
+    """One SSH key of the asker's, by id or fingerprint."""
+    return KeyOut.of(_key(request, ref))
+
+
+@router.delete("/account/keys/{ref}", response=KeyOut)
+def remove_key(request: HttpRequest, ref: str) -> KeyOut:
+    """Forget an SSH key."""
+    row = _key(request, ref)
+    answer = KeyOut.of(row)
+    keys.remove(row, by=asker(request))
+    return answer
+
+
+def _key(request: HttpRequest, ref: str) -> SshKey:
+    rows = SshKey.objects.filter(user=asker(request)).select_related("user")
+    row = next((row for row in rows if ref in (str(row.pk), row.fingerprint)), None)
+    if row is None:
+        raise NotFound("Couldn't find that key.", resource="key")
+    return row
 
 
 @router.get("/accounts/{ref}/actions/get-quota", response=dict[str, int])

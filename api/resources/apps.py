@@ -146,15 +146,14 @@ class TeamAppChange(AppChange):
 
 @router.patch("/teams/apps/{app}", response=TeamAppOut)
 def update_in_team(request: HttpRequest, app: str, body: TeamAppChange) -> TeamAppOut:
-    """Hand an app to a team, or offer it to a person; or change it as above."""
-    if body.locked:
-        raise Refusal(
-            "Slipway has no locked apps: who may do what follows from roles in the team. Make people viewers instead."
-        )
+    """Lock an app or unlock it, hand it to a team, or offer it to a person; or change it as above."""
     by = asker(request)
-    if body.owner:
+    if body.owner or body.locked is not None:
         found = access.app_for(by, app, to=access.MANAGE)
-        transfers.hand_over(found, account_access.new_owner(by, body.owner), by=by)
+        if body.locked is not None and body.locked != found.locked:
+            actions.set_locked(found, body.locked, by=by)
+        if body.owner:
+            transfers.hand_over(found, account_access.new_owner(by, body.owner), by=by)
     return TeamAppOut.of(_changed(request, app, body))
 
 
@@ -344,8 +343,11 @@ def collaborator_of(app: App, ref: str) -> Collaborator:
     return row
 
 
-def joined(app: App, user: User) -> CollaboratorOut:
-    """How a member of the team that owns the app looks as its collaborator."""
-    rights = access.rights_in(user, app)
-    access.demand(rights, access.VIEW, what="app", resource="app", name=app.name)
-    return CollaboratorOut.by_right(app, user, "member", [one for one in access.RIGHTS if one in rights])
+def joined(app: App, row: Collaborator) -> CollaboratorOut:
+    """How a member of the team that owns the app looks as its collaborator, once they have joined it."""
+    rights = access.rights_in(row.user, app)
+    answer = CollaboratorOut.by_right(
+        app, row.user, "member", [one for one in access.RIGHTS if one in rights]
+    )
+    answer.id = row.pk
+    return answer

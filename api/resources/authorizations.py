@@ -7,9 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema, Status
 from pydantic import Field
 
-from accounts import actions, proof
+from accounts import actions, proof, scopes
 from accounts.models import ApiToken, User
-from api.absent import why
 from api.asker import asker
 from api.http import TokenAuth, basic, ranged
 from api.shapes import Person, Time
@@ -39,29 +38,39 @@ class Holder(Person):
         return cls(id=found.id, email=found.email, full_name=user.name or None if user else None)
 
 
+class ClientName(Schema):
+    """The program that a token was granted to."""
+
+    id: UUID
+    name: str
+    redirect_uri: str
+
+
 class AuthorizationOut(Schema):
     """An API token, and whose it is."""
 
     id: UUID
     description: str
     access_token: AccessToken
-    client: None = None
+    client: ClientName | None = None
     grant: None = None
     refresh_token: None = None
     session: None = None
-    scope: list[str] = ["global"]
+    scope: list[str]
     user: Holder
     created_at: Time
     updated_at: Time
 
     @classmethod
     def of(cls, row: ApiToken, secret: str | None = None) -> "AuthorizationOut":
-        left = int((row.expires_at - datetime.now(UTC)).total_seconds()) if row.expires_at else None
+        left = max(0, int((row.expires_at - datetime.now(UTC)).total_seconds())) if row.expires_at else None
         token = AccessToken(id=row.pk, token=secret or f"SLWY-{'*' * 10}{row.hint}", expires_in=left)
         return cls(
             id=row.pk,
             description=row.description,
             access_token=token,
+            client=ClientName.from_orm(row.client) if row.client else None,
+            scope=row.scope,
             user=Holder.of(row.user),
             created_at=row.created_at,
             updated_at=row.used_at or row.created_at,
@@ -99,16 +108,16 @@ class PasswordAuth(TokenAuth):
 def create(request: HttpRequest, body: AuthorizationIn) -> Status[AuthorizationOut]:
     """Make a token. Who has none yet asks with address and password, and the code of their second factor."""
     by = asker(request)
-    if body.scope and body.scope != ["global"]:
-        raise Refusal("Tokens of Slipway may do all that their owner may: leave scope out, or give global.")
-    row, secret = actions.create_token(by, body.description, by=by, expires_at=_end(body.expires_in))
+    row, secret = actions.create_token(
+        by, body.description, by=by, expires_at=_end(body.expires_in), scope=scopes.checked(body.scope or [])
+    )
     return Status(201, AuthorizationOut.of(row, secret))
 
 
 @router.get("/oauth/authorizations", response={200: list[AuthorizationOut], 206: list[AuthorizationOut]})
 def index(request: HttpRequest, response: HttpResponse) -> Status[list[AuthorizationOut]]:
-    """The asker's tokens."""
-    rows = ApiToken.objects.valid().filter(user=asker(request)).select_related("user")
+    """The asker's tokens, those that they granted to programs included."""
+    rows = ApiToken.objects.standing().filter(user=asker(request)).select_related("user", "client")
     return ranged(request, response, rows, lambda row: _shown(request, row))
 
 
@@ -143,30 +152,6 @@ def regenerate(request: HttpRequest, ref: str) -> AuthorizationOut:
     return AuthorizationOut.of(row, actions.regenerate_token(row, by=asker(request)))
 
 
-@router.get("/oauth/clients", response=list[dict[str, str]])
-def clients(request: HttpRequest) -> list[dict[str, str]]:
-    """None: programs that ask in someone's name can't be registered here; they use a token."""
-    return []
-
-
-@router.post("/oauth/clients", response={201: dict[str, str]})
-def register(request: HttpRequest) -> Status[dict[str, str]]:
-    """Refused, with what to do instead."""
-    raise Refusal(why("/oauth/clients"))
-
-
-@router.get("/oauth/sessions", response=list[AuthorizationOut])
-def sessions(request: HttpRequest) -> list[AuthorizationOut]:
-    """None: browsers that someone is signed in with are on their account's page."""
-    return []
-
-
-@router.delete("/oauth/sessions/{ref}", response=AuthorizationOut)
-def end_session(request: HttpRequest, ref: str) -> AuthorizationOut:
-    """No token of Slipway belongs to a session, so there is none to end; revoke the authorization."""
-    raise NotFound("Couldn't find that session.", resource="session")
-
-
 def _shown(request: HttpRequest, row: ApiToken) -> AuthorizationOut:
     """A token, with its secret for who has just shown that they have it."""
     presented = getattr(request, "token", None)
@@ -175,7 +160,7 @@ def _shown(request: HttpRequest, row: ApiToken) -> AuthorizationOut:
 
 
 def _own(request: HttpRequest, ref: str) -> ApiToken:
-    rows = ApiToken.objects.valid().filter(user=asker(request)).select_related("user")
+    rows = ApiToken.objects.standing().filter(user=asker(request)).select_related("user", "client")
     try:
         found = rows.filter(pk=UUID(ref)).first()
     except ValueError:  # `~` too: no token is made by signing up

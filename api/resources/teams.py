@@ -129,11 +129,11 @@ def permissions(request: HttpRequest) -> list[Permission]:
 
 @router.post("/teams/apps/{app}/collaborators", response={201: CollaboratorOut})
 def share(request: HttpRequest, app: str, body: CollaboratorIn) -> Status[CollaboratorOut]:
-    """Give a person rights in a team's app; a member of the team who joins it needs none of their own."""
+    """Give a person rights in a team's app; or join it: a member who has joined keeps the rights of their role in it."""
     by = asker(request)
     found = app_access.app_for(by, app)
-    if body.user.lower() == by.email and body.permissions is None:
-        return Status(201, app_resources.joined(found, by))
+    if body.user.lower() == by.email and body.permissions is None and found.team:
+        return Status(201, app_resources.joined(found, app_actions.join(found, by=by)))
     return app_resources.share_with(found, body.user, body.permissions, by)
 
 

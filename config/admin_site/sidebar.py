@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from apps.models import App, Dyno
+from conductor.models import Node
 from pipelines.models import Promotion
 from releases.models import Build, Release
 
@@ -78,6 +79,9 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "separator": True,
             "items": [
                 _item("Dynos", "admin:apps_dyno_changelist", "memory", now["crashed"], "danger"),
+                _item("Nodes", "admin:conductor_node_changelist", "dns", now["down"], "danger"),
+                _item("Add a node", "admin:conductor_swarm_changelist", "add_circle"),
+                _item("Conductors", "admin:conductor_beat_changelist", "account_tree"),
                 _item("Audit", "admin:audit", "fact_check"),
             ],
         },
@@ -113,6 +117,7 @@ def _badges() -> dict[str, int]:
         "suspended": App.objects.alive().exclude(suspended_at=None),
         "builds": Build.objects.filter(open_),
         "releases": Release.objects.filter(open_),
+        "down": Node.objects.exclude(state="ready"),
         "crashed": Dyno.objects.filter(state="crashed", one_off=False),
     }
     columns = {name: _count(rows) for name, rows in counts.items()}

@@ -24,6 +24,8 @@ urlpatterns = [
     path("apps/<slug:name>/logs/text/", logs.text, name="app-logs-text"),
     path("apps/<slug:name>/activity/", app_activity.activity, name="app-activity"),
     path("apps/<slug:name>/access/", app_access.access, name="app-access"),
+    path("apps/<slug:name>/lock/", app_access.lock, name="app-lock"),
+    path("apps/<slug:name>/lock/removal/", app_access.unlock, name="app-lock-removal"),
     path("apps/<slug:name>/collaborators/", app_access.share, name="collaborators"),
     path(
         "apps/<slug:name>/collaborators/<uuid:collaborator_id>/rights/",

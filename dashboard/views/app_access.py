@@ -65,6 +65,27 @@ def unshare(request: PageRequest, name: str, collaborator_id: uuid.UUID) -> Http
     return go(request, "app-access", app.name)
 
 
+@require_POST
+@login_required
+def lock(request: PageRequest, name: str) -> HttpResponse:
+    """Have members of the team who have not joined the app only view it."""
+    return _set_locked(request, name, on=True)
+
+
+@require_POST
+@login_required
+def unlock(request: PageRequest, name: str) -> HttpResponse:
+    """Give all members of the team the rights of their roles again."""
+    return _set_locked(request, name, on=False)
+
+
+def _set_locked(request: PageRequest, name: str, *, on: bool) -> HttpResponse:
+    app = app_access.app_for(request.user, name, to=app_access.MANAGE)
+    actions.set_locked(app, on, by=request.user)
+    messages.success(request, f"{app.name} is {'locked' if on else 'open to its team'} now.")
+    return go(request, "app-access", app.name)
+
+
 def _collaborator(app: App, collaborator_id: uuid.UUID) -> Collaborator:
     return get_object_or_404(Collaborator.objects.select_related("user", "app"), app=app, pk=collaborator_id)
 

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from allauth.account.decorators import reauthentication_required
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -25,6 +26,7 @@ def show(request: PageRequest, ref: UUID) -> HttpResponse:
 
 @require_POST
 @login_required
+@reauthentication_required
 def approve(request: PageRequest, ref: UUID) -> HttpResponse:
     """Let it in."""
     cli_sign_in.approve(cli_sign_in.waiting(ref), by=request.user)

@@ -2,6 +2,7 @@
 
 import uuid
 
+from allauth.account.decorators import reauthentication_required
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -30,6 +31,7 @@ def tokens(request: PageRequest) -> HttpResponse:
 
 @require_POST
 @login_required
+@reauthentication_required
 def create(request: PageRequest) -> HttpResponse:
     """Make a token. The answer is the only place where its secret ever stands."""
     form = Form(request, description="", days="")
@@ -64,7 +66,7 @@ def _page(
     request: PageRequest, form: Form, secret: str = "", *, app: str | None = None, **made: object
 ) -> HttpResponse:
     """`app` is the one that a token was made for; else the commands name the one that changed last."""
-    rows = ApiToken.objects.valid().filter(user=request.user)
+    rows = ApiToken.objects.valid().of_people().filter(user=request.user)
     latest = apps_for(request.user).order_by("-updated_at").values_list("name", flat=True)
     context = {
         "page": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from engine.router import pages, wire
 from engine.router.exchange import Exchange, new_id
 from engine.router.lines import quoted
+from engine.spec import Route
 
 if TYPE_CHECKING:
     from engine.router.server import LocalRouter
 
+CHALLENGE = b"/.well-known/acme-challenge/"
 MAX_HELD = 64 * 1024  # bytes of further requests that wait for their turn
 
 
@@ -118,6 +120,8 @@ class Front(asyncio.Protocol):
             return
         if request.host in router.control_hosts:
             entry = None
+        if entry is not None and entry.route.challenges and self._challenged(request, entry.route, rest):
+            return
         exchange = Exchange(self, request, entry)
         if entry is not None and request.length > router.limits.app_head:
             too_long = self._too_long(request)
@@ -129,6 +133,18 @@ class Front(asyncio.Protocol):
         rest = exchange.begin(rest)
         if rest:
             self.buffer = rest
+
+    def _challenged(self, request: wire.Request, route: Route, rest: bytes) -> bool:
+        """Answer a certificate authority that asks whether a host is ours; whether it was one."""
+        answer = route.challenges.get(request.target.removeprefix(CHALLENGE).decode())
+        if answer is None or not request.body.done:
+            return False
+        self.transport.write(
+            pages.challenge(answer, head_only=request.method == b"HEAD", close=request.close)
+        )
+        self.buffer = rest
+        self.next(close=request.close)
+        return True
 
     def _too_long(self, request: wire.Request) -> wire.Malformed | None:
         limit = self.router.limits.app_head

@@ -61,6 +61,7 @@ FAULTS: dict[str, Fault] = {
 }
 
 _STATUS = {
+    200: "OK",
     400: "Bad Request",
     404: "Not Found",
     408: "Request Timeout",
@@ -82,11 +83,20 @@ def fault(code: str) -> Fault:
     return FAULTS.get(code, FAULTS["H99"])
 
 
-def for_fault(code: str, *, host: str, request_id: str, accept: bytes, head_only: bool, close: bool) -> bytes:
-    """The whole answer for an error code of an app's request."""
+def for_fault(
+    code: str,
+    *,
+    host: str,
+    request_id: str,
+    accept: bytes,
+    head_only: bool,
+    close: bool,
+    time: str = "",
+) -> bytes:
+    """The whole answer for an error code of an app's request; `time` as people read it, now without it."""
     what = fault(code)
     maintenance = code == "H80"
-    facts = {"Error": f"{code} {what.words}", "Request": request_id, "Time": _now()}
+    facts = {"Error": f"{code} {what.words}", "Request": request_id, "Time": time or _now()}
     page = functools.partial(
         _page,
         title=what.title,
@@ -108,6 +118,12 @@ def no_app(*, accept: bytes, head_only: bool, close: bool) -> bytes:
     page = functools.partial(_page, title="There is no app here", label="404", text=text, art=_EMPTY)
     message = {"id": "not_found", "message": text}
     return _answer(404, page, message, "", accept=accept, head_only=head_only, close=close)
+
+
+def challenge(answer: str, *, head_only: bool, close: bool) -> bytes:
+    """The answer to a certificate authority, in the words that it expects."""
+    body = answer.encode()
+    return _head(200, "text/plain", len(body), "", close=close) + (b"" if head_only else body)
 
 
 def refused(status: int, why: str, *, head_only: bool = False) -> bytes:

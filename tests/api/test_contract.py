@@ -5,7 +5,7 @@ import re
 import pytest
 from django.utils import timezone
 
-from accounts import invitations
+from accounts import invitations, keys, oauth
 from api.urls import api as served
 from apps import certificates, transfers
 from apps.actions import set_maintenance
@@ -21,7 +21,8 @@ from tests.certificates import leaf
 from tests.factories import make_addon, make_app, make_pipeline, stage
 
 # Routes that the schema does not have: the CLI alone knows them.
-NONE_YET = {"/addon-services", "/oauth/clients", "/account/keys", "/spaces", "/oauth/sessions"}
+NONE_YET = {"/addon-services", "/spaces", "/oauth/sessions"}
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB me@laptop"
 UNPUBLISHED = {"/oauth/sessions", "/accounts/{}/actions/get-quota"}
 
 
@@ -54,7 +55,10 @@ def things(alice, bob, team):
     make_addon(staging, name="pg-1")
     transfer = transfers.hand_over(mine, bob, by=alice)
     invitations.invite(team, "new@example.com", "member", by=alice)
+    key = keys.add(alice, PUBLIC_KEY, by=alice)
+    client, _ = oauth.create_client("Bot", "https://bot.example.com/back", by=alice)
     return {
+        "key": key.pk, "client": client.pk,
         "pipeline": "line", "app": "shop-staging", "team": "acme", "promotion": promotion.pk, "release": "v1",
         "build": build.pk, "dyno": dyno.name, "slug": release.slug_id, "coupling": staging.coupling.pk,
         "transfer": transfer.pk, "token": None, "certificate": certificate.name,
@@ -94,7 +98,7 @@ def paths(things, token):
         "app-transfers": things["transfer"], "authorizations": token, "stacks": "slipway-24", "formation": "web",
         "domains": "www.example.test", "sni-endpoints": things["certificate"], "collaborators": "bob@example.com", "addons": "pg-1",
         **{what: things[what] for what in ("webhooks", "webhook-deliveries", "webhook-events")},
-        "addon-attachments": "DATABASE", "features": {"apps": "preboot", "account": "dashboard-repositories-api", "teams": "org-access-controls"}, "addon-services": None, "accounts": "~", "log-drains": things["drain"],
+        "addon-attachments": "DATABASE", "features": {"apps": "preboot", "account": "dashboard-repositories-api", "teams": "org-access-controls"}, "addon-services": None, "accounts": "~", "keys": things["key"], "clients": things["client"], "log-drains": things["drain"],
     }  # fmt: skip
     for _, router in served._routers:
         for route, view in router.path_operations.items():

@@ -39,6 +39,8 @@ VERBS = {
     "app-formation": ([], "operate"),
     "app-restarts": ([], "operate"),
     "dyno-removal": (["run.1"], "operate"),
+    "app-lock": ([], "manage"),
+    "app-lock-removal": ([], "manage"),
     "app-maintenance": ([], "operate"),
     "app-dynos": ([], "deploy"),
     "sources": ([], "deploy"),

@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from accounts import cli_sign_in, invitations
+from accounts import cli_sign_in, invitations, oauth
 from accounts.actions import create_token
 from apps import certificates, drains, transfers
 from apps.models import Collaborator, Domain, Dyno
@@ -55,8 +55,9 @@ def things(shop, team, alice, bob, charlie):
     invitation, secret = invitations.invite(team, "new@example.com", "member", by=alice)
     question, _ = cli_sign_in.ask("laptop", address=None)
     token, _ = create_token(alice, by=alice, expires_at=timezone.now() + timedelta(days=1))
+    client, _ = oauth.create_client("Bot", "https://bot.example.com/back", by=alice)
     return {
-        "apps": {"name": app.name}, "pipelines": {"name": shop.name}, "teams": {"name": team.name},
+        "client_id": client.pk, "apps": {"name": app.name}, "pipelines": {"name": shop.name}, "teams": {"name": team.name},
         "app_name": app.name, "build_id": build.pk, "promotion_id": promotion.pk, "domain_id": domain.pk,
         "collaborator_id": collaborator.pk, "version": 2, "key": "GREETING", "dyno": "run.1", "user_id": bob.pk,
         "invitation_id": invitation.pk, "stage_name": "production", "ref": question.pk, "secret": secret,
@@ -80,7 +81,8 @@ RULES = {
         sessions usersessions_list sessions-others-removal session-removal socialaccount_connections cli-sign-in
         cli-sign-in-approval cli-sign-in-refusal jump pipelines transfers transfer-acceptance transfer-refusal
         transfer-withdrawal pipeline-new apps app-new teams account account-name account-shortcuts account-removal tokens
-        token-new token-removal account-usage account-usage-csv""",
+        token-new token-removal oauth oauth-approval oauth-refusal programs program-removal client-new client-secret
+        client-removal account-usage account-usage-csv""",
     VIEW: """pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
         app-deploy build app-releases releases-compare release app-activity app-access app-settings team team-activity
         team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv""",
@@ -91,7 +93,7 @@ RULES = {
     OPERATE: """restart-new app-formation app-restarts dyno-removal app-logs app-logs-histogram app-logs-text
         app-maintenance outlets drains drain-removal webhooks webhook-removal""",
     MANAGE: """pipeline-name pipeline-owner pipeline-removal stage-order stages stage stage-place stage-removal
-        stage-config-vars stage-config-value stage-config-removal collaborators collaborator-rights collaborator-removal
+        stage-config-vars stage-config-value stage-config-removal app-lock app-lock-removal collaborators collaborator-rights collaborator-removal
         app-name app-buildpacks buildpack-place buildpack-removal app-health domains domain-removal domain-certificate
         certificate-new certificate certificate-removal app-owner app-removal
         team-name team-removal member-role member-removal invitations invitation-renewal invitation-withdrawal""",

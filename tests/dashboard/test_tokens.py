@@ -8,11 +8,12 @@ from pytest_django.asserts import assertContains, assertRedirects
 
 from accounts import actions
 from accounts.models import ApiToken
+from tests.afresh import sign_in_afresh
 
 
 @pytest.mark.promise("I-32")
 def test_a_token_is_shown_once(alice, client):
-    client.force_login(alice)
+    sign_in_afresh(client, alice)
     answer = client.post("/account/tokens/new/", {"description": "My laptop", "days": "90"})
     token = ApiToken.objects.get()
     secret = answer.text.partition("<code>SLWY-")[2].partition("</code>")[0]
@@ -24,7 +25,7 @@ def test_a_token_is_shown_once(alice, client):
 
 
 def test_a_token_may_have_no_end_but_no_odd_one(alice, client):
-    client.force_login(alice)
+    sign_in_afresh(client, alice)
     client.post("/account/tokens/new/", {"days": ""})
     assert ApiToken.objects.get().expires_at is None
     for days in ("0", "-1", "x", "99999"):
@@ -46,7 +47,7 @@ def test_it_is_revoked_at_once(alice, client):
 
 
 def test_it_says_where_to_use_one(shop, alice, client):
-    client.force_login(alice)
+    sign_in_afresh(client, alice)
     assertContains(client.get("/account/tokens/"), "git remote add slipway http://localhost:8000/shop-")
     made = client.post("/account/tokens/new/", {"days": ""})
     secret = made.text.partition("<code>SLWY-")[2].partition("</code>")[0]
@@ -55,11 +56,23 @@ def test_it_says_where_to_use_one(shop, alice, client):
 
 def test_it_leads_back_to_the_app_it_was_made_for(shop, alice, charlie, client):
     asked = {"description": "git push", "days": "90", "app": "shop-staging"}
-    client.force_login(alice)
+    sign_in_afresh(client, alice)
     page = client.post("/account/tokens/new/", asked).text
     assert 'href="/apps/shop-staging/"' in page and "/shop-staging.git" in page
-    client.force_login(charlie)
+    sign_in_afresh(client, charlie)
     assert "shop-staging" not in client.post("/account/tokens/new/", asked).text
+
+
+def test_making_one_asks_for_a_fresh_proof(alice, client):
+    client.force_login(alice)
+    asked = client.post("/account/tokens/new/", {"description": "My laptop", "days": "90"})
+    assert (
+        asked.url == "/account/confirm/?next=%2Faccount%2Ftokens%2Fnew%2F" and not ApiToken.objects.exists()
+    )
+    wrong = client.post(asked.url, {"password": "guess"})
+    assert wrong.status_code == 200 and not ApiToken.objects.exists()
+    assertContains(client.post(asked.url, {"password": "a fine password"}), "<code>SLWY-")
+    assert ApiToken.objects.get().description == "My laptop"
 
 
 @pytest.mark.promise("I-28")

@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from docker.errors import APIError
 
 from core.errors import BuildFailed
 from engine.builder import BuildCancelled
@@ -22,7 +23,17 @@ def builder(engine, request):
     yield ContainerBuilder(
         engine.client, instance=instance, run_image=engine.stack, env={}, dockerfiles=request.param
     )
-    engine.remove(instance)
+    eventually(lambda: removed(engine, instance), seconds=20)
+
+
+def removed(engine, instance):
+    """Whether all that is left could be removed: a build that broke off takes the engine a moment to end."""
+    try:
+        engine.remove(instance)
+    except APIError as error:
+        assert "active endpoints" in str(error.explanation)
+        return False
+    return True
 
 
 class Images(Workshop):

@@ -352,3 +352,16 @@ def test_a_chunk_that_is_cut_anywhere_reads_the_same():
         body = wire.Chunked()
         taken = body.take(raw[:cut]) + body.take(raw[cut:] + b"GET /")
         assert (taken, body.done) == (len(raw), True)
+
+
+async def test_a_certificate_authority_is_answered_for_the_app_that_it_asks_about():
+    async with Rig() as rig:
+        await rig.app(says(OK), challenges={"token-1": "token-1.thumbprint"})
+        dyno = await rig.dyno(says(OK))
+        rig.put(dyno, app="a2", name="other")
+        asked = await rig.get("/.well-known/acme-challenge/token-1")
+        unknown = await rig.get("/.well-known/acme-challenge/token-2")
+        rig.put(maintenance=True, challenges={"token-1": "token-1.thumbprint"})
+        resting = await rig.get("/.well-known/acme-challenge/token-1")
+    assert asked.startswith(b"HTTP/1.1 200") and asked.endswith(b"\r\n\r\ntoken-1.thumbprint")
+    assert unknown.endswith(b"ok") and resting.endswith(b"token-1.thumbprint")

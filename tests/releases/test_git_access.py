@@ -192,3 +192,13 @@ def test_a_large_source_is_taken_at_its_address_alone(server, alice, settings):
     assert status == 403
     assert ask(put_url, data=data, method="PUT")[0] == 200
     assert ask(get_url)[1] == data
+
+
+@pytest.mark.promise("I-32")
+@pytest.mark.parametrize(
+    ("scope", "fetch", "push"), [("identity", 403, 403), ("read", 200, 403), ("write", 200, 200)]
+)
+def test_a_token_fetches_and_pushes_only_within_its_scopes(server, app, alice, scope, fetch, push):
+    secret = account_actions.create_token(alice, by=alice, scope=[scope])[1]
+    assert ask(refs(server, "shop", "git-upload-pack"), token=secret)[0] == fetch
+    assert ask(refs(server, "shop", "git-receive-pack"), token=secret)[0] == push

@@ -1,6 +1,5 @@
 """Images of apps: on the engine, and in a registry that all its nodes pull from when there is one."""
 
-import re
 import time
 from datetime import datetime
 from typing import Any
@@ -11,12 +10,6 @@ import requests
 from core.errors import BuildFailed, EngineError
 
 APP = "slipway.app"  # the label that gives an image's app
-# What people may call an image: [host[:port]/]path[:tag][@digest], lower case.
-REFERENCE = re.compile(
-    r"(?:[a-z0-9.-]{1,200}(?::\d{1,5})?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*"
-    r"(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?",
-    re.ASCII,
-)
 
 
 class ImageStore:
@@ -99,13 +92,6 @@ class ImageStore:
         if not digest:
             raise EngineError("The registry did not say what it keeps the image as.")
         return f"{repository}@{digest}"
-
-
-def check_reference(text: str) -> str:
-    """The name of an image as people may write it; `ValueError` when it is none."""
-    if len(text) > 250 or not REFERENCE.fullmatch(text):
-        raise ValueError(f"{text[:80]!r} is no name of an image")
-    return text
 
 
 def _split(reference: str) -> tuple[str, str]:

@@ -1,0 +1,49 @@
+"""What an app's code is built for: a stack that slugs run on, or containers, where the engine runs them."""
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from apps.models import App
+from core import activity, live
+from core.errors import Refusal
+from engine.stacks import CONTAINER, SLUGS
+
+NO_CONTAINERS = (
+    "Images run on a Docker engine only, and this Slipway runs dynos as local processes. Push code that a buildpack builds, or "
+    "have the operator set ENGINE_URL."
+)
+
+
+def available() -> list[str]:
+    """The names of the stacks that apps can have here."""
+    return [SLUGS, CONTAINER] if has_containers() else [SLUGS]
+
+
+def has_containers() -> bool:
+    """Whether dynos run in containers, so that apps can bring images of their own."""
+    return settings.ENGINE_URL != "local:"
+
+
+def demand_containers() -> None:
+    """`Refusal` where no images can run."""
+    if not has_containers():
+        raise Refusal(NO_CONTAINERS, fields={"image": "There is no Docker engine here."})
+
+
+@transaction.atomic
+def set_stack(app: App, stack: str, *, by: User) -> App:
+    """Have the next build be for `stack`; what runs stays as it is until then."""
+    if stack == app.stack:
+        return app
+    if stack == CONTAINER:
+        demand_containers()
+    if stack not in available():
+        raise Refusal(f"There is no stack {stack[:40]}. There is {' and '.join(available())}.")
+    before = app.stack
+    App.objects.filter(pk=app.pk).update(stack=stack, updated_at=timezone.now())
+    app.stack = stack
+    activity.record(by, "changed the stack of", app, before=before, after=stack)
+    live.tell(app.topic)
+    return app

@@ -1,0 +1,157 @@
+"""What HAProxy wants of a conductor: somebody who takes the records of requests and the guests of `heroku run`. One
+conductor does at a time; the next one takes over when it ends. Until then records wait in HAProxy's memory."""
+
+import asyncio
+import fcntl
+import logging
+import socket
+import threading
+import time
+from contextlib import suppress
+from typing import TextIO
+
+from core.errors import EngineError
+from engine.proxy import records
+from engine.proxy.router import ProxyRouter
+from engine.rendezvous import PREFIX, Find, Meeting
+from engine.spec import Line, LineSink
+
+log = logging.getLogger(__name__)
+LOOK_SECONDS = 1.0
+CHUNK = 256 * 1024
+
+
+class Keeper:
+    """Serves the HAProxy of `router` from threads of its own and the running loop, once it is its turn."""
+
+    def __init__(self, router: ProxyRouter, *, sink: LineSink, find_guest: Find) -> None:
+        self._router = router
+        self._folder = router.folder
+        self._sink = sink
+        self._find_guest = find_guest
+        self._stopping = threading.Event()
+        self._meetings: set[Meeting] = set()
+        self._guests: asyncio.Server | None = None
+        self._turn: TextIO | None = None
+        self._thread = threading.Thread(target=self._keep, name="proxy-keeper", daemon=True)
+        self._loop: asyncio.AbstractEventLoop
+
+    def start(self) -> None:
+        """Begin; on the loop that is to serve the guests."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Let somebody else do it."""
+        self._stopping.set()
+        if self._guests:
+            self._guests.close()
+        for meeting in list(self._meetings):
+            meeting.close()
+        await asyncio.to_thread(self._thread.join, 10)
+        if self._turn:
+            self._turn.close()
+
+    def _keep(self) -> None:
+        while not self._stopping.wait(0 if self._turn is None and self._take_turn() else LOOK_SECONDS):
+            try:
+                self._router.tick()
+            except (EngineError, OSError) as error:
+                log.debug("HAProxy is away: %s", error)
+
+    def _take_turn(self) -> bool:
+        """Whether it has become ours to serve."""
+        turn = (self._folder.root / ".turn").open("w")
+        try:
+            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            turn.close()
+            return False
+        self._turn = turn
+        self._folder.lines.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self._folder.lines))
+        self._folder.lines.chmod(0o600)
+        listener.listen(16)
+        listener.settimeout(0.2)
+        threading.Thread(target=self._listen, args=(listener,), name="proxy-lines", daemon=True).start()
+        asyncio.run_coroutine_threadsafe(self._welcome_guests(), self._loop)
+        return True
+
+    # --- records ------------------------------------------------------------------------------------------------
+
+    def _listen(self, listener: socket.socket) -> None:
+        with listener:
+            while not self._stopping.is_set():
+                with suppress(TimeoutError):
+                    sock, _ = listener.accept()
+                    threading.Thread(target=self._read, args=(sock,), name="proxy-lines", daemon=True).start()
+
+    def _read(self, sock: socket.socket) -> None:
+        buffer = bytearray()
+        with sock:
+            sock.settimeout(0.5)
+            while not self._stopping.is_set():
+                try:
+                    data = sock.recv(CHUNK)
+                except TimeoutError:
+                    continue
+                except OSError:
+                    return
+                if not data:
+                    return
+                buffer += data
+                try:
+                    self._write(list(records.frames(buffer)))
+                except ValueError:
+                    log.exception("HAProxy sent records that can't be read")
+                    return
+
+    def _write(self, found: list[bytes]) -> None:
+        now = time.time()
+        batch: dict[str, list[Line]] = {}
+        for record in found:
+            made = records.line(record)
+            if made is not None:
+                batch.setdefault(f"app/{made[0]}", []).append(Line("heroku", "router", made[1], now))
+        for stream, lines in batch.items():
+            try:
+                self._sink(stream, lines)
+            except Exception:  # whatever ails one app's log, the others' lines go on
+                log.exception("%d router lines lost for %s", len(lines), stream)
+
+    # --- guests -------------------------------------------------------------------------------------------------
+
+    async def _welcome_guests(self) -> None:
+        self._folder.guests.unlink(missing_ok=True)
+        self._guests = await self._loop.create_unix_server(lambda: _Door(self), self._folder.guests)
+        self._folder.guests.chmod(0o600)
+
+    def meet(self, transport: asyncio.Transport, data: bytes) -> None:
+        """Have a client that began with `data` meet its dyno."""
+        meeting = Meeting(transport, self._find_guest, self._meetings.discard)
+        self._meetings.add(meeting)
+        transport.set_protocol(meeting)
+        meeting.data_received(data)
+
+
+class _Door(asyncio.Protocol):
+    """A client of whom nothing is known yet."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._data = b""
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Part of asyncio.Protocol."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Part of asyncio.Protocol."""
+        self._data += data
+        if not self._data.startswith(PREFIX[: len(self._data)]):
+            self._transport.abort()
+        elif len(self._data) >= len(PREFIX):
+            self._keeper.meet(self._transport, self._data)
