@@ -5,6 +5,8 @@ from django.urls import path
 from api.http import make_api
 from api.resources import (
     account,
+    addon_attachments,
+    addon_catalog,
     addons,
     apps,
     authorizations,
@@ -28,7 +30,7 @@ api = make_api()
 # Fixed paths such as /teams/apps come before those with a name in the same place.
 ORDER = (
     account, authorizations, programs, pipelines, apps, certificates, teams, transfers, features, config_vars,
-    releases, builds, formation, addons, logs, drains, webhooks, catalog,
+    releases, builds, formation, addon_catalog, addon_attachments, addons, logs, drains, webhooks, catalog,
 )  # fmt: skip
 for module in ORDER:
     api.add_router("", module.router)

@@ -22,7 +22,21 @@ from django.db import connections
 from django.db.models import Q
 
 from addons.models import Addon, Transfer
-from conductor import addons, agenda, cleaning, disk, guests, metering, nodes, notes, promotions, status, work
+from conductor import (
+    addons,
+    agenda,
+    cleaning,
+    disk,
+    doctor,
+    guests,
+    metering,
+    nodes,
+    notes,
+    promotions,
+    status,
+    work,
+)
+from conductor.backups import schedule
 from conductor.builds import Builds
 from conductor.deliveries import Deliveries
 from conductor.drains import Drains
@@ -63,6 +77,7 @@ class Conductor:
         self._deliveries = Deliveries()
         self._transfers = Transfers()
         self._drains = Drains(parts)
+        self._rounds = doctor.Rounds()
         self._nodes = nodes.Nodes(parts, self.keeper.poke)
         self._kinds = self._make_kinds()
         self._held: dict[Key, Held] = {}
@@ -166,6 +181,8 @@ class Conductor:
             ("meter", metering.keep, metering.EVERY_SECONDS),
             ("cleaner", lambda: cleaning.clean(self.parts), cleaning.EVERY_SECONDS),
             ("backups", take_turns, TRANSFERS_SECONDS),
+            ("keeper", schedule.look, schedule.EVERY_SECONDS),
+            ("doctor", self._rounds.look, doctor.LOOK_SECONDS),
         ]
 
     def _if_leading(self, duty: Callable[[], object]) -> None:
@@ -301,9 +318,12 @@ class Conductor:
         self._woken.set()
 
     def _turns_of(self, key: Key) -> Turns[Key]:
-        return {"build": self._builders, "addon": self._askers, "transfer": self._askers, "node": self._askers}.get(
-            key[0], self._movers
-        )
+        return {
+            "build": self._builders,
+            "addon": self._askers,
+            "transfer": self._askers,
+            "node": self._askers,
+        }.get(key[0], self._movers)
 
     # --- nudges -------------------------------------------------------------------------------------------------
 

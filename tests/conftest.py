@@ -72,8 +72,9 @@ def shop(team, alice):
 
 
 @pytest.fixture
-def shelf(tmp_path):
-    """Provides databases: each is a file in a folder."""
+def shelf(tmp_path, settings):
+    """Provides databases: each is a file in a folder, and nothing that backups could be made of."""
+    settings.KEEP_LAST_BACKUP_DAYS = 0
     (tmp_path / "shelf").mkdir()
     shelf, before = Shelf(tmp_path / "shelf"), provider_for("heroku-postgresql")
     register("heroku-postgresql", shelf)

@@ -16,10 +16,12 @@ from django.conf import settings
 from conductor.doctor import keeping, machine, servers
 from conductor.doctor.finding import PROBLEM, Check, Finding, problem
 
-__all__ = ["CHECKS", "Finding", "examine", "last", "note"]
+__all__ = ["CHECKS", "Finding", "Rounds", "examine", "last", "note"]
 
 log = logging.getLogger(__name__)
-EVERY_SECONDS = 600.0  # between two times that the conductor looks
+FIRST_SECONDS = 20.0  # after the start, when all should be up
+EVERY_SECONDS = 600.0  # between two rounds
+LOOK_SECONDS = 5.0
 CHECKS: tuple[Check, ...] = (*machine.CHECKS, *servers.CHECKS, *keeping.CHECKS)
 
 
@@ -39,8 +41,21 @@ def _survive(check: Check) -> Iterator[Finding]:
         )
 
 
+class Rounds:
+    """The conductor's: it sees what web processes can't, and keeps what it finds for the operators' page."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + FIRST_SECONDS
+
+    def look(self) -> None:
+        """Examine everything when it is time to."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + EVERY_SECONDS
+            note()
+
+
 def note() -> None:
-    """Look, and keep what was found for the operators' page: the conductor sees what web processes can't."""
+    """Look, and keep what was found."""
     found = examine()
     for finding in found:
         if finding.state == PROBLEM:

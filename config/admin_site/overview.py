@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.models import App, Dyno
 from conductor import status
-from config.admin_site import machine
+from config.admin_site import checkups, machine
 from core.models import Event
 from pipelines.models import PromotionTarget
 from releases.models import Build, Release
@@ -44,6 +44,8 @@ def figures() -> dict[str, Any]:
         "conductor": machine.conductor(running),
         "node": machine.node(running),
         "disk": machine.disk(),
+        "backup": checkups.backup(),
+        "doctor": checkups.context(),
         "versions": machine.versions(connection.vendor),
         "now": timezone.now(),
     }

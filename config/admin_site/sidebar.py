@@ -83,6 +83,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("Add a node", "admin:conductor_swarm_changelist", "add_circle"),
                 _item("Conductors", "admin:conductor_beat_changelist", "account_tree"),
                 _item("Audit", "admin:audit", "fact_check"),
+                _item("Doctor", "admin:doctor", "stethoscope"),
             ],
         },
         {

@@ -10,7 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.sites import UnfoldAdminSite
 
-from config.admin_site import audits, overview, search
+from config.admin_site import audits, checkups, overview, search
 from dashboard.views.sign_in import sign_out
 
 # unfold's pages hold inline scripts and styles; nothing else of the policy of all other pages is given up.
@@ -29,6 +29,7 @@ class OperatorSite(UnfoldAdminSite):
         own = [
             path("figures/", self.admin_view(self.figures), name="figures"),
             path("audit/", self.admin_view(self.audit), name="audit"),
+            path("doctor/", self.admin_view(self.doctor), name="doctor"),
         ]
         return own + super().get_urls()
 
@@ -54,6 +55,11 @@ class OperatorSite(UnfoldAdminSite):
             return HttpResponseRedirect(reverse("admin:audit"))
         context = {**self.each_context(request), "title": "Audit", **audits.last()}
         return TemplateResponse(request, "admin/audit.html", context)
+
+    def doctor(self, request: HttpRequest) -> HttpResponse:
+        """What the conductor's doctor found last, and what to do about it."""
+        context = {**self.each_context(request), "title": "Doctor", **checkups.context()}
+        return TemplateResponse(request, "admin/doctor.html", context)
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Everything that has a name, an address, a commit or an id like what was typed, fresh each time."""

@@ -24,6 +24,7 @@ EXTRA = [
     "/admin/",
     "/admin/figures/",
     "/admin/audit/",
+    "/admin/doctor/",
     "/admin/search/?s=shop",
     "/admin/search/?s=shop&page=1",
 ]

@@ -98,10 +98,11 @@ def test_add_ons_that_are_there_are_found_by_any_name(api, app, as_charlie):
     assert as_charlie.get("/addons/pg-1").status_code == 404
 
 
-def test_add_ons_that_cannot_be_had_say_what_to_do(api, app):
-    answer = api.post("/apps/shop/addons", {"plan": {"name": "heroku-postgresql:mini"}})
-    assert answer.status_code == 404
-    assert "as a config var" in answer.json()["message"]
+def test_add_ons_that_cannot_be_had_say_why(api, app):
+    answer = api.post("/apps/shop/addons", {"plan": {"name": "sendgrid:starter"}})
+    assert answer.status_code == 404 and answer.json()["resource"] == "add_on_service"
+    answer = api.post("/apps/shop/addons", {"plan": "papertrail"})
+    assert answer.status_code == 422 and "unavailable: " in answer.json()["message"]
 
 
 def test_the_next_build_after_a_purge_has_no_cache(api, app, alice):
@@ -129,7 +130,6 @@ def test_users_are_known_by_their_address_only(api, bob):
 def test_what_there_is_none_of(api):
     assert api.get("/spaces").json() == []
     assert api.get("/oauth/sessions").json() == []
-    assert api.get("/addon-services").json() == []
 
 
 @pytest.mark.parametrize(

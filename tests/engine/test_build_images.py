@@ -21,7 +21,12 @@ pytestmark = pytest.mark.docker
 def builder(engine, request):
     instance = engine.instance()
     yield ContainerBuilder(
-        engine.client, instance=instance, run_image=engine.stack, env={}, dockerfiles=request.param
+        engine.client,
+        instance=instance,
+        run_image=engine.stack,
+        env={},
+        dockerfiles=request.param,
+        shared_images=[engine.stack],
     )
     eventually(lambda: removed(engine, instance), seconds=20)
 
@@ -185,12 +190,21 @@ def test_a_ready_made_image(shop, engine):
     result = shop.build({}, image=engine.stack)
     assert result.process_types == {"web": ""}
     assert result.image == engine.client.images.get(engine.stack).id
-    assert f"Pulling {engine.stack}" in shop.output
+    assert f"Using {engine.stack}" in shop.output
 
 
-def test_a_ready_made_image_that_is_nowhere(shop):
+@pytest.mark.promise("I-41")
+@pytest.mark.parametrize("image", ["localhost:9/nowhere:1", "127.0.0.1/x", "169.254.169.254/latest/meta"])
+def test_a_registry_at_an_internal_address_is_not_asked(shop, image):
+    with pytest.raises(BuildFailed, match=r"was not pulled: .*internal address"):
+        shop.build({}, image=image)
+
+
+def test_an_image_that_the_engine_happens_to_have_is_not_for_everybody(shop, engine):
+    other = shop.build({"Dockerfile": dockerfile(engine, "RUN echo private")}).image
+    name = engine.client.images.get(other).tags[0]
     with pytest.raises(BuildFailed, match="was not pulled"):
-        shop.build({}, image="localhost:9/nowhere:1")
+        shop.build({}, image=name)
 
 
 def test_what_nobody_runs_any_more_is_removed(shop, engine, builder):

@@ -40,7 +40,8 @@ NETWORK_OPTIONS = {"com.docker.network.bridge.enable_icc": "false"}  # builds ca
 
 class ContainerBuilder:
     """A place to build in on the Docker engine of `client`. All that it makes there carries the label
-    `slipway.instance` with `instance`. `open_to` are internal networks and addresses that builds may reach."""
+    `slipway.instance` with `instance`. `open_to` are internal networks and addresses that builds may reach; the rest says
+    how images are made (BUILDKIT or CLASSIC) and kept: see `ImageStore`."""
 
     def __init__(
         self,
@@ -50,7 +51,9 @@ class ContainerBuilder:
         run_image: str,
         env: dict[str, str],
         open_to: Iterable[str] = (),
-        store: ImageStore | None = None,
+        registry: str = "",
+        registry_auth: dict[str, str] | None = None,
+        shared_images: Iterable[str] = (),
         dockerfiles: str = BUILDKIT,
     ) -> None:
         self._client, self._run_image, self._env = client, run_image, env
@@ -60,7 +63,10 @@ class ContainerBuilder:
         self._lock = threading.Lock()
         self._network = ""
         self._resolvers: list[str] = []
-        self._store, self._dockerfiles = store or ImageStore(client, self._labels), dockerfiles
+        self._store = ImageStore(
+            client, self._labels, registry=registry, auth=registry_auth, shared=shared_images
+        )
+        self._dockerfiles = dockerfiles
 
     def __call__(
         self,
@@ -81,7 +87,7 @@ class ContainerBuilder:
         try:
             spec.work.mkdir(parents=True)
             if spec.image:
-                return pulled(spec, self._store, output, cancelled)
+                return pulled(spec, self._store, output, cancelled, outbound or Outbound())
             if spec.stack == CONTAINER:
                 return self._build_images(spec, output, cancelled, step)
             packs = Finder(outbound or Outbound(), buildpacks, spec.work, cancelled).find(spec.buildpacks)

@@ -1,6 +1,7 @@
 """Images of apps: on the engine, and in a registry that all its nodes pull from when there is one."""
 
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -14,12 +15,20 @@ APP = "slipway.app"  # the label that gives an image's app
 
 class ImageStore:
     """Names and keeps images on the engine of `client`. `registry` (`registry.example.com:5000`) also gets each, so that
-    other nodes can run it; `auth` is what to sign in with there."""
+    other nodes can run it; `auth` is what to sign in with there. Apps may run the images called `shared` as the engine has
+    them; any other they get from its registry or not at all, since what is on the engine may be somebody else's."""
 
     def __init__(
-        self, client: Any, labels: dict[str, str], *, registry: str = "", auth: dict[str, str] | None = None
+        self,
+        client: Any,
+        labels: dict[str, str],
+        *,
+        registry: str = "",
+        auth: dict[str, str] | None = None,
+        shared: Iterable[str] = (),
     ) -> None:
         self.client, self.labels, self.registry, self.auth = client, labels, registry, auth
+        self.shared = frozenset(shared)
 
     def name(self, app: str, type: str, build: str) -> str:
         """The name for the image of one process type of one build."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from core.errors import BuildFailed, EngineError
+from core.errors import BuildFailed, EngineError, Refusal
 from engine.builder.containers.context import write_context
 from engine.builder.containers.dockerfiles import ImageBuild, Request
 from engine.builder.containers.heroku_yml import Manifest, Recipe, read_manifest
@@ -14,6 +14,7 @@ from engine.builder.output import Output
 from engine.builder.procfile import check_app_json
 from engine.builder.spec import BuildCancelled, BuildResult, BuildSpec
 from engine.builder.unpack import unpack
+from engine.outbound import Outbound
 
 
 def build_all(
@@ -44,26 +45,37 @@ def build_all(
     )
 
 
-def pulled(spec: BuildSpec, store: ImageStore, output: Output, cancelled: Callable[[], bool]) -> BuildResult:
-    """Take a ready-made image in. One that the engine has already is taken as it is when its registry does not answer."""
-    output.say(f"-----> Pulling {spec.image}")
-    try:
+def pulled(
+    spec: BuildSpec, store: ImageStore, output: Output, cancelled: Callable[[], bool], outbound: Outbound
+) -> BuildResult:
+    """Take a ready-made image in."""
+    if spec.image in store.shared and store.find(spec.image):
+        output.say(f"-----> Using {spec.image}, which the engine has")
+    else:
+        output.say(f"-----> Pulling {spec.image}")
+        _check_registry(spec.image, outbound)
         seen: set[str] = set()
         for message in store.pull(spec.image):
             if cancelled():
                 raise BuildCancelled
             _show_pull(message, seen, output)
-    except (BuildFailed, EngineError) as fault:
-        if store.find(spec.image) is None:
-            raise
-        output.say(f" !     {fault}")
-        output.say(" !     The engine has an image of that name already: using that one.")
     image = store.find(spec.image)
     if image is None:
         raise BuildFailed(f"{spec.image} was not pulled.")
     ref = store.keep_as(image.id, store.name(spec.app, "web", spec.id))
     output.say(f"       {image.id}")
     return _result({"web": ""}, {"web": ref}, int(image.attrs["Size"]), "image")
+
+
+def _check_registry(image: str, outbound: Outbound) -> None:
+    """Refuse registries at internal addresses, as for any request that users cause. A name without a host is Docker Hub's."""
+    host, slash, _ = image.partition("/")
+    if not slash or not (set(".:") & set(host) or host == "localhost"):
+        return
+    try:
+        outbound.check(f"https://{host}/", schemes=("https",))
+    except (Refusal, EngineError) as fault:
+        raise BuildFailed(f"{image} was not pulled: {fault}") from fault
 
 
 def _build_one(
