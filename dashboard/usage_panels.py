@@ -106,13 +106,15 @@ def _by_line(found: Report) -> list[Row]:
 
 
 def _bars(scope: Scope, found: Report) -> list[Bar]:
-    """The last months; nothing when there was only this one."""
+    """The last months from the first that cost something; nothing when there was only this one."""
     months = reports.months(scope, BARS)
     if found.is_now:
         months[-1] = (found.month, found.micros)
-    top = max(amount for _, amount in months)
-    if not any(amount for _, amount in months[:-1]):
+    while months and not months[0][1]:
+        months = months[1:]
+    if len(months) < 2:
         return []
+    top = max(amount for _, amount in months)
     return [
         Bar(month, budgets.money(amount / MICROS), max(1, round(BAR_HEIGHT * amount / top)))
         for month, amount in months
