@@ -15,7 +15,8 @@ env = environ.Env()
 
 # --- where things are -------------------------------------------------------------------------------------------
 DATA = Path(env.str("SLIPWAY_DATA", default=str(BASE_DIR / "data"))).resolve()
-env.read_env(DATA / "keys.env")  # made by `manage.py prepare`; what the environment says goes first
+env.read_env(DATA / "keys.env")  # made by `bin/up`; what the environment says goes first
+env.read_env("/run/secrets/slipway.env")  # the same in a container, with what else is secret
 
 # Where Daphne listens for the router; a socket's path may have about 100 characters.
 CONTROL_SOCKET = DATA / "run" / "web.sock"
