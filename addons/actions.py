@@ -166,6 +166,14 @@ def remove(addon: Addon, *, by: User | None) -> None:
 
 
 @transaction.atomic
+def give_up(app: App) -> bool:
+    """Have the add-ons of an app that is going away removed; whether none of them is left."""
+    for addon in Addon.objects.there().filter(app=app):
+        remove(locked(addon), by=None)
+    return not Addon.objects.filter(app=app).exists()
+
+
+@transaction.atomic
 def try_again(addon: Addon, *, by: User) -> Addon:
     """Have an add-on made that failed to be."""
     addon = locked(addon)

@@ -42,18 +42,19 @@ Check = Callable[[], Iterator[Violation]]
 
 def audit() -> dict[str, Any]:
     """Everything that is wrong, `{"violations": […], "checks": n, "running": whether a conductor is}`."""
-    from conductor import audit_world
+    from conductor import audit_addons, audit_world
 
     found: list[Violation] = []
     with transaction.atomic():
-        for check in ROWS:
+        for check in (*ROWS, *audit_addons.ROWS):
             found += check()
     for check in audit_world.DISK:
         found += check()
-    found += _settled(audit_world.processes)
+    for check in (audit_world.processes, *audit_addons.WORLD):
+        found += _settled(check)
     return {
         "violations": [asdict(violation) for violation in found],
-        "checks": len(ROWS) + len(audit_world.DISK) + 1,
+        "checks": len(ROWS) + len(audit_world.DISK) + 1 + len(audit_addons.ROWS) + len(audit_addons.WORLD),
         "running": status.read() is not None,
     }
 

@@ -164,6 +164,7 @@ class Builds:
             limits=BuildLimits(
                 seconds=settings.BUILD_SECONDS,
                 memory=settings.BUILD_MEMORY,
+                cpus=settings.BUILD_CPUS,
                 output_bytes=settings.BUILD_OUTPUT_BYTES,
                 slug_bytes=settings.SLUG_BYTES,
             ),

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from addons import actions as addons
 from apps.models import App, Dyno
 from conductor import deliveries, nodes
 from conductor.parts import Parts
@@ -77,6 +78,8 @@ def clear_app(parts: Parts, app: App) -> bool:
     if parts.driver.observe(str(app.pk)) or Dyno.objects.filter(app=app, one_off=False).exists():
         return False
     if any(m.objects.filter(app=app, status__in=OPEN).exists() for m in (Build, Release, PromotionTarget)):
+        return False
+    if not addons.give_up(app):
         return False
     streams = [row.log_stream for model in (Build, Release) for row in model.objects.filter(app=app)]
     paths = list(Source.objects.filter(app=app).exclude(path="").values_list("path", flat=True))

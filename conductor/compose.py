@@ -1,6 +1,8 @@
 """Puts a conductor together from the settings."""
 
+import os
 import socket
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -12,14 +14,20 @@ from conductor import status
 from conductor.crew import Company, Crew, Lone
 from conductor.loop import Conductor
 from conductor.parts import NoRouter, Parts
+from engine.builder import build
 from engine.drivers.local import LocalDriver
 from engine.nodes import Machines
+from engine.outbound import is_network
 from engine.spec import Driver, Router
 from releases.slugs import store as slugs
+
+if TYPE_CHECKING:
+    from engine.builder.containers.build import ContainerBuilder
 
 
 def compose(router: Router | None = None) -> Conductor:
     """A conductor on this machine's engine. Without a router, dynos run but nobody reaches them by host name."""
+    builder = _builder()
     return Conductor(
         Parts(
             _driver(),
@@ -27,6 +35,8 @@ def compose(router: Router | None = None) -> Conductor:
             logs(),
             slugs(),
             settings.DATA,
+            build=builder or build,
+            leftovers=builder,
             servers=servers(),
             crew=_crew(),
             machines=_machines(),
@@ -46,6 +56,29 @@ def _machines() -> Machines | None:
     from engine.swarm_nodes import SwarmMachines, url_of  # loads what the local engine has no use for
 
     return SwarmMachines(url_of(settings.ENGINE_URL), instance())
+
+
+def _builder() -> "ContainerBuilder | None":
+    """Who builds in containers, when dynos run in such; None where the platform builds beside itself."""
+    if settings.ENGINE_URL == "local:":
+        return None
+    import docker
+
+    from engine.builder.containers.build import PASSED, ContainerBuilder
+    from engine.swarm_nodes import url_of
+
+    user, _, password = settings.REGISTRY_AUTH.partition(":")
+    return ContainerBuilder(
+        docker.DockerClient(base_url=url_of(settings.ENGINE_URL), version="1.41", timeout=60),
+        instance=instance(),
+        run_image=settings.STACK_IMAGE,
+        env={name: os.environ[name] for name in PASSED.split() if name in os.environ},
+        open_to=[entry for entry in settings.OUTBOUND_ALLOW if is_network(entry)],
+        dockerfiles=settings.DOCKERFILE_BUILDER,
+        registry=settings.REGISTRY,
+        registry_auth={"username": user, "password": password} if user else None,
+        shared_images=settings.SHARED_IMAGES,
+    )
 
 
 def _crew() -> Crew:

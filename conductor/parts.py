@@ -1,9 +1,10 @@
 """What the conductor works with: driver, router, stores, and how it speaks in logs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from conductor.crew import Crew, Lone
 from engine.builder import BuildResult, build
@@ -12,6 +13,22 @@ from engine.logstore import LogStore
 from engine.nodes import Machines
 from engine.servers import Servers
 from engine.spec import Driver, Line, Route, Router
+
+
+class Leftovers(Protocol):
+    """What builds leave on an engine of containers, and who removes it."""
+
+    def sweep(self, running: Iterable[str]) -> None:
+        """Remove what is left of builds whose ids are not among `running`."""
+        ...
+
+    def forget(self, app: str) -> None:
+        """Remove the build cache of an app."""
+        ...
+
+    def keep_images(self, wanted: Iterable[str], *, older_than: float) -> None:
+        """Remove images of apps, `older_than` seconds old, that are not among `wanted`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -24,6 +41,7 @@ class Parts:
     slugs: SlugStore
     data: Path  # the data folder
     build: Callable[..., BuildResult] = build  # where builds run; see `engine.builder.build`
+    leftovers: Leftovers | None = None  # of builds in containers
     servers: Servers | None = None  # of databases, that the platform runs itself
     crew: Crew = field(default_factory=Lone)  # who else conducts
     machines: Machines | None = None  # of an engine that has several

@@ -15,7 +15,8 @@ env = environ.Env()
 
 # --- where things are -------------------------------------------------------------------------------------------
 DATA = Path(env.str("SLIPWAY_DATA", default=str(BASE_DIR / "data"))).resolve()
-env.read_env(DATA / "keys.env")  # made by `manage.py prepare`; what the environment says goes first
+env.read_env(DATA / "keys.env")  # made by `bin/up`; what the environment says goes first
+env.read_env("/run/secrets/slipway.env")  # the same in a container, with what else is secret
 
 # Where Daphne listens for the router; a socket's path may have about 100 characters.
 CONTROL_SOCKET = DATA / "run" / "web.sock"
@@ -53,11 +54,16 @@ DYNO_PORTS = env.str("SLIPWAY_DYNO_PORTS", default="20000-29999")
 SERVER_PORTS = env.str("SLIPWAY_SERVER_PORTS", default="19000-19999")
 KEEP_LAST_BACKUP_DAYS = env.int("SLIPWAY_KEEP_LAST_BACKUP_DAYS", default=7)
 POSTGRES_ADDONS_URL = env.str("SLIPWAY_POSTGRES_ADDONS_URL", default="")
+REGISTRY = env.str("SLIPWAY_REGISTRY", default="")
+REGISTRY_AUTH = env.str("SLIPWAY_REGISTRY_AUTH", default="")
+SHARED_IMAGES = env.list("SLIPWAY_SHARED_IMAGES", default=[])
+DOCKERFILE_BUILDER = env.str("SLIPWAY_DOCKERFILE_BUILDER", default="buildkit")
 STACK_IMAGE = env.str("SLIPWAY_STACK_IMAGE", default="slipway/stack:24")
 
 # --- limits -------------------------------------------------------------------------------------------------------
 BUILD_SECONDS = env.int("SLIPWAY_BUILD_SECONDS", default=15 * 60)
 BUILD_MEMORY = env.int("SLIPWAY_BUILD_MEMORY", default=2 * 1024**3)
+BUILD_CPUS = env.float("SLIPWAY_BUILD_CPUS", default=2)
 BUILD_OUTPUT_BYTES = env.int("SLIPWAY_BUILD_OUTPUT_BYTES", default=300 * 1024**2)
 BUILD_SLOTS = env.int("SLIPWAY_BUILD_SLOTS", default=2)
 PUSH_BYTES = env.int("SLIPWAY_PUSH_BYTES", default=1024**3)

@@ -8,6 +8,7 @@ from django.core.paginator import Paginator
 
 from accounts.access import DEPLOY
 from accounts.models import ApiToken, User
+from apps import stacks
 from apps.models import App
 from dashboard import panels, standing
 from dashboard.forms import Form
@@ -18,7 +19,7 @@ from releases.repositories import Branch
 
 PER_PAGE = 20
 SHOWN = 8  # branches; more are found by typing their name
-FORMS = ("ref", "url", "archive")
+FORMS = ("ref", "url", "image", "archive")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def page(app: App, user: User, number: str, **forms: Form) -> dict[str, Any]:
     return {
         **shown,
         "git_url": app.git_url,
+        "has_containers": stacks.has_containers(),
         "body_limit": settings.BODY_BYTES,
         "has_token": ApiToken.objects.valid().filter(user=user).exists(),
         "branches": branches(app, found[:SHOWN]),

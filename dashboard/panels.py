@@ -9,7 +9,7 @@ from django.db.models import Q
 from accounts.access import DEPLOY, ROLE_RIGHTS
 from accounts.models import Membership, Team, User
 from addons.models import Attachment
-from apps import access, transfers
+from apps import access, stacks, transfers
 from apps.models import App, Dyno
 from core.models import Event
 from dashboard import certificates, fleet
@@ -162,6 +162,7 @@ def settings_of(app: App, user: User) -> dict[str, Any]:
         "web_url": app.web_url,
         **certificates.domains_of(app),
         "current": current,
+        "stacks": stacks.available(),
         "transfer": transfers.open_for(app),
         "teams": Team.objects.filter(memberships__user=user) if manages else (),
     }

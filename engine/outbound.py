@@ -185,6 +185,11 @@ def _plain(address: Address) -> Address:
     return mapped or address
 
 
+def is_network(entry: str) -> bool:
+    """Whether an entry of such a list is a network or an address, not a host name."""
+    return _network(entry) is not None
+
+
 def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     try:
         return ipaddress.ip_network(entry, strict=False)

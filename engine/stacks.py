@@ -7,7 +7,7 @@ CONTAINER = "container"  # apps that bring images of their own, from a Dockerfil
 
 # What people may call an image: [host[:port]/]path[:tag][@digest].
 IMAGE = re.compile(
-    r"(?:[a-zA-Z0-9.-]{1,200}(?::\d{1,5})?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*"
+    r"(?:[a-z0-9.-]{1,200}(?::\d{1,5})?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*"
     r"(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?",
     re.ASCII,
 )

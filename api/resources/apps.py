@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema, Status
 from pydantic import Field
@@ -11,7 +12,7 @@ from accounts.models import User
 from api.asker import asker
 from api.http import is_first_page, ranged
 from api.shapes import AppOut, BuildpackOut, CollaboratorOut, DomainOut, Named, TeamAppOut, with_current
-from apps import access, actions, certificates, transfers
+from apps import access, actions, certificates, stacks, transfers
 from apps.models import App, Collaborator, Domain
 from core.errors import NotFound, Refusal
 from releases.actions import purge_cache as purge
@@ -112,7 +113,7 @@ def info_in_team(request: HttpRequest, app: str) -> TeamAppOut:
 
 @router.patch("/apps/{app}", response=AppOut)
 def update(request: HttpRequest, app: str, body: AppChange) -> AppOut:
-    """Rename an app, or turn its maintenance mode on or off."""
+    """Rename an app, turn its maintenance mode on or off, or choose the stack of its next build."""
     return AppOut.of(_changed(request, app, body))
 
 
@@ -123,9 +124,14 @@ def _changed(request: HttpRequest, app: str, body: AppChange) -> App:
         actions.rename_app(found, body.name, by=by)
     if body.maintenance is not None and body.maintenance != found.maintenance:
         actions.set_maintenance(found, body.maintenance, by=by)
-    if body.build_stack and body.build_stack not in (found.stack, str(Named.fixed("stack", found.stack).id)):
-        raise Refusal(f"There is no stack {body.build_stack[:40]}: the only one here is {found.stack}.")
+    if body.build_stack:
+        stacks.set_stack(found, _stack(body.build_stack), by=by)
     return found
+
+
+def _stack(ref: str) -> str:
+    """The name of the stack with this name or id."""
+    return next((name for name in stacks.available() if ref == str(Named.fixed("stack", name).id)), ref)
 
 
 @router.delete("/apps/{app}", response=AppOut)
@@ -311,7 +317,9 @@ def _installations(app: App) -> list[InstallationOut]:
 
 def _create(request: HttpRequest, body: AppIn, team: str | None) -> App:
     by = asker(request)
-    return actions.create_app(body.name, owner=account_access.owner_for(by, team), by=by)
+    with transaction.atomic():
+        app = actions.create_app(body.name, owner=account_access.owner_for(by, team), by=by)
+        return stacks.set_stack(app, _stack(body.stack), by=by) if body.stack else app
 
 
 def _domain(app: App, ref: str) -> Domain:

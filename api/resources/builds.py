@@ -17,6 +17,7 @@ from releases import actions, sources
 from releases.models import Build, Source
 
 router = Router(tags=["Builds"])
+IMAGE_URL = "docker://"
 
 
 class BuildpackIn(Schema):
@@ -59,10 +60,15 @@ def index(request: HttpRequest, response: HttpResponse, app: str) -> Status[list
 
 @router.post("/apps/{app}/builds", response={201: BuildOut})
 def create(request: HttpRequest, app: str, body: BuildIn) -> Status[BuildOut]:
-    """Build an archive and release it."""
+    """Build an archive and release it; an address like `docker://ghcr.io/team/app:1.2` releases a ready-made image."""
     by = asker(request)
     found = access.app_for(by, app, to=access.DEPLOY)
     blob = body.source_blob
+    if blob.url.startswith(IMAGE_URL):
+        return Status(
+            201,
+            BuildOut.of(actions.create_build_of_image(found, blob.url.removeprefix(IMAGE_URL), by=by), by),
+        )
     source = sources.fetch(blob.url, user=by)
     with transaction.atomic():
         source = sources.adopt(source, found, version=blob.version or "", checksum=blob.checksum or "")

@@ -7,9 +7,11 @@ from django.http import HttpRequest
 from ninja import Router, Schema
 
 from api.shapes import SINCE, Named, RegionOut, StackOut
+from apps.stacks import available
 from core.errors import NotFound
 from core.names import size as size_name
 from engine.spec import MB, SIZES
+from engine.stacks import SLUGS
 
 router = Router(tags=["Catalog"])
 
@@ -30,9 +32,9 @@ class SizeOut(Schema):
     private_space_only: bool = False
 
 
-def _stack() -> StackOut:
-    named = Named.fixed("stack", "slipway-24")
-    return StackOut(id=named.id, name=named.name, created_at=SINCE, updated_at=SINCE)
+def _stack(name: str) -> StackOut:
+    named = Named.fixed("stack", name)
+    return StackOut(id=named.id, name=named.name, default=name == SLUGS, created_at=SINCE, updated_at=SINCE)
 
 
 def _region() -> RegionOut:
@@ -44,15 +46,16 @@ def _region() -> RegionOut:
 @router.get("/stacks", response=list[StackOut])
 def stacks(request: HttpRequest) -> list[StackOut]:
     """The stacks there are."""
-    return [_stack()]
+    return [_stack(name) for name in available()]
 
 
 @router.get("/stacks/{ref}", response=StackOut)
 def stack(request: HttpRequest, ref: str) -> StackOut:
     """One stack."""
-    if ref not in (_stack().name, str(_stack().id)):
-        raise NotFound("Couldn't find that stack.", resource="stack")
-    return _stack()
+    for found in stacks(request):
+        if ref in (found.name, str(found.id)):
+            return found
+    raise NotFound("Couldn't find that stack.", resource="stack")
 
 
 @router.get("/regions", response=list[RegionOut])

@@ -18,6 +18,7 @@ urlpatterns = [
     path("apps/<slug:name>/builds/", deploy.build_again, name="builds"),
     path("apps/<slug:name>/builds/of-ref/", deploy.build_ref, name="ref-builds"),
     path("apps/<slug:name>/builds/of-url/", deploy.build_url, name="url-builds"),
+    path("apps/<slug:name>/builds/of-image/", deploy.build_image, name="image-builds"),
     path("apps/<slug:name>/builds/<uuid:build_id>/", builds.show, name="build"),
     path(
         "apps/<slug:name>/builds/<uuid:build_id>/cancellation/",

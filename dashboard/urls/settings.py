@@ -39,6 +39,7 @@ urlpatterns = [
     ),
     path("apps/<slug:name>/settings/", app_settings.settings, name="app-settings"),
     path("apps/<slug:name>/name/", app_settings.rename, name="app-name"),
+    path("apps/<slug:name>/stack/", app_settings.choose_stack, name="app-stack"),
     path("apps/<slug:name>/buildpacks/", app_settings.add_buildpack, name="app-buildpacks"),
     path(
         "apps/<slug:name>/buildpacks/<int:place>/place/",

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import access as account_access
-from apps import access, actions, transfers
+from apps import access, actions, stacks, transfers
 from apps.models import App
 from core.errors import Conflict
 from dashboard import panels
@@ -43,6 +43,22 @@ def rename(request: PageRequest, name: str) -> HttpResponse:
             f"git remote set-url slipway {app.git_url}"
         ),
         "name",
+    )
+
+
+@require_POST
+@login_required
+def choose_stack(request: PageRequest, name: str) -> HttpResponse:
+    """Choose what the next build is for: a stack for slugs, or containers."""
+    app = access.app_for(request.user, name, to=access.MANAGE)
+    form = Form(request, stack=app.stack)
+    return _do(
+        request,
+        app,
+        form,
+        lambda: stacks.set_stack(app, form.value("stack"), by=request.user),
+        lambda _: f"The next build is for the stack {app.stack}.",
+        "build",
     )
 
 
@@ -209,6 +225,6 @@ def _without(app: App, place: int, buildpack: str) -> list[str]:
 
 
 def _page(request: PageRequest, app: App, form: Form) -> HttpResponse:
-    app.refresh_from_db(fields=["name", "buildpacks", "health_path"])
+    app.refresh_from_db(fields=["name", "buildpacks", "health_path", "stack"])
     context = {**panels.settings_of(app, request.user), "form": form}
     return render(request, "apps/settings.html", context, status=form.status)

@@ -1,4 +1,4 @@
-"""How code gets here: git, a branch that was pushed, a public repository, an archive; and the builds so far."""
+"""How code gets here: git, a branch that was pushed, a public repository, an image, an archive; and the builds so far."""
 
 from collections.abc import Callable
 
@@ -70,6 +70,21 @@ def build_url(request: PageRequest, name: str) -> HttpResponse:
         lambda: actions.create_build_from_git(
             app, url=form.value("url"), ref=form.value("ref"), by=request.user
         ),
+    )
+
+
+@require_POST
+@login_required
+def build_image(request: PageRequest, name: str) -> HttpResponse:
+    """Release a ready-made image."""
+    app = access.app_for(request.user, name, to=access.DEPLOY)
+    form = Form(request, image="")
+    return _built(
+        request,
+        app,
+        "image",
+        form,
+        lambda: actions.create_build_of_image(app, form.value("image"), by=request.user),
     )
 
 

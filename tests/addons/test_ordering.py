@@ -4,8 +4,10 @@ import pytest
 
 from addons import actions, attachments, catalog
 from addons.models import Addon, AddonService, Attachment, Plan
+from apps.actions import destroy_app
 from apps.models import ConfigVar
 from conductor import addons as job
+from conductor import audit_addons
 from conductor.work import Held, Kind, run
 from core.errors import Conflict, EngineError, Refusal
 from core.models import Event
@@ -308,3 +310,23 @@ def test_a_service_s_bare_name_means_its_default_plan(db):
 def test_an_app_that_uses_it_as_release_says_so(app, alice, shelf):
     order(app, alice)
     assert make_release(app, by=alice).addon_plans == ["heroku-postgresql:essential-0"]
+
+
+def test_a_destroyed_app_takes_its_add_ons_with_it(app, other, alice, shelf):
+    addon = order(app, alice)
+    attachments.attach(addon, other, as_="SHARED", by=alice)
+    destroy_app(app, confirm="shop", by=alice)
+    assert not actions.give_up(app) and newest(other).config == {}
+    work()
+    assert actions.give_up(app) and shelf.holds() == set()
+
+
+def test_the_auditor_finds_what_is_not_as_add_ons_say(app, alice, shelf):
+    addon = order(app, alice)
+    checks = (*audit_addons.ROWS, *audit_addons.WORLD)
+    assert [found for check in checks for found in check()] == []
+    ConfigVar.objects.filter(app=app).update(attachment_id=None)
+    (shelf.folder / str(addon.pk)).rename(shelf.folder / "nobody")
+    Addon.objects.update(state="changing")
+    found = sorted((found.promise, found.message) for check in checks for found in check())
+    assert [promise for promise, _ in found] == ["I-09", "I-15", "I-19", "I-19"], found

@@ -47,6 +47,8 @@ VERBS = {
     "builds": ([], "deploy"),
     "ref-builds": ([], "deploy"),
     "url-builds": ([], "deploy"),
+    "image-builds": ([], "deploy"),
+    "app-stack": ([], "manage"),
     "build-cancellation": (["build"], "deploy"),
     "rollbacks": ([], "deploy"),
     "config-vars": ([], "deploy"),

@@ -87,14 +87,14 @@ RULES = {
         app-deploy build app-releases releases-compare release app-activity app-access app-settings team team-activity
         team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv""",
     DEPLOY: """coupling-new couplings coupling coupling-stage coupling-removal promotion-new promotions promotion-stop
-        card-targets sources builds ref-builds url-builds build-cancellation rollback-new rollbacks app-config config-vars
+        card-targets sources builds ref-builds url-builds image-builds build-cancellation rollback-new rollbacks app-config config-vars
         config-value config-edit config-removal config-write-only config-file config-values config-preview
         config-file-save app-dynos""",
     OPERATE: """restart-new app-formation app-restarts dyno-removal app-logs app-logs-histogram app-logs-text
         app-maintenance outlets drains drain-removal webhooks webhook-removal""",
     MANAGE: """pipeline-name pipeline-owner pipeline-removal stage-order stages stage stage-place stage-removal
         stage-config-vars stage-config-value stage-config-removal app-lock app-lock-removal collaborators collaborator-rights collaborator-removal
-        app-name app-buildpacks buildpack-place buildpack-removal app-health domains domain-removal domain-certificate
+        app-name app-stack app-buildpacks buildpack-place buildpack-removal app-health domains domain-removal domain-certificate
         certificate-new certificate certificate-removal app-owner app-removal
         team-name team-removal member-role member-removal invitations invitation-renewal invitation-withdrawal""",
 }

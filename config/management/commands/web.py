@@ -1,6 +1,7 @@
 import asyncio
 import signal
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -15,7 +16,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--listen", default="", help="HOST:PORT; without it, the control socket in the data folder"
+            "--listen",
+            default="",
+            help="HOST:PORT or unix:/PATH; without it, the control socket in the data folder",
         )
 
     def handle(self, *, listen: str, **options: Any) -> None:
@@ -38,11 +41,12 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
         host, _, port = listen.rpartition(":")
-        if listen:
+        if listen and host != "unix":
             web = await server.serve(application, tcp=(host.strip("[]"), int(port)))
         else:
-            platform.prepare_socket(settings.CONTROL_SOCKET)
-            web = await server.serve(application, unix=settings.CONTROL_SOCKET)
+            place = Path(port) if listen else settings.CONTROL_SOCKET
+            platform.prepare_socket(place)
+            web = await server.serve(application, unix=place)
         self.stdout.write(f"Serving on {listen or settings.CONTROL_SOCKET}.")
         await stop.wait()
         await web.stop()

@@ -34,6 +34,11 @@ from engine.stacks import CONTAINER, build_image
 BUILD = "slipway.build"  # the label that gives a container's build
 CACHE_OF = "slipway.cache"  # the label that gives the app of a volume
 AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+# What builds get of the platform's environment: what leads to packages. Paths would lead nowhere in a container.
+PASSED = (
+    "HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy PIP_INDEX_URL UV_DEFAULT_INDEX NPM_CONFIG_REGISTRY "
+    "npm_config_registry TZ"
+)
 RESOLVERS = ["sh", "-c", "cat /etc/resolv.conf"]
 NETWORK_OPTIONS = {"com.docker.network.bridge.enable_icc": "false"}  # builds can't reach each other
 
