@@ -11,12 +11,16 @@ from django.utils import timezone
 from accounts.models import User
 from addons import actions
 from addons.models import Addon
+from addons.orders import order_of
 from addons.providers.passwords import ROTATED
+from addons.providers.postgresql import names, server
 from addons.providers.redis import check_options
 from addons.transfer_models import Schedule, Transfer, next_time
 from addons.transfers import POSTGRESQL, REDIS, begin, billed_to
 from core import activity, live
 from core.errors import Conflict, EngineError, NotFound, Refusal
+from engine.servers import contents
+from engine.servers.databases import Session
 
 SCRIPT_CHARACTERS = 100_000
 _CREDENTIAL = re.compile(r"[a-z][a-z0-9_]{0,19}")
@@ -25,8 +29,49 @@ _CREDENTIAL = re.compile(r"[a-z][a-z0-9_]{0,19}")
 def demand(addon: Addon, service: str = POSTGRESQL) -> Addon:
     """The add-on, if it is one of `service`; `NotFound` else."""
     if addon.service.name != service:
-        raise NotFound(f"Couldn't find that database: {addon.name} is {addon.service.human_name}.")
+        raise NotFound(
+            f"{addon.name} is {addon.service.human_name}, which has no such thing.", resource="add_on"
+        )
     return addon
+
+
+def url_of(addon: Addon, credential: str = "") -> str:
+    """What apps get in with; `NotFound` when there is no such credential, `Conflict` before it is ready."""
+    config = addon.config
+    if not config:
+        raise Conflict(f"{addon.name} is {addon.get_state_display()}.")
+    if credential not in config:
+        raise NotFound(f"{addon.name} has no credential {credential[:40]}.", resource="credential")
+    return config[credential]["URL"]
+
+
+# --- at once ----------------------------------------------------------------------------------------------------------
+
+
+def reset(addon: Addon, *, by: User) -> None:
+    """Delete everything in a database, at once and for good."""
+    actions.demand_ready(demand(addon))
+    contents.empty(url_of(addon))
+    activity.record(by, "reset", addon, app=addon.app, pipeline=addon.pipeline)
+
+
+def end_sessions(addon: Addon, *, pid: int | None = None, by: User) -> int:
+    """Hang up on everybody who is in a database, or on one; returns on how many."""
+    ended = server().end_sessions(names(order_of(demand(addon))), pid=pid)
+    activity.record(
+        by, "ended the sessions of", addon, app=addon.app, pipeline=addon.pipeline, sessions=ended
+    )
+    return ended
+
+
+def sessions(addon: Addon) -> list[Session]:
+    """Who is in a database, the longest statement first."""
+    return server().sessions(names(order_of(demand(addon))))
+
+
+def diagnose(addon: Addon) -> list[contents.Finding]:
+    """What may be wrong with a database."""
+    return contents.diagnose(url_of(addon), sessions(addon))
 
 
 # --- content ----------------------------------------------------------------------------------------------------------
@@ -151,7 +196,8 @@ def rotate(addon: Addon, names: list[str], *, by: User) -> None:
     for name in names:
         if name not in locked.config_keys:
             raise NotFound(f"{locked.name} has no credential {name[:40]}.")
-        locked.options[ROTATED + name] = str(int(locked.options.get(ROTATED + name, "0")) + 1)
+        before = locked.options.get(ROTATED + name, "0")
+        locked.options[ROTATED + name] = str(int(before) + 1 if before.isdecimal() else 1)
     Addon.objects.filter(pk=locked.pk).update(options=locked.options)
     for name in names:
         actions.ask(locked, ["credential", name])

@@ -14,7 +14,7 @@ FAMILIES = [
     (r"/apps/[^/]+/oci-images(/.*)?", "Apps run slugs here, not images: push their code with git."),
     (
         r"/client/v11/.*|/postgres/.*|/data/.*|/redis/.*",
-        "Slipway runs no databases: use psql or redis-cli with the address in the app's config vars.",
+        "This Slipway's databases can't do that: heroku help pg and docs/addons.md say what they can.",
     ),
     (r"/spaces(/.*)?", "There are no private spaces here."),
     (r"/enterprise-accounts(/.*)?", "There are no enterprise accounts here: people share what is a team's."),

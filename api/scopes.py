@@ -15,7 +15,7 @@ RULES = [
         (r".*/(collaborators|members|invitations)(/.*)?", (READ, WRITE_PROTECTED)),
         (r"/account/app-transfers(/.*)?|/pipeline-transfers(/.*)?", (READ, WRITE_PROTECTED)),
         (r"/teams/apps/[^/]+", (READ, WRITE_PROTECTED)),
-        (r"/(client/v11|postgres|data|redis)(/.*)?", (READ_PROTECTED, WRITE_PROTECTED)),
+        (r"/(client/v11|postgres|data|redis|reports)(/.*)?", (READ_PROTECTED, WRITE_PROTECTED)),
         (r"/filters/apps|/actions/[\w-]+/resolve|/apps/[^/]+/log-sessions", (READ, READ)),
         (
             r"/(apps|pipelines|pipeline-couplings|pipeline-promotions|teams|addons|addon-services|addon-attachments"

@@ -10,10 +10,12 @@ from api.resources import (
     addons,
     apps,
     authorizations,
+    backups,
     builds,
     catalog,
     certificates,
     config_vars,
+    databases,
     drains,
     features,
     formation,
@@ -21,6 +23,7 @@ from api.resources import (
     pipelines,
     programs,
     releases,
+    stores,
     teams,
     transfers,
     webhooks,
@@ -31,6 +34,7 @@ api = make_api()
 ORDER = (
     account, authorizations, programs, pipelines, apps, certificates, teams, transfers, features, config_vars,
     releases, builds, formation, addon_catalog, addon_attachments, addons, logs, drains, webhooks, catalog,
+    databases, backups, stores,
 )  # fmt: skip
 for module in ORDER:
     api.add_router("", module.router)

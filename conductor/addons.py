@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from addons import actions
 from addons.models import Addon, Plan, Transfer
-from addons.providers import Order, Provided, provider_for
+from addons.orders import order_of
+from addons.providers import Provided, provider_for
 from conductor.turns import release_connections
 from conductor.work import Held
 from core import activity, changes, failpoints
@@ -149,19 +150,6 @@ WORDS = {
 
 
 # --- parts of tasks -----------------------------------------------------------------------------------------------------
-
-
-def order_of(addon: Addon) -> Order:
-    """The add-on as its provider knows it. Needs its plan with its service."""
-    return Order(
-        id=str(addon.pk),
-        name=addon.name,
-        service=addon.service.name,
-        plan=addon.plan.name,
-        limits=addon.plan.limits,
-        options=addon.options,
-        secret=addon.secret if addon.sealed_secret else "",
-    )
 
 
 def _ask(addon: Addon, question: Callable[..., Any]) -> Any:

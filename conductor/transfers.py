@@ -23,8 +23,8 @@ from django.utils import timezone
 
 from addons import backup_files, databases
 from addons.models import Addon, Schedule, Transfer
+from addons.orders import order_of
 from addons.providers.postgresql import connections_of, names, note, server
-from conductor.addons import order_of
 from conductor.turns import release_connections
 from conductor.work import Held, Kind
 from core import activity, failpoints, live

@@ -8,6 +8,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, LiteralString
 from urllib.parse import quote, urlsplit
 
@@ -39,6 +40,20 @@ class Names:
     def user(self, credential: str = "") -> str:
         """Who signs in: by default, or with a named credential."""
         return f"u{self.id}" + (f"_{credential}" if credential else "")
+
+
+@dataclass(frozen=True)
+class Session:
+    """Somebody who is in the database."""
+
+    pid: int
+    user: str
+    program: str
+    state: str
+    since: datetime | None  # when the statement began
+    seconds: float
+    query: str
+    blocked_by: tuple[int, ...] = ()
 
 
 class Databases:
@@ -185,11 +200,30 @@ class Databases:
                 ).fetchall()
             }
 
-    def end_sessions(self, names: Names, credential: str | None = None) -> None:
-        """Hang up on all who are in the database, or on those with one credential."""
+    # --- who is in it ------------------------------------------------------------------------------------------------
+
+    def sessions(self, names: Names) -> list[Session]:
+        """Who is in the database, ourselves apart: the longest statement first, 100 at most. Asked from outside, since
+        inside the database's owner says what functions mean."""
         with self._admin() as admin:
-            user = None if credential is None else names.user(credential)
-            self._end_sessions(admin, names.database, user)
+            rows = admin.execute(
+                "SELECT pid, usename, application_name, coalesce(state, ''), query_start, "
+                "coalesce(extract(epoch FROM now() - query_start), 0)::float, left(query, 500), pg_blocking_pids(pid) "
+                "FROM pg_stat_activity WHERE datname = %s AND application_name <> 'slipway' "
+                "ORDER BY state = 'active' DESC, query_start LIMIT 100",
+                [names.database],
+            ).fetchall()
+        return [Session(*row[:7], tuple(row[7])) for row in rows]
+
+    def end_sessions(self, names: Names, *, pid: int | None = None) -> int:
+        """Hang up on all who are in the database, ourselves apart, or on one; returns on how many."""
+        with self._admin() as admin:
+            rows = admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = %s AND application_name <> 'slipway' AND pid = coalesce(%s, pid)",
+                [names.database, pid],
+            ).fetchall()
+        return len(rows)
 
     def url(self, names: Names, credential: str, password: str) -> str:
         """How an app gets in."""

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from addons import actions, backup_files, catalog, databases
 from addons.models import Addon, Schedule, Transfer
+from addons.orders import order_of
 from addons.providers import provider_for
 from apps.config_vars import readable as config_of
 from conductor import transfers
@@ -203,7 +204,7 @@ def test_a_store_is_configured_and_its_password_replaced(app, alice):
     databases.rotate(store, [""], by=alice)
     store = ready(store)
     assert url(store) != old
-    facts = dict(provider_for("heroku-redis").facts(transfers.order_of(store)))
+    facts = dict(provider_for("heroku-redis").facts(order_of(store)))
     assert facts["When memory is full"].startswith("allkeys-lru")
     with pytest.raises(Refusal, match="no maxmemory policy"):
         databases.configure_store(store, {"maxmemory_policy": "forget-all"}, by=alice)
