@@ -316,6 +316,20 @@ def run_attached(
     return _one_off(app, command, release_version, by, size, env, time_to_live, type, **attach), secret
 
 
+@transaction.atomic
+def run_inside(
+    app: App, host: Dyno, command: str, *, by: User, tty: bool = True, env: Mapping[str, str] | None = None
+) -> tuple[Dyno, str]:
+    """Run `command` in the walls of a dyno that runs: as its user, among its files, within its limits, and until it
+    ends. Else like `run_attached`."""
+    if host.state != Dyno.State.UP or host.inside:
+        raise Refusal(f"{host.name} does not run now: it is {host.state}. Look at heroku ps.")
+    secret = secrets.new_token("rendezvous") + (f".{by.token.pk.hex}" if by.token else "")
+    attach = {"attached": "tty" if tty else "plain", "attach_digest": secrets.digest(secret)}
+    attach["inside"] = host.incarnation
+    return _one_off(app, command, host.release_version, by, host.size, env, None, "run", **attach), secret
+
+
 def _one_off(
     app: App,
     command: str,

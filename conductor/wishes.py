@@ -169,6 +169,7 @@ def spec(app: App, row: Dyno, id: str, *, stream: str = "") -> ProcessSpec:
         seconds=seconds,
         stream=stream,
         attach=_attach(row),
+        inside=row.inside,
         stack=release.slug.stack,
         image=image,
     )

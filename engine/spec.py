@@ -76,6 +76,7 @@ class ProcessSpec:
     stream: str = ""  # log stream for its lines; empty: the app's own
     attach: Attach | None = None  # its streams go to who attaches, not into the log
     stack: str = "slipway-24"  # what the slug was built for; a driver of containers has an image of it
+    inside: str = ""  # a start of a dyno of the same app: this runs in its walls, by its name, and ends with it
     image: str = ""  # runs instead of a slug on its stack, with this reference; not every driver can
 
 

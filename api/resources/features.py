@@ -75,7 +75,8 @@ def _all(app: App) -> list[FeatureOut]:
 def _pick(rows: list[FeatureOut], ref: str, resource: str) -> FeatureOut:
     if ref == SHELL:
         raise NotFound(
-            "Nobody gets into a running dyno here: use heroku run, which starts a new one.", resource=resource
+            "Nothing here speaks SSH. heroku run:inside DYNO bash gets you into a dyno that runs.",
+            resource=resource,
         )
     for row in rows:
         if ref in (row.name, str(row.id)):

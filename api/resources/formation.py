@@ -11,7 +11,7 @@ from api.asker import asker
 from api.http import is_first_page, ranged
 from api.shapes import DynoOut, FormationOut
 from apps import access, actions
-from apps.models import App, Formation
+from apps.models import App, Dyno, Formation
 from core.errors import NotFound, Refusal
 from pipelines.access import demand_config
 from releases.models import Release
@@ -53,22 +53,27 @@ class FormationIn(Schema):
     updates: list[TypeIn] = Field(max_length=100)
 
 
-class DynoIn(Schema):
-    """A command to run once."""
+class CommandIn(Schema):
+    """A command, and variables of its own."""
 
     command: str
-    attach: bool = False
     env: dict[str, str | int | None] | None = None  # the CLI sends COLUMNS and LINES as numbers
-    size: str | None = None
-    type: str | None = None
-    time_to_live: int | None = None
     force_no_tty: bool | None = None
 
     def variables(self) -> dict[str, str] | None:
-        """The dyno's own variables, as text; none of its own that is null."""
+        """Its own variables, as text; none of those that are null."""
         return (
             {name: str(value) for name, value in self.env.items() if value is not None} if self.env else None
         )
+
+
+class DynoIn(CommandIn):
+    """A command to run once."""
+
+    attach: bool = False
+    size: str | None = None
+    type: str | None = None
+    time_to_live: int | None = None
 
 
 @router.get("/apps/{app}/formation", response={200: list[FormationOut], 206: list[FormationOut]})
@@ -146,30 +151,30 @@ def run(request: HttpRequest, app: str, body: DynoIn) -> Status[DynoOut]:
     return Status(201, answer)
 
 
-class InsideIn(Schema):
-    """A command for a dyno that runs."""
+class InsideOut(Schema):
+    """Where to attach to the command."""
 
-    command: str
-    env: dict[str, str] | None = None
+    attach_url: str
 
 
-@router.post("/apps/{app}/dynos/{ref}", response={201: DynoOut})
-def run_inside(request: HttpRequest, app: str, ref: str, body: InsideIn) -> Status[DynoOut]:
-    """Refused: nobody gets into a dyno that serves. A one-off dyno of the same release is the place to look around."""
-    access.app_for(asker(request), app, to=access.DEPLOY)
-    raise Refusal(
-        f"Nobody gets into a running dyno here. heroku run -a {app} starts a new one with the same code and config vars.",
+@router.post("/apps/{app}/dynos/{ref}", response={201: InsideOut})
+def run_inside(request: HttpRequest, app: str, ref: str, body: CommandIn) -> Status[InsideOut]:
+    """Run a command inside a dyno that runs: as its user, among its files, and until it ends."""
+    by = asker(request)
+    found = access.app_for(by, app, to=access.DEPLOY)
+    demand_config(by, found)
+    host = _newest(found, ref)
+    _, secret = actions.run_inside(
+        found, host, body.command, by=by, tty=not body.force_no_tty, env=body.variables()
     )
+    return Status(201, InsideOut(attach_url=f"rendezvous://{settings.RENDEZVOUS}/{secret}"))
 
 
 @router.get("/apps/{app}/dynos/{ref}", response=DynoOut)
 def dyno(request: HttpRequest, app: str, ref: str) -> DynoOut:
     """One dyno, by name or id."""
     found = access.app_for(asker(request), app)
-    rows = [row for row in found.dynos.select_related("app") if ref in (row.name, str(row.pk))]
-    if not rows:
-        raise NotFound("Couldn't find that dyno.", resource="dyno")
-    newest = max(rows, key=lambda row: row.release_version)
+    newest = _newest(found, ref)
     return DynoOut.of(newest, Release.objects.filter(app=found, version=newest.release_version).first())
 
 
@@ -203,6 +208,14 @@ def stop(request: HttpRequest, app: str, ref: str) -> Status[dict[str, Any]]:
 def stop_type(request: HttpRequest, app: str, ref: str) -> Status[dict[str, Any]]:
     """Replace the dynos of a process type."""
     return stop(request, app, ref)
+
+
+def _newest(app: App, ref: str) -> Dyno:
+    """The dyno by name or id; during a switch two have the same name."""
+    rows = [row for row in app.dynos.select_related("app") if ref in (row.name, str(row.pk))]
+    if not rows:
+        raise NotFound("Couldn't find that dyno.", resource="dyno")
+    return max(rows, key=lambda row: row.release_version)
 
 
 def _restart(request: HttpRequest, app: str, dyno: str | None) -> Status[dict[str, Any]]:

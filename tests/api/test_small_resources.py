@@ -151,7 +151,6 @@ def test_what_is_not_there_says_what_to_do_instead(api, path, told):
 def test_what_is_refused_says_what_to_do_instead(api, alice):
     make_app("shop", owner=alice, released=True)
     for answer, told in (
-        (api.post("/apps/shop/dynos/web.1", {"command": "bash"}), "heroku run"),
         (api.patch("/apps/shop/formation/web", {"docker_image": None}), "with git"),
         (api.patch("/apps/shop/formation", {"updates": [{"type": "web", "docker_image": "x"}]}), "with git"),
     ):
@@ -167,7 +166,7 @@ def test_another_method_of_what_is_not_there_says_so_too(api):
 def test_who_wants_into_a_running_dyno_is_told_what_to_do(api, alice):
     make_app("shop", owner=alice)
     answer = api.get("/apps/shop/features/runtime-heroku-exec")
-    assert answer.status_code == 404 and "heroku run" in answer.json()["message"]
+    assert answer.status_code == 404 and "heroku run:inside" in answer.json()["message"]
 
 
 def test_nothing_has_to_be_authorized_ahead(api, as_charlie, alice):

@@ -18,6 +18,7 @@ from engine.drivers.local import cgroups, isolation, process
 from engine.drivers.local.dyno import Dyno
 from engine.drivers.local.ports import Ports
 from engine.drivers.local.services import Services
+from engine.drivers.local.visitor import visit
 from engine.drivers.loop import Loop
 from engine.drivers.output import Outlet
 from engine.drivers.start import CLOSE_SECONDS
@@ -179,7 +180,9 @@ class LocalDriver:
     # --- inside -------------------------------------------------------------------------------------------------
 
     def _begin(self, spec: ProcessSpec) -> None:
-        self._dynos[spec.id] = dyno = Dyno(spec, self._services)
+        host = self._dynos.get(spec.inside)
+        dyno = visit(spec, self._services, host) if spec.inside else Dyno(spec, self._services)
+        self._dynos[spec.id] = dyno
         dyno.begin()
 
     def _check_open(self) -> None:

@@ -3,7 +3,7 @@
 import json
 import logging
 import signal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.drivers.boot import Boot
 from engine.drivers.local import isolation, ports, process
@@ -14,6 +14,9 @@ from engine.drivers.start import R15, Start, reason_of
 from engine.drivers.streams import Streams
 from engine.drivers.voice import Voice
 from engine.spec import ProcessSpec
+
+if TYPE_CHECKING:
+    from engine.drivers.local.visitor import Visitor
 
 log = logging.getLogger(__name__)
 ATTACH_SECONDS = 60.0  # a dyno that nobody attached to by then is given up
@@ -39,6 +42,8 @@ class Dyno(Start):
         self._services = services
         self._folder = services.folder / spec.id.replace("/", "_")
         self._markers = markers(spec.id, services.tag)
+        self.part: dict[str, Any] | None = None  # the isolation's share of its request
+        self.visitors: list[Visitor] = []  # processes that run in its walls
         self._child: process.Child | None = None
         self._group: Group | None = None
         self._uid: int | None = None
@@ -78,21 +83,27 @@ class Dyno(Start):
                 self._show(port=self._services.ports.take())
             if self.spec.attach:
                 self._streams = Streams(self.spec.attach)
-            self._child = process.spawn(self._markers, self._streams.theirs if self._streams else ())
+            self._child = process.spawn(self._markers, self._keep())
         except Exception as error:
             return self._never(reason_of(error))
-        self._uid = part["uid"]
+        self._uid, self.part = part["uid"], part
         self._voice.say(f"Starting process with command `{self.spec.command}`")
         self._show(pid=self._child.pid)
-        services, port = self._services, self.seen.port
-        theirs = self._streams.theirs if self._streams else None
-        whole = request(self.spec, part, port=port, tag=services.tag, group=self._group, streams=theirs)
-        services.launches.submit(self._hand_over, self._child, whole)
+        self._services.launches.submit(self._hand_over, self._child, self._whole(part))
         self._watch(self._child)
         if self._streams:
             self._streams.started()
             self._after(ATTACH_SECONDS, self._not_attached)
         self._changed()
+
+    def _keep(self) -> tuple[int, ...]:
+        """The descriptors that its process shall have."""
+        return self._streams.theirs if self._streams else ()
+
+    def _whole(self, part: dict[str, Any]) -> dict[str, Any]:
+        """All that the launcher is told."""
+        services, port, theirs = self._services, self.seen.port, self._keep() or None
+        return request(self.spec, part, port=port, tag=services.tag, group=self._group, streams=theirs)
 
     def _hand_over(self, child: process.Child, whole: dict[str, Any]) -> None:  # in the pool
         record = {"pid": child.pid, "started": process.started_at(child.pid)}
@@ -166,6 +177,32 @@ class Dyno(Start):
         else:
             self._uses(used)
 
+    # --- who is let in ------------------------------------------------------------------------------------------
+
+    @property
+    def pidfd(self) -> int | None:
+        """What its process is known by to the kernel; None without one, and on systems that have no such thing."""
+        return self._child.pidfd if self._child else None
+
+    @property
+    def group(self) -> Group | None:
+        """Its control group."""
+        return self._group
+
+    def has_begun(self) -> bool:
+        """Whether its walls stand: the command has begun inside them, and has not ended."""
+        return self._child is not None and self._child.poll() is None and self._child.has_begun()
+
+    def stop(self, *, closing: bool = False) -> None:
+        """As every dyno stops; who is in its walls goes first."""
+        self._put_out()
+        super().stop(closing=closing)
+
+    def _put_out(self) -> None:
+        for visitor in self.visitors:
+            visitor.put_out()
+        self.visitors = []
+
     # --- the end ------------------------------------------------------------------------------------------------
 
     def _has_process(self) -> bool:
@@ -226,6 +263,7 @@ class Dyno(Start):
         self._after(pause, lambda: self._wait_for_rest(pause))
 
     def _end(self) -> None:
+        self._put_out()
         self._conclude()
         self._services.pool.submit(self._clean)
 

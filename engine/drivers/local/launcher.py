@@ -162,6 +162,14 @@ def private_view(request: dict[str, Any]) -> None:
     bind(home, request["home"])
 
 
+def join(request: dict[str, Any]) -> None:
+    """See the files as the dyno does whose process the descriptor `join` stands for."""
+    kinds = (CLONE_NEWNS | (CLONE_NEWUSER if request["user_namespace"] else 0)) if request["mounts"] else 0
+    if kinds:
+        call("setns", libc.setns(request["join"], kinds))
+    os.close(request["join"])
+
+
 def take_limits(request: dict[str, Any]) -> None:
     """Lower the resource limits."""
     for name, number in request["limits"].items():
@@ -228,7 +236,9 @@ def main() -> None:
     try:
         take_streams(request)
         take_limits(request)
-        if request["mounts"]:
+        if request.get("join"):
+            join(request)
+        elif request["mounts"]:
             private_view(request)
         drop_rights(request)
         os.chdir(request["home"])

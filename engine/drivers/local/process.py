@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import marshal
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -69,6 +70,12 @@ class Child:
         with contextlib.suppress(BlockingIOError):
             return os.read(self._report, 4096).decode("utf-8", "replace")
         return ""
+
+    def has_begun(self) -> bool:
+        """Whether the launcher has made way for the command: its end of the report is closed then."""
+        poll = select.poll()
+        poll.register(self._report, 0)
+        return any(event & select.POLLHUP for _, event in poll.poll(0))
 
     def close(self) -> None:
         """Free the descriptors; the process has ended."""
