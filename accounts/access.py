@@ -76,6 +76,14 @@ def demand(rights: frozenset[str], to: str, *, what: str, resource: str, name: A
         )
 
 
+def managers_of(owner: User | Team) -> list[User]:
+    """Who is told of what belongs to `owner`: that person, or the team's admins."""
+    if isinstance(owner, User):
+        return [owner]
+    admins = Membership.objects.filter(team=owner, role=Membership.Role.ADMIN, user__is_active=True)
+    return [row.user for row in admins.select_related("user").order_by("created_at")]
+
+
 def whom_to_ask() -> str:
     """How a sentence begins that sends people to an operator."""
     return (

@@ -33,6 +33,7 @@ from conductor import (
     nodes,
     notes,
     promotions,
+    scheduler,
     status,
     work,
 )
@@ -178,6 +179,7 @@ class Conductor:
             *([("nodes", self._nodes.look, nodes.EVERY_SECONDS)] if self.parts.machines else []),
             *([("pushes", end_abandoned, PUSHES_SECONDS)] if self.parts.crew.shared else []),
             ("measurer", lambda: disk.measure(self.parts.data), disk.EVERY_SECONDS),
+            ("scheduler", scheduler.look, scheduler.LOOK_SECONDS),
             ("meter", metering.keep, metering.EVERY_SECONDS),
             ("cleaner", lambda: cleaning.clean(self.parts), cleaning.EVERY_SECONDS),
             ("backups", take_turns, TRANSFERS_SECONDS),

@@ -156,6 +156,7 @@ INSTALLED_APPS = [
     "releases",
     "addons",
     "pipelines",
+    "scheduler",
     "metering",
     "hooks",
     "conductor",

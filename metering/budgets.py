@@ -5,7 +5,6 @@ of it, by activity and by mail to whoever manages what it is of.
 """
 
 import logging
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -14,14 +13,13 @@ from django.core.mail import send_mail
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import Membership, Team, User
-from apps.models import App
+from accounts.access import managers_of
+from accounts.models import Team, User
 from core import activity
 from core.errors import Refusal
 from metering import reports
 from metering.models import MICROS, Budget
 from metering.reports import Thing
-from pipelines.models import Pipeline
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +96,9 @@ def _tell(budget: Budget, percent: int, found: reports.Report) -> bool:
             thing,
             what=f"{spent} of {money(budget.cents)} in {found.month:%B}",
         )
-        people = [person.email for person in _people(thing)]
+        people = [
+            person.email for person in managers_of(thing if isinstance(thing, (User, Team)) else thing.owner)
+        ]
         transaction.on_commit(lambda: _mail(str(thing), percent, spent, budget, people, found))
     return True
 
@@ -118,15 +118,3 @@ def _mail(
             send_mail(f"{name}: {percent} % of its budget", text, None, [address])
         except OSError as fault:
             log.warning("The alert of a budget could not be sent: %s", fault)
-
-
-def _people(thing: Thing) -> Iterable[User]:
-    """Who is told: the owner, or the admins of the team that owns it."""
-    if isinstance(thing, User):
-        return [thing]
-    team = thing if isinstance(thing, Team) else thing.team
-    if isinstance(thing, (App, Pipeline)) and thing.user is not None:
-        return [thing.user]
-    return User.objects.filter(
-        is_active=True, memberships__team=team, memberships__role=Membership.Role.ADMIN
-    )

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.db.models import Q
 
-from accounts.access import DEPLOY, MANAGE, RIGHTS, VIEW, demand, owned_by, rights_as_owner
-from accounts.models import Membership, User
+from accounts.access import DEPLOY, MANAGE, RIGHTS, VIEW, demand, managers_of, owned_by, rights_as_owner
+from accounts.models import User
 from apps import access as app_access
 from apps.models import App
 from core.errors import Forbidden, NotFound
@@ -163,7 +163,7 @@ def demand_config(user: User, app: App) -> None:
     coupling = Coupling.objects.select_related("stage__pipeline__team", "stage__pipeline__user").get(app=app)
     raise Forbidden(
         f"{coupling.stage.title} shows config vars to its admins only; that goes for one-off dynos too, which are "
-        f"told all of them. {_ask(_admins(coupling.stage.pipeline))}"
+        f"told all of them. {_ask(managers_of(coupling.stage.pipeline.owner)[:NAMED])}"
     )
 
 
@@ -175,7 +175,7 @@ def demand_placing(user: User, stage: Stage) -> None:
     if stage.readers == Stage.Readers.ADMINS and not _manages(user, stage.pipeline):
         raise Forbidden(
             f"{stage.title} shows config vars to its admins only, so they alone put apps into it. "
-            f"{_ask(_admins(stage.pipeline))}"
+            f"{_ask(managers_of(stage.pipeline.owner)[:NAMED])}"
         )
 
 
@@ -187,7 +187,7 @@ def demand_leaving(user: User, coupling: Coupling) -> None:
     if not may_promote_into(user, coupling.stage) or not may_see_config(user, coupling.app):
         raise Forbidden(
             f"You may not take {coupling.app.name} out of {coupling.stage.title}, which is protected. "
-            f"{_ask(_admins(coupling.pipeline))}"
+            f"{_ask(managers_of(coupling.pipeline.owner)[:NAMED])}"
         )
 
 
@@ -197,15 +197,8 @@ def _manages(user: User, pipeline: Pipeline) -> bool:
 
 def _who_may_promote(stage: Stage) -> str:
     if stage.promoters == Stage.Promoters.ADMINS:
-        return _ask(_admins(stage.pipeline))
+        return _ask(managers_of(stage.pipeline.owner)[:NAMED])
     return _ask(list(stage.people.filter(is_active=True)[:NAMED]))
-
-
-def _admins(pipeline: Pipeline) -> list[User]:
-    if pipeline.user is not None:
-        return [pipeline.user]
-    rows = Membership.objects.filter(team=pipeline.team, role=Membership.Role.ADMIN, user__is_active=True)
-    return [row.user for row in rows.select_related("user").order_by("created_at")[:NAMED]]
 
 
 def _ask(people: list[User]) -> str:

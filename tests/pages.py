@@ -117,6 +117,8 @@ PAGES: dict[str, list[Page]] = {
     "team-usage-csv": [part("/teams/{team}/usage.csv")],
     "pipeline-usage": [Page("/pipelines/{pipeline}/usage/"), Page("/pipelines/{empty}/usage/")],
     "pipeline-usage-csv": [part("/pipelines/{pipeline}/usage.csv")],
+    "app-schedule": [Page("/apps/{app}/schedule/"), Page("/apps/{new}/schedule/")],
+    "scheduled-job": [Page("/apps/{app}/schedule/{job}/")],
     "app-usage": [Page("/apps/{app}/usage/")],
     "app-usage-csv": [part("/apps/{app}/usage.csv")],
     "account-usage": [Page("/account/usage/"), first("/account/usage/")],

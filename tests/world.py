@@ -27,6 +27,8 @@ from pipelines import actions as pipeline_actions
 from pipelines.models import Coupling, Pipeline, Stage
 from releases.actions import create_build, set_config
 from releases.models import Build, Release
+from scheduler import actions as scheduler_actions
+from scheduler.models import ScheduledJob
 from tests.certificates import leaf
 from tests.factories import make_app, make_pipeline, make_release, make_slug, make_source, make_user, stage
 
@@ -127,6 +129,7 @@ class World:
             "domain": app.domains.get().pk,
             "certificate": _certificate(app, by=self.mara).pk,
             "webhook": _told(app, by=self.mara).pk,
+            "job": _scheduled(app, by=self.mara).pk,
         }
         lines = [Line(source, dyno, text.encode(), time.time()) for source, dyno, text in LINES * 30]
         logs.store().append(app.log_stream, lines)
@@ -174,6 +177,7 @@ class World:
             _ended(built, "succeeded")
             app_actions.add_domain(self.us, f"shop-{next(_numbers)}.example.com", by=self.mara)
             _dyno(self.us, "web", number + 10)
+            scheduler_actions.add_job(self.us, f"rake job-{number}", schedule="0 * * * *", by=self.mara)
             _dyno(self.us, "run", next(_numbers), one_off=True, state="down", by=self.mara, exit_code=0)
         set_config(self.us, {f"SETTING_{next(_numbers)}": "value" for _ in range(rows)}, by=self.mara)
         Release.objects.filter(app=self.us, status="pending").update(
@@ -240,6 +244,28 @@ def _deployed(app: App, releases: int) -> None:
     Formation.objects.filter(app=app, type="web").update(quantity=2)
     for number in (1, 2):
         _dyno(app, "web", number)
+
+
+def _scheduled(app: App, *, by: User) -> ScheduledJob:
+    job = scheduler_actions.add_job(
+        app, "python manage.py clearsessions", schedule="30 5 * * 1-5", zone="Europe/Berlin", by=by
+    )
+    at = timezone.now()
+    for number, (status, reason) in enumerate(
+        [
+            ("succeeded", ""),
+            ("failed", "It exited with status 3."),
+            ("skipped", "The last run goes on still."),
+        ]
+    ):
+        due = at - datetime.timedelta(days=number + 1)
+        finished = due + datetime.timedelta(seconds=12)
+        name = "" if status == "skipped" else f"scheduler.{4000 + number}"
+        job.runs.create(
+            due_at=due, started_at=due, finished_at=finished, status=status, reason=reason, dyno_name=name
+        )
+    scheduler_actions.add_job(app, "bin/send-digest --all", schedule="*/10 * * * *", by=by)
+    return job
 
 
 def _dyno(app: App, type: str, number: int, *, state: str = "up", **extra: Any) -> Dyno:

@@ -79,6 +79,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "separator": True,
             "items": [
                 _item("Dynos", "admin:apps_dyno_changelist", "memory", now["crashed"], "danger"),
+                _item("Scheduled jobs", "admin:scheduler_scheduledjob_changelist", "schedule"),
+                _item("Scheduled runs", "admin:scheduler_scheduledrun_changelist", "event_repeat"),
                 _item("Nodes", "admin:conductor_node_changelist", "dns", now["down"], "danger"),
                 _item("Add a node", "admin:conductor_swarm_changelist", "add_circle"),
                 _item("Conductors", "admin:conductor_beat_changelist", "account_tree"),

@@ -1,6 +1,17 @@
 """The pages. A new button is a new noun to POST to, never a flag on an old address."""
 
-from dashboard.urls import board, code, door, everywhere, people, pipelines, programs, settings, usage
+from dashboard.urls import (
+    board,
+    code,
+    door,
+    everywhere,
+    people,
+    pipelines,
+    programs,
+    schedule,
+    settings,
+    usage,
+)
 
 urlpatterns = [
     *door.urlpatterns,
@@ -12,4 +23,5 @@ urlpatterns = [
     *settings.urlpatterns,
     *people.urlpatterns,
     *usage.urlpatterns,
+    *schedule.urlpatterns,
 ]

@@ -8,93 +8,223 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0007_keys_and_programs'),
-        ('apps', '0009_attached_config_vars'),
-        ('pipelines', '0003_stage_rules_and_transfers'),
+        ("accounts", "0007_keys_and_programs"),
+        ("apps", "0009_attached_config_vars"),
+        ("pipelines", "0003_stage_rules_and_transfers"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='DynoPrice',
+            name="DynoPrice",
             fields=[
-                ('size', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('cents_per_month', models.PositiveIntegerField(default=0, help_text='For one that runs the whole month.')),
+                ("size", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                (
+                    "cents_per_month",
+                    models.PositiveIntegerField(default=0, help_text="For one that runs the whole month."),
+                ),
             ],
             options={
-                'ordering': ['cents_per_month', 'size'],
+                "ordering": ["cents_per_month", "size"],
             },
         ),
         migrations.CreateModel(
-            name='Meter',
+            name="Meter",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('dyno', 'dyno'), ('addon', 'add-on')], max_length=5)),
-                ('app_id', models.UUIDField(db_index=True, help_text='None for an add-on that belongs to a pipeline.', null=True)),
-                ('app_name', models.CharField(blank=True, max_length=30)),
-                ('owner_name', models.CharField(max_length=254)),
-                ('pipeline_id', models.UUIDField(db_index=True, null=True)),
-                ('pipeline_name', models.CharField(blank=True, max_length=30)),
-                ('stage_name', models.CharField(blank=True, max_length=30)),
-                ('item', models.CharField(help_text="web.1, or the add-on's name.", max_length=140)),
-                ('what', models.CharField(help_text='The size of the dyno, or service and plan.', max_length=200)),
-                ('cents_per_month', models.PositiveIntegerField(default=0)),
-                ('key', models.CharField(help_text='dyno/<app>/web.1 or addon/<id>.', max_length=255, unique=True)),
-                ('since', models.DateTimeField()),
-                ('team', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='accounts.team')),
-                ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("kind", models.CharField(choices=[("dyno", "dyno"), ("addon", "add-on")], max_length=5)),
+                (
+                    "app_id",
+                    models.UUIDField(
+                        db_index=True, help_text="None for an add-on that belongs to a pipeline.", null=True
+                    ),
+                ),
+                ("app_name", models.CharField(blank=True, max_length=30)),
+                ("owner_name", models.CharField(max_length=254)),
+                ("pipeline_id", models.UUIDField(db_index=True, null=True)),
+                ("pipeline_name", models.CharField(blank=True, max_length=30)),
+                ("stage_name", models.CharField(blank=True, max_length=30)),
+                ("item", models.CharField(help_text="web.1, or the add-on's name.", max_length=140)),
+                (
+                    "what",
+                    models.CharField(help_text="The size of the dyno, or service and plan.", max_length=200),
+                ),
+                ("cents_per_month", models.PositiveIntegerField(default=0)),
+                (
+                    "key",
+                    models.CharField(
+                        help_text="dyno/<app>/web.1 or addon/<id>.", max_length=255, unique=True
+                    ),
+                ),
+                ("since", models.DateTimeField()),
+                (
+                    "team",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="accounts.team",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['app_name', 'kind', 'item'],
+                "ordering": ["app_name", "kind", "item"],
             },
         ),
         migrations.CreateModel(
-            name='Budget',
+            name="Budget",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('cents', models.PositiveIntegerField()),
-                ('told_month', models.DateField(editable=False, help_text='The month of the last alert.', null=True)),
-                ('told_percent', models.PositiveIntegerField(default=0, editable=False, help_text='What it said.')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('app', models.OneToOneField(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='budget', to='apps.app')),
-                ('pipeline', models.OneToOneField(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='budget', to='pipelines.pipeline')),
-                ('team', models.OneToOneField(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='budget', to='accounts.team')),
-                ('user', models.OneToOneField(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='budget', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("cents", models.PositiveIntegerField()),
+                (
+                    "told_month",
+                    models.DateField(editable=False, help_text="The month of the last alert.", null=True),
+                ),
+                (
+                    "told_percent",
+                    models.PositiveIntegerField(default=0, editable=False, help_text="What it said."),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "app",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="budget",
+                        to="apps.app",
+                    ),
+                ),
+                (
+                    "pipeline",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="budget",
+                        to="pipelines.pipeline",
+                    ),
+                ),
+                (
+                    "team",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="budget",
+                        to="accounts.team",
+                    ),
+                ),
+                (
+                    "user",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="budget",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('app', None), ('pipeline', None), ('team__isnull', False), ('user', None)), models.Q(('app', None), ('pipeline', None), ('team', None), ('user__isnull', False)), models.Q(('app', None), ('pipeline__isnull', False), ('team', None), ('user', None)), models.Q(('app__isnull', False), ('pipeline', None), ('team', None), ('user', None)), _connector='OR'), name='a_budget_is_of_one_thing')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("app", None), ("pipeline", None), ("team__isnull", False), ("user", None)
+                            ),
+                            models.Q(
+                                ("app", None), ("pipeline", None), ("team", None), ("user__isnull", False)
+                            ),
+                            models.Q(
+                                ("app", None), ("pipeline__isnull", False), ("team", None), ("user", None)
+                            ),
+                            models.Q(
+                                ("app__isnull", False), ("pipeline", None), ("team", None), ("user", None)
+                            ),
+                            _connector="OR",
+                        ),
+                        name="a_budget_is_of_one_thing",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Entry',
+            name="Entry",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('dyno', 'dyno'), ('addon', 'add-on')], max_length=5)),
-                ('app_id', models.UUIDField(db_index=True, help_text='None for an add-on that belongs to a pipeline.', null=True)),
-                ('app_name', models.CharField(blank=True, max_length=30)),
-                ('owner_name', models.CharField(max_length=254)),
-                ('pipeline_id', models.UUIDField(db_index=True, null=True)),
-                ('pipeline_name', models.CharField(blank=True, max_length=30)),
-                ('stage_name', models.CharField(blank=True, max_length=30)),
-                ('item', models.CharField(help_text="web.1, or the add-on's name.", max_length=140)),
-                ('what', models.CharField(help_text='The size of the dyno, or service and plan.', max_length=200)),
-                ('cents_per_month', models.PositiveIntegerField(default=0)),
-                ('key', models.CharField(max_length=255)),
-                ('started_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(db_index=True)),
-                ('microseconds', models.PositiveBigIntegerField(help_text='How long it ran.')),
-                ('micros', models.PositiveBigIntegerField(help_text='What it cost, in millionths of a cent.')),
-                ('team', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='accounts.team')),
-                ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("kind", models.CharField(choices=[("dyno", "dyno"), ("addon", "add-on")], max_length=5)),
+                (
+                    "app_id",
+                    models.UUIDField(
+                        db_index=True, help_text="None for an add-on that belongs to a pipeline.", null=True
+                    ),
+                ),
+                ("app_name", models.CharField(blank=True, max_length=30)),
+                ("owner_name", models.CharField(max_length=254)),
+                ("pipeline_id", models.UUIDField(db_index=True, null=True)),
+                ("pipeline_name", models.CharField(blank=True, max_length=30)),
+                ("stage_name", models.CharField(blank=True, max_length=30)),
+                ("item", models.CharField(help_text="web.1, or the add-on's name.", max_length=140)),
+                (
+                    "what",
+                    models.CharField(help_text="The size of the dyno, or service and plan.", max_length=200),
+                ),
+                ("cents_per_month", models.PositiveIntegerField(default=0)),
+                ("key", models.CharField(max_length=255)),
+                ("started_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(db_index=True)),
+                ("microseconds", models.PositiveBigIntegerField(help_text="How long it ran.")),
+                (
+                    "micros",
+                    models.PositiveBigIntegerField(help_text="What it cost, in millionths of a cent."),
+                ),
+                (
+                    "team",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="accounts.team",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'entries',
-                'ordering': ['-ended_at'],
-                'constraints': [models.UniqueConstraint(fields=('key', 'started_at'), name='no_moment_is_counted_twice'), models.CheckConstraint(condition=models.Q(('ended_at__gte', models.F('started_at'))), name='entries_run_forward')],
+                "verbose_name_plural": "entries",
+                "ordering": ["-ended_at"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("key", "started_at"), name="no_moment_is_counted_twice"),
+                    models.CheckConstraint(
+                        condition=models.Q(("ended_at__gte", models.F("started_at"))),
+                        name="entries_run_forward",
+                    ),
+                ],
             },
         ),
     ]

@@ -19,7 +19,18 @@ from releases.models import Build, Release
 from tests.admin.conftest import list_of, page_of
 from tests.factories import make_app, make_source, make_user
 
-OURS = {"accounts", "apps", "releases", "addons", "pipelines", "metering", "hooks", "conductor", "core"}
+OURS = {
+    "accounts",
+    "apps",
+    "releases",
+    "addons",
+    "pipelines",
+    "scheduler",
+    "metering",
+    "hooks",
+    "conductor",
+    "core",
+}
 EXTRA = [
     "/admin/",
     "/admin/figures/",
@@ -77,11 +88,7 @@ def test_nothing_is_added_or_deleted_by_a_form_nor_changed_but_limits_prices_and
 
 
 def test_every_model_of_ours_is_there():
-    ours = {
-        model._meta.model_name
-        for model in registry.get_models()
-        if model._meta.app_label in OURS
-    }
+    ours = {model._meta.model_name for model in registry.get_models() if model._meta.app_label in OURS}
     through_parents = {
         "collaborator",
         "certificate",

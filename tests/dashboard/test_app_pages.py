@@ -8,6 +8,8 @@ from django.urls import reverse
 from apps.models import App
 from dashboard.urls import urlpatterns
 from releases.models import Build
+from scheduler.actions import add_job
+from scheduler.models import ScheduledJob
 from tests.factories import make_source
 
 NOWHERE = uuid.UUID(int=7)
@@ -23,6 +25,8 @@ PAGES = {
     "build": (["build"], "view"),
     "app-activity": ([], "view"),
     "app-usage": ([], "view"),
+    "app-schedule": ([], "view"),
+    "scheduled-job": (["job"], "view"),
     "app-usage-csv": ([], "view"),
     "app-access": ([], "view"),
     "app-settings": ([], "view"),
@@ -43,6 +47,10 @@ VERBS = {
     "app-lock-removal": ([], "manage"),
     "app-maintenance": ([], "operate"),
     "app-dynos": ([], "deploy"),
+    "scheduled-job-pause": (["job"], "deploy"),
+    "scheduled-job-resumption": (["job"], "deploy"),
+    "scheduled-job-runs": (["job"], "deploy"),
+    "scheduled-job-removal": (["job"], "deploy"),
     "sources": ([], "deploy"),
     "builds": ([], "deploy"),
     "ref-builds": ([], "deploy"),
@@ -83,12 +91,13 @@ EXCEPT = {
 def app(shop, alice):
     app = App.objects.get(name="shop-production")
     Build.objects.create(app=app, source=make_source(app), by=alice, status="succeeded")
+    add_job(app, "rake clean", schedule="0 * * * *", by=alice)
     return app
 
 
 def address(name, args, app):
-    build = Build.objects.get(app=app).pk
-    return reverse(name, args=[app.name, *(build if arg == "build" else arg for arg in args)])
+    made = {"build": Build.objects.get(app=app).pk, "job": ScheduledJob.objects.get(app=app).pk}
+    return reverse(name, args=[app.name, *(made.get(arg, arg) for arg in args)])
 
 
 @pytest.mark.promise("I-29")

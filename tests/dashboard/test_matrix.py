@@ -15,6 +15,7 @@ from apps.models import Collaborator, Domain, Dyno
 from hooks.actions import add_webhook
 from pipelines import actions as pipeline_actions
 from releases.models import Build, Source
+from scheduler.actions import add_job
 from tests.certificates import leaf
 from tests.factories import make_app, make_release, make_slug
 from tests.pages import ELSEWHERE
@@ -56,8 +57,9 @@ def things(shop, team, alice, bob, charlie):
     question, _ = cli_sign_in.ask("laptop", address=None)
     token, _ = create_token(alice, by=alice, expires_at=timezone.now() + timedelta(days=1))
     client, _ = oauth.create_client("Bot", "https://bot.example.com/back", by=alice)
+    job = add_job(app, "rake clean", schedule="0 * * * *", by=alice)
     return {
-        "client_id": client.pk, "apps": {"name": app.name}, "pipelines": {"name": shop.name}, "teams": {"name": team.name},
+        "job_id": job.pk, "client_id": client.pk, "apps": {"name": app.name}, "pipelines": {"name": shop.name}, "teams": {"name": team.name},
         "app_name": app.name, "build_id": build.pk, "promotion_id": promotion.pk, "domain_id": domain.pk,
         "collaborator_id": collaborator.pk, "version": 2, "key": "GREETING", "dyno": "run.1", "user_id": bob.pk,
         "invitation_id": invitation.pk, "stage_name": "production", "ref": question.pk, "secret": secret,
@@ -85,11 +87,13 @@ RULES = {
         client-removal account-usage account-usage-csv""",
     VIEW: """pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
         app-deploy build app-releases releases-compare release app-activity app-access app-settings team team-activity
-        team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv""",
+        team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv
+        app-schedule scheduled-job""",
     DEPLOY: """coupling-new couplings coupling coupling-stage coupling-removal promotion-new promotions promotion-stop
         card-targets sources builds ref-builds url-builds image-builds build-cancellation rollback-new rollbacks app-config config-vars
         config-value config-edit config-removal config-write-only config-file config-values config-preview
-        config-file-save app-dynos""",
+        config-file-save app-dynos scheduled-job-pause
+        scheduled-job-resumption scheduled-job-runs scheduled-job-removal""",
     OPERATE: """restart-new app-formation app-restarts dyno-removal app-logs app-logs-histogram app-logs-text
         app-maintenance outlets drains drain-removal webhooks webhook-removal""",
     MANAGE: """pipeline-name pipeline-owner pipeline-removal stage-order stages stage stage-place stage-removal
