@@ -12,6 +12,7 @@ from addons.providers.embedded import servers
 from apps.logs import store as logs
 from conductor import status
 from conductor.crew import Company, Crew, Lone
+from conductor.duty import OnDuty
 from conductor.loop import Conductor
 from conductor.parts import NoRouter, Parts
 from engine.builder import build
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
 def compose(router: Router | None = None) -> Conductor:
     """A conductor on this machine's engine. Without a router, dynos run but nobody reaches them by host name."""
     builder = _builder()
+    crew = _crew()
     return Conductor(
         Parts(
-            _driver(),
+            OnDuty(_driver) if crew.shared else _driver(),
             router or NoRouter(),
             logs(),
             slugs(),
@@ -38,7 +40,7 @@ def compose(router: Router | None = None) -> Conductor:
             build=builder or build,
             leftovers=builder,
             servers=servers(),
-            crew=_crew(),
+            crew=crew,
             machines=_machines(),
         )
     )

@@ -20,6 +20,7 @@ from django.utils import timezone
 from apps.models import App, Dyno
 from conductor import one_offs, routes, wishes
 from conductor.crew import Busy
+from conductor.duty import NotOnDuty
 from conductor.parts import Parts
 from conductor.routes import Switchboard
 from conductor.turns import Turns
@@ -126,6 +127,8 @@ class Keeper:
     def _turn(self, app_id: UUID) -> None:
         try:
             self.settle(app_id)
+        except NotOnDuty:
+            log.info("App %s is left to another conductor", app_id)
         except Busy:
             self._turns.ask_in(app_id, WHILE_BUSY)
         except Exception:
