@@ -44,7 +44,9 @@ class BuilderImages:
             return self._made[base_id]
 
     def drop_old(self) -> None:
-        """Remove those that older code has made."""
+        """Remove those that older code has made; nothing before this process knows its own."""
+        if not self._made:
+            return
         for image in self._client.images.list(REPOSITORY, filters={"label": _filters(self._labels)}):
             if not set(image.tags) & set(self._made.values()):
                 try:
