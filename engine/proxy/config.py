@@ -242,6 +242,8 @@ def _forwarded(setup: Setup) -> list[str]:
     return [
         f"http-request del-header {NOT_PASSED} -m reg",
         "http-request del-header upgrade if { req.hdr(upgrade) -m beg -i h2 }",
+        "http-request del-header connection if !{ req.hdr(upgrade) -m found }",
+        "http-request set-uri %[pathq] if !{ url_beg / }",
         "http-request set-header X-Request-Id %[var(txn.id)]",
         "http-request set-header X-Forwarded-For %[var(txn.fwd)]",
         "http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)] "
@@ -296,7 +298,6 @@ def _guests(setup: Setup, folder: Folder) -> str:
             f"bind {setup.guests} ssl crt-list {folder.cert_list}",
             f"timeout client {GUEST_SECONDS}s",
             f"timeout server {GUEST_SECONDS}s",
-            "option http-no-delay",
             f"server conductor unix@{folder.guests}",
         ],
     )
