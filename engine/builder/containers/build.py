@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 BUILD = "slipway.build"  # the label that gives a container's build
 CACHE_OF = "slipway.cache"  # the label that gives the app of a volume
+ENDING_SECONDS = 10.0
 AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 # What builds get of the platform's environment: what leads to packages. Paths would lead nowhere in a container.
 PASSED = (
@@ -74,6 +75,7 @@ class ContainerBuilder:
         self._lock = threading.Lock()
         self._network = ""
         self._resolvers: list[str] = []
+        self._cores = 1
         self._store = ImageStore(
             client, self._labels, registry=registry, auth=registry_auth, shared=shared_images
         )
@@ -155,11 +157,18 @@ class ContainerBuilder:
             self._store.keep(set(images), older_than=older_than)
 
     def forget(self, app: str) -> None:
-        """Remove the cache of an app; not while a build uses it."""
-        try:
-            self._client.api.remove_volume(self._volume(app), force=True)
-        except docker.errors.NotFound:
-            return
+        """Remove the cache of an app. The container of a build that has just ended may hold it for a moment yet."""
+        end = time.monotonic() + ENDING_SECONDS
+        while True:
+            try:
+                self._client.api.remove_volume(self._volume(app), force=True)
+                return
+            except docker.errors.NotFound:
+                return
+            except docker.errors.APIError as fault:
+                if fault.status_code != 409 or time.monotonic() > end:
+                    raise
+            time.sleep(0.1)
 
     def _place(self, spec: BuildSpec) -> Place:
         try:
@@ -171,7 +180,7 @@ class ContainerBuilder:
             self._client.volumes.create(cache, labels={**self._labels, CACHE_OF: spec.app})
         except (docker.errors.DockerException, requests.RequestException) as fault:
             raise EngineError(f"The Docker engine did not make room for the build: {fault}") from fault
-        return Place(image, self._network, cache, {**self._labels, BUILD: spec.id})
+        return Place(image, self._network, cache, self._cores, {**self._labels, BUILD: spec.id})
 
     def _volume(self, app: str) -> str:
         return f"slipway-{self._instance}-cache-{app}"
@@ -190,6 +199,7 @@ class ContainerBuilder:
                     labels=self._labels,
                 )
             self._resolvers = self._find_resolvers()
+            self._cores = int(self._client.info().get("NCPU", 1))
             self._network = name
 
     def _find_resolvers(self) -> list[str]:
