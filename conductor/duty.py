@@ -46,6 +46,10 @@ class OnDuty:
         """See `engine.spec.Driver`."""
         return self._now().observe(app)
 
+    def apps(self) -> set[str]:
+        """See `engine.spec.Driver`."""
+        return self._now().apps()
+
     def run(self, spec: ProcessSpec) -> str:
         """See `engine.spec.Driver`."""
         return self._now().run(spec)

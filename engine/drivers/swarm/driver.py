@@ -18,6 +18,7 @@ from engine.drivers.swarm import describe, network
 from engine.drivers.swarm.client import Client
 from engine.drivers.swarm.dyno import Dyno
 from engine.drivers.swarm.services import Last, Services
+from engine.drivers.swarm.slugs import Slugs
 from engine.drivers.swarm.watch import Watch
 from engine.plan import plan
 from engine.spec import Attached, DynoState, LineSink, ProcessSpec
@@ -44,7 +45,8 @@ class SwarmDriver:
     lines, as seconds since the epoch, and how many lines are of that moment. Web dynos listen on one of `ports`; dynos
     of the app with slot n run as the user `first_uid + n`. `publish` says whether web dynos are reached by the address
     of their node instead of their own; None: when there is more than one node. `close` leaves dynos running, unless
-    `keep` is false.
+    `keep` is false. With more than one node, `registry` (`host:port`, with `username` and `password` to sign in) is
+    where all of them fetch slugs; without it, dynos stay on the engine's own node.
 
     `EngineError` when the engine can't be reached, or is in no Swarm.
     """
@@ -63,8 +65,10 @@ class SwarmDriver:
         publish: bool | None = None,
         sample_seconds: float = SAMPLE_SECONDS,
         keep: bool = True,
+        registry: str = "",
+        registry_sign_in: Mapping[str, str] | None = None,
     ) -> None:
-        self._client = Client(url)
+        self._client = Client(url, sign_in=registry_sign_in)
         info = _reach(self._client)
         self._node = info["Swarm"]["NodeID"]
         self._keep, self._publish, self._sample_seconds = keep, publish, sample_seconds
@@ -87,8 +91,9 @@ class SwarmDriver:
             health=self._health,
             outlet=self._outlet,
             ports=Ports(ports),
-            tree=tree,
-            images=images,
+            slugs=Slugs(
+                self._client, tree=tree, images=images, several=self._has_several_nodes, registry=registry
+            ),
             instance=instance,
             node=self._node,
             cores=int(info.get("NCPU", 1)),
@@ -135,6 +140,11 @@ class SwarmDriver:
         away."""
         with self._lock:
             return [dyno.seen for dyno in self._dynos.values() if dyno.spec.app == app]
+
+    def apps(self) -> set[str]:
+        """Every app that a dyno is known of, be it from a former life."""
+        with self._lock:
+            return {dyno.spec.app for dyno in self._dynos.values()}
 
     def run(self, spec: ProcessSpec) -> str:
         """Start a one-off dyno, once per `spec.id`; returns that id."""
@@ -195,11 +205,6 @@ class SwarmDriver:
             "Every dyno is a container of its own: its app's user without rights, a read-only system, no way to other "
             "dynos over the network. Limited by control groups: memory, processes, CPU."
         )
-
-    def apps(self) -> set[str]:
-        """Every app that a dyno is known of, be it from a former life."""
-        with self._lock:
-            return {dyno.spec.app for dyno in self._dynos.values()}
 
     def processes(self) -> list[dict[str, Any]]:
         """The driver's dynos for `manage.py ps`."""
@@ -288,6 +293,9 @@ class SwarmDriver:
     def _must_publish(self) -> bool:
         if self._publish is not None:
             return self._publish
+        return self._has_several_nodes()
+
+    def _has_several_nodes(self) -> bool:
         self._look_at_nodes()
         return len(self._addresses) > 1
 
