@@ -4,12 +4,13 @@ the engine turned down, another for an engine that is away. For any thread."""
 import contextlib
 import json
 import socket
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import docker
 import requests
+from docker.auth import encode_header
 from docker.errors import APIError, DockerException
 
 from core.errors import EngineError
@@ -29,10 +30,10 @@ class Taken(EngineError):
 
 
 class Client:
-    """One engine, at `url`: `unix:///…` or `tcp://host:port`."""
+    """One engine, at `url`: `unix:///…` or `tcp://host:port`. `sign_in` is the name and password for the registry."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, *, sign_in: Mapping[str, str] | None = None) -> None:
+        self.url, self._sign_in = url, dict(sign_in) if sign_in else None
         try:
             self._api = docker.APIClient(base_url=url, version=API, timeout=SECONDS, num_pools=32)
         except DockerException as error:
@@ -51,7 +52,7 @@ class Client:
     def create_service(self, body: dict[str, Any]) -> str:
         """Make a service, or find the one of that name; returns its id."""
         try:
-            made = self._post("/services/create", body)
+            made = self._post("/services/create", body, headers=self._credentials())
         except Taken:
             return str(self._ask(self._api.inspect_service, body["Name"])["ID"])
         return str(made["ID"])
@@ -119,7 +120,29 @@ class Client:
             self._ask(self._api.pull, name or reference, tag=tag or None)
             return str(self._ask(self._api.inspect_image, reference)["Id"])
 
-    def amend(self, image: str, archive: bytes, tag: tuple[str, str]) -> str:
+    def has_image(self, reference: str) -> bool:
+        """Whether the engine has an image of that name."""
+        try:
+            self._ask(self._api.inspect_image, reference)
+        except Absent:
+            return False
+        return True
+
+    def push(self, repository: str, tag: str) -> str:
+        """Have the registry in the name keep an image; returns the reference that never means another."""
+        return self._ask(self._push, repository, tag)
+
+    def _push(self, repository: str, tag: str) -> str:
+        digest = ""
+        for line in self._api.push(repository, tag=tag, stream=True, decode=True, auth_config=self._sign_in):
+            if "error" in line:
+                raise EngineError(f"The registry did not take the image: {line['error']}"[:300])
+            digest = line.get("aux", {}).get("Digest", digest)
+        if not digest:
+            raise EngineError("The registry did not say what it keeps the image as.")
+        return f"{repository}@{digest}"
+
+    def amend(self, image: str, archive: bytes | IO[bytes], tag: tuple[str, str]) -> str:
         """An image called `tag` (repository, tag) that is `image` with the files of a tar archive; returns its id."""
         name = ":".join(tag)
         with contextlib.suppress(Absent):
@@ -203,11 +226,17 @@ class Client:
 
     # --- inside -------------------------------------------------------------------------------------------------
 
-    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def _credentials(self) -> dict[str, str]:
+        """With which nodes fetch from the registry."""
+        return {"X-Registry-Auth": encode_header(self._sign_in).decode()} if self._sign_in else {}
+
+    def _post(
+        self, path: str, body: dict[str, Any], *, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """For what the SDK has no words for, or fewer than the engine."""
         api = self._api
         answer: dict[str, Any] = self._ask(
-            lambda: api._result(api._post_json(api._url(path), data=body), True)
+            lambda: api._result(api._post_json(api._url(path), data=body, headers=dict(headers or {})), True)
         )
         return answer
 

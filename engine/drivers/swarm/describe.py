@@ -45,6 +45,7 @@ class Place:
     port: int | None
     cores: int  # of the machine
     tree: Path | None = None  # the slug's files, unless the image has the code
+    only: str = ""  # the id of the one node that can run it
     publish: bool = False  # on a port of its node, since who asks may be on another
 
 
@@ -137,7 +138,11 @@ def mounts(spec: ProcessSpec, place: Place) -> list[dict[str, Any]]:
     if spec.image:
         return []
     slug = {"Type": "bind", "Source": str(place.tree), "Target": SLUG, "ReadOnly": True}
-    return [slug, {"Type": "volume", "Target": HOME}, {"Type": "volume", "Target": "/tmp"}]  # noqa: S108
+    return [
+        *([slug] if place.tree else []),
+        {"Type": "volume", "Target": HOME},
+        {"Type": "volume", "Target": "/tmp"},
+    ]  # noqa: S108
 
 
 def cpus(size: Size, cores: int) -> int:
@@ -173,6 +178,7 @@ def service(spec: ProcessSpec, place: Place) -> dict[str, Any]:
             "ContainerSpec": container,
             "Resources": {"Limits": limits(spec, place), "Reservations": {}},
             "RestartPolicy": {"Condition": "none", "MaxAttempts": 0},
+            "Placement": {"Constraints": [f"node.id=={place.only}"] if place.only else []},
             "Networks": [{"Target": network.name(place.instance)}],
             "LogDriver": {"Name": LOG["Type"], "Options": LOG["Config"]},
         },

@@ -14,7 +14,6 @@ from engine.drivers.start import R15, Start, reason_of
 from engine.drivers.swarm import describe
 from engine.drivers.swarm.client import Absent
 from engine.drivers.swarm.describe import Place
-from engine.drivers.swarm.image import run_image
 from engine.drivers.swarm.lines import MICRO, Frames, micro
 from engine.drivers.swarm.services import Services
 from engine.drivers.swarm.streams import Carried
@@ -114,14 +113,15 @@ class Dyno(Start):
     def _make(self) -> None:  # in the pool
         spec, services = self.spec, self._services
         self._published = services.publish() and spec.web
-        stack = services.images.get(spec.stack) or next(iter(services.images.values()))
+        code = services.slugs.code(spec)
         place = Place(
             instance=services.instance,
-            image=self._client.image(spec.image) if spec.image else run_image(self._client, stack),
+            image=code.image,
             uid=services.first_uid + spec.slot,
             port=self.seen.port,
             cores=services.cores,
-            tree=None if spec.image else services.tree(spec.slug),
+            tree=code.tree,
+            only=services.node if code.here else "",
             publish=self._published,
         )
         self._env = describe.env_digest(describe.env(spec, place))

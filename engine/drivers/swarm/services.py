@@ -1,15 +1,15 @@
 """What the parts of the driver have in common."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.drivers.local.ports import Ports
 from engine.drivers.loop import Loop
 from engine.drivers.output import Outlet
 from engine.drivers.swarm.client import Client
+from engine.drivers.swarm.slugs import Slugs
 
 if TYPE_CHECKING:
     from engine.drivers.swarm.dyno import Dyno
@@ -27,8 +27,7 @@ class Services:
     health: Executor  # for requests to health paths
     outlet: Outlet
     ports: Ports
-    tree: Callable[[str], Path]
-    images: Mapping[str, str]  # by stack
+    slugs: Slugs
     instance: str
     node: str  # the id of the node whose engine we ask
     cores: int
