@@ -106,6 +106,7 @@ def _global(setup: Setup, folder: Folder) -> str:
     stats socket {folder.socket} mode 600 level admin expose-fd listeners
     stats timeout 1m
     maxconn {min(setup.limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[1] // 2 - SPARE_FILES)}
+    noreuseport
     hard-stop-after {_ms(setup.limits.control)}
     tune.bufsize 32768
     tune.maxrewrite 2048
