@@ -1,6 +1,6 @@
 """The pages. A new button is a new noun to POST to, never a flag on an old address."""
 
-from dashboard.urls import board, code, door, everywhere, people, pipelines, programs, settings, usage
+from dashboard.urls import addons, board, code, databases, door, everywhere, people, pipelines, programs, settings, usage
 
 urlpatterns = [
     *door.urlpatterns,
@@ -9,6 +9,8 @@ urlpatterns = [
     *pipelines.urlpatterns,
     *board.urlpatterns,
     *code.urlpatterns,
+    *addons.urlpatterns,
+    *databases.urlpatterns,
     *settings.urlpatterns,
     *people.urlpatterns,
     *usage.urlpatterns,
