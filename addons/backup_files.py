@@ -33,4 +33,5 @@ def keep_only(ids: Iterable[UUID]) -> None:
 def _folder() -> Path:
     folder: Path = settings.DATA / "database-backups"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)  # one that a backup of the platform was unpacked into
     return folder

@@ -2,7 +2,8 @@
 gets in: new passwords, ended sessions. The conductor does the work; see `conductor.transfers`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.db import transaction
@@ -48,16 +49,27 @@ def url_of(addon: Addon, credential: str = "") -> str:
 # --- at once ----------------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def reaching(addon: Addon) -> Iterator[None]:
+    """What the server turns down inside, or that it is away, is a `Refusal`."""
+    try:
+        yield
+    except EngineError as error:
+        raise Refusal(f"{addon.name} can't be reached: {error}", id="unavailable", status=503) from None
+
+
 def reset(addon: Addon, *, by: User) -> None:
     """Delete everything in a database, at once and for good."""
     actions.demand_ready(demand(addon))
-    contents.empty(url_of(addon))
+    with reaching(addon):
+        contents.empty(url_of(addon))
     activity.record(by, "reset", addon, app=addon.app, pipeline=addon.pipeline)
 
 
 def end_sessions(addon: Addon, *, pid: int | None = None, by: User) -> int:
     """Hang up on everybody who is in a database, or on one; returns on how many."""
-    ended = server().end_sessions(names(order_of(demand(addon))), pid=pid)
+    with reaching(addon):
+        ended = server().end_sessions(names(order_of(demand(addon))), pid=pid)
     activity.record(
         by, "ended the sessions of", addon, app=addon.app, pipeline=addon.pipeline, sessions=ended
     )
@@ -66,12 +78,14 @@ def end_sessions(addon: Addon, *, pid: int | None = None, by: User) -> int:
 
 def sessions(addon: Addon) -> list[Session]:
     """Who is in a database, the longest statement first."""
-    return server().sessions(names(order_of(demand(addon))))
+    with reaching(addon):
+        return server().sessions(names(order_of(demand(addon))))
 
 
 def diagnose(addon: Addon) -> list[contents.Finding]:
     """What may be wrong with a database."""
-    return contents.diagnose(url_of(addon), sessions(addon))
+    with reaching(addon):
+        return contents.diagnose(url_of(addon), sessions(addon))
 
 
 # --- content ----------------------------------------------------------------------------------------------------------

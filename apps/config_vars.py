@@ -26,8 +26,9 @@ def reveal(var: ConfigVar, *, by: User) -> str:
 
 @transaction.atomic
 def reveal_all(app: App, *, by: User) -> dict[str, str]:
-    """All values that may be shown, for `by` to see, which is noted."""
-    values = readable(app)
+    """All values that people set and that may be shown, for `by` to see and edit, which is noted."""
+    rows = ConfigVar.objects.readable().by_hand().filter(app=app)
+    values = {var.key: var.value for var in rows}
     if values:
         activity.record(by, "revealed config of", app, keys=sorted(values))
     return values

@@ -36,6 +36,8 @@ def tidy(parts: Parts) -> None:
     for folder in found:
         if folder.name not in kept:
             shutil.rmtree(folder, ignore_errors=True)
+    if parts.leftovers:
+        parts.leftovers.sweep(kept)
     end_streams(parts, after=timedelta(days=1), before=timedelta())
 
 
@@ -62,6 +64,11 @@ def clean(parts: Parts) -> None:
             repositories.tidy(app)
     sources.sweep()
     drop_slugs(parts)
+    if parts.leftovers:
+        running = Build.objects.filter(status=Build.Status.RUNNING).values_list("pk", flat=True)
+        parts.leftovers.sweep([str(pk) for pk in running])
+        apps = [str(pk) for pk in App.objects.values_list("pk", flat=True)]
+        parts.leftovers.keep(apps, _images(), older_than=RECENT.total_seconds())
     deliveries.forget_old()
     nodes.forget_old(has_nodes=parts.machines is not None)
     call_command("clearsessions", verbosity=0)
@@ -112,6 +119,15 @@ def drop_slugs(parts: Parts) -> None:
             parts.slugs.drop(digest)
     running = Release.objects.filter(current=True, slug__isnull=False).values_list("slug__digest", flat=True)
     parts.slugs.trim(settings.KEEP_SLUGS, used=set(running))
+
+
+def _images() -> set[str]:
+    """Every image that a release may still run."""
+    found: set[str] = set()
+    live = Slug.objects.filter(expired_at__isnull=True).exclude(image="")
+    for image, others in live.values_list("image", "images"):
+        found |= {image, *others.values()}
+    return found
 
 
 def _expire_releases(app_id: UUID) -> None:

@@ -12,6 +12,7 @@ from addons.providers.embedded import servers
 from apps.logs import store as logs
 from conductor import status
 from conductor.crew import Company, Crew, Lone
+from conductor.duty import OnDuty
 from conductor.loop import Conductor
 from conductor.parts import NoRouter, Parts
 from engine.builder import build
@@ -24,13 +25,16 @@ from releases.slugs import store as slugs
 if TYPE_CHECKING:
     from engine.builder.containers.build import ContainerBuilder
 
+LAST_LINES = 200  # more than come within a microsecond
+
 
 def compose(router: Router | None = None) -> Conductor:
     """A conductor on this machine's engine. Without a router, dynos run but nobody reaches them by host name."""
     builder = _builder()
+    crew = _crew()
     return Conductor(
         Parts(
-            _driver(),
+            OnDuty(_driver) if crew.shared else _driver(),
             router or NoRouter(),
             logs(),
             slugs(),
@@ -38,7 +42,7 @@ def compose(router: Router | None = None) -> Conductor:
             build=builder or build,
             leftovers=builder,
             servers=servers(),
-            crew=_crew(),
+            crew=crew,
             machines=_machines(),
         )
     )
@@ -88,9 +92,11 @@ def _crew() -> Crew:
 
 def _driver() -> Driver:
     """Where dynos run, as ENGINE_URL says."""
+    if settings.ENGINE_URL.startswith("swarm+"):
+        return _swarm_driver()
     if settings.ENGINE_URL != "local:":
         raise ImproperlyConfigured(
-            f"ENGINE_URL is {settings.ENGINE_URL}; this version runs dynos as local processes only: set it to local:"
+            f"ENGINE_URL is {settings.ENGINE_URL}; set it to local: or to swarm+unix:///var/run/docker.sock"
         )
     return LocalDriver(
         settings.DATA / "dynos",
@@ -100,6 +106,28 @@ def _driver() -> Driver:
         hide=[settings.DATA],
         ports=_ports(settings.DYNO_PORTS),
     )
+
+
+def _swarm_driver() -> Driver:
+    """The Docker engine that ENGINE_URL names behind its plus."""
+    from engine.drivers.swarm import SwarmDriver  # loads what the local engine has no use for
+    from engine.swarm_nodes import url_of
+
+    return SwarmDriver(
+        url_of(settings.ENGINE_URL),
+        sink=logs(),
+        tree=slugs().tree,
+        instance=instance(),
+        images={"slipway-24": settings.STACK_IMAGE},
+        last=_last_line,
+        ports=_ports(settings.DYNO_PORTS),
+    )
+
+
+def _last_line(stream: str, dyno: str) -> tuple[float, int]:
+    """The time of the last line of a dyno's in the log store, and how many have that time."""
+    found = [entry.line.at for entry in logs().tail(stream, LAST_LINES, source="app", dyno=dyno)]
+    return (found[-1], found.count(found[-1])) if found else (0.0, 0)
 
 
 def _ports(text: str) -> range:

@@ -2,7 +2,7 @@
 
 What only one may do at a time is held by advisory locks of PostgreSQL, on a connection of this conductor's own: the
 database lets go of them when their holder dies. There is one lock per app, under which its dynos and its route are
-put right, and one for the member that leads: it does what is to be done once for all (`conductor.loop` says what).
+put right, and one for the member that leads: it keeps the dynos and does all else that is to be done once for all (`conductor.loop` says what).
 """
 
 import fcntl
@@ -54,6 +54,10 @@ class Crew(Protocol):
         """Whether this conductor does what is done once for all. Tries to become the one, if nobody is."""
         ...
 
+    def step_down(self) -> None:
+        """Let somebody else lead: we can't."""
+        ...
+
     def alone(self, app_id: UUID) -> Any:
         """A context in which no other conductor touches the app's dynos and route; `Busy` when that can't be had."""
         ...
@@ -95,6 +99,9 @@ class Lone:
     def leads(self) -> bool:
         """Who else."""
         return True
+
+    def step_down(self) -> None:
+        """There is nobody else."""
 
     @contextmanager
     def alone(self, app_id: UUID) -> Iterator[None]:
@@ -177,6 +184,10 @@ class Company:
     def leads(self) -> bool:
         """Whether we have the leader's lock, or got it now."""
         return self._locks.holds(LEADER) or self._locks.take(LEADER)
+
+    def step_down(self) -> None:
+        """Free the leader's lock."""
+        self._locks.free(LEADER)
 
     @contextmanager
     def alone(self, app_id: UUID) -> Iterator[None]:

@@ -20,6 +20,7 @@ from django.utils import timezone
 from apps.models import App, Dyno
 from conductor import one_offs, routes, wishes
 from conductor.crew import Busy
+from conductor.duty import NotOnDuty
 from conductor.parts import Parts
 from conductor.routes import Switchboard
 from conductor.turns import Turns
@@ -69,9 +70,13 @@ class Keeper:
 
     def poke_all(self, *, whole: bool = False) -> None:
         """Look at every app that is not as it should be; at really every one with `whole`."""
-        for app_id, view in wishes.views().items():
+        views = wishes.views()
+        for app_id, view in views.items():
             if whole or not self._is_settled(view):
                 self.poke(app_id)
+        for app in self._parts.driver.apps():  # whose row may be gone
+            if UUID(app) not in views:
+                self.poke(UUID(app))
 
     def settle(self, app_id: UUID) -> View | None:
         """Close the gaps between rows, engine and router of one app; returns what its rows then say."""
@@ -126,6 +131,8 @@ class Keeper:
     def _turn(self, app_id: UUID) -> None:
         try:
             self.settle(app_id)
+        except NotOnDuty:
+            log.info("App %s is left to another conductor", app_id)
         except Busy:
             self._turns.ask_in(app_id, WHILE_BUSY)
         except Exception:
@@ -153,6 +160,8 @@ class Keeper:
         """The app's row is gone: so is everything of it."""
         self.board.drop(str(app_id))
         self._parts.driver.apply(str(app_id), [])
+        for state in self._parts.driver.observe(str(app_id)):  # one-off dynos
+            self._parts.driver.stop(str(app_id), state.id)
 
     def _is_settled(self, view: View) -> bool:
         """Whether a cheap look finds nothing to do."""

@@ -1,9 +1,9 @@
 """The conductor: claims work, moves it forward, holds it by leases, and keeps dynos.
 
-There may be several, which share builds, releases, promotions and deliveries by their leases. One of them leads (see
-`conductor.crew`): it sweeps, looks at all apps, cleans, measures, sends logs to their drains, writes notes, runs
-the servers of add-ons and looks after nodes. A new leader looks at everything once. All of that may also be done twice without harm but for a repeated
-batch to a drain, so a leader that has not noticed yet that it was replaced does none.
+There may be several, which share builds, promotions and deliveries by their leases. One of them leads (see
+`conductor.crew`): it alone has the engine's driver, and with that moves releases and add-ons, keeps dynos and routes,
+runs the servers of add-ons and looks after nodes; it sweeps, cleans, measures, sends logs to their drains and writes
+notes. When it dies another leads within seconds, takes over what runs, and looks at everything once.
 
 One thread looks for work when it is nudged, and every second in any case; it reads before it writes. Builds have a
 thread each, everything else takes turns in a few: waiting for a process costs none. A heartbeat renews the leases of
@@ -41,6 +41,7 @@ from conductor.backups import schedule
 from conductor.builds import Builds
 from conductor.deliveries import Deliveries
 from conductor.drains import Drains
+from conductor.duty import OnDuty
 from conductor.dynos import Keeper
 from conductor.models import NodeRequest
 from conductor.parts import Parts
@@ -50,7 +51,7 @@ from conductor.turns import Turns, is_ours, mark_ours, refresh_connections
 from conductor.wishes import START_STEP
 from conductor.work import Held, Kind
 from core import live
-from core.errors import LeaseLost
+from core.errors import EngineError, LeaseLost
 from engine.rendezvous import Guest
 from hooks.models import Delivery
 from pipelines.models import PromotionTarget
@@ -192,14 +193,40 @@ class Conductor:
             duty()
 
     def _lead(self) -> None:
-        """Lead, if nobody else does; who begins to makes up for whatever the one before left half done."""
-        led, self._leads = self._leads, self.parts.crew.leads()
-        if self._leads and not led:
-            cleaning.tidy(self.parts)
-            self._notes.resume()
-            self.keeper.poke_all(whole=True)
-        if self.parts.servers and led != self._leads:
-            (self.parts.servers.start if self._leads else self.parts.servers.stop)()
+        """Lead, if nobody else does."""
+        led, leads = self._leads, self.parts.crew.leads()
+        if leads and not led:
+            self._begin_to_lead()
+        elif led and not leads:
+            self._cease_to_lead()
+
+    def _begin_to_lead(self) -> None:
+        """Take over, and make up for whatever the one before left half done."""
+        try:
+            if isinstance(self.parts.driver, OnDuty):
+                self.parts.driver.begin()
+        except EngineError as error:
+            log.error("This conductor can't lead: %s", error)
+            self.parts.crew.step_down()
+            return
+        cleaning.tidy(self.parts)
+        self._notes.resume()
+        if self.parts.servers:
+            self.parts.servers.start()
+        self._leads = True
+        self.keeper.poke_all(whole=True)
+
+    def _cease_to_lead(self) -> None:
+        """Leave to another what only one may do."""
+        log.warning("This conductor leads no more")
+        self._leads = False
+        for held in self.held():
+            if held.kind.led:
+                held.lost.set()
+        if isinstance(self.parts.driver, OnDuty):
+            self.parts.driver.end()
+        if self.parts.servers:
+            self.parts.servers.stop()
 
     def _loop(self, name: str, duty: Callable[[], None], every: float) -> None:
         """Do `duty` every so many seconds, and some also when they are woken. Trouble ends no thread."""
@@ -223,7 +250,7 @@ class Conductor:
             self._looked = time.monotonic()
             self._lead()
         for kind in self._kinds:
-            if now.jobs[kind.model]:
+            if now.jobs[kind.model] and (self._leads or not kind.led):
                 self._claim_some(kind)
         if now.cancelled or due:
             self._note_cancelled()
@@ -280,9 +307,9 @@ class Conductor:
                 promotions.advance,
                 promotions.fail,
             ),
-            Kind("release", Release, RELEASES_AT_ONCE, releases.advance, releases.fail),
-            Kind("node", NodeRequest, NODES_AT_ONCE, self._nodes.advance, self._nodes.fail),
-            Kind("addon", Addon, addons.AT_ONCE, addons.advance, addons.fail),
+            Kind("release", Release, RELEASES_AT_ONCE, releases.advance, releases.fail, led=True),
+            Kind("node", NodeRequest, NODES_AT_ONCE, self._nodes.advance, self._nodes.fail, led=True),
+            Kind("addon", Addon, addons.AT_ONCE, addons.advance, addons.fail, led=True),
             self._transfers.kind(),
             Kind(
                 "build",
@@ -334,7 +361,7 @@ class Conductor:
             self._woken.set()
         elif topic == live.DELIVERIES:
             self._news.set()
-        elif topic.startswith("app:") and not is_ours():
+        elif topic.startswith("app:") and self._leads and not is_ours():
             self.keeper.poke(uuid.UUID(topic[4:]), in_seconds=GATHER_SECONDS)
 
     def _dyno_changed(self, app: str) -> None:

@@ -22,12 +22,9 @@ class Leftovers(Protocol):
         """Remove what is left of builds whose ids are not among `running`."""
         ...
 
-    def forget(self, app: str) -> None:
-        """Remove the build cache of an app."""
-        ...
-
-    def keep_images(self, wanted: Iterable[str], *, older_than: float) -> None:
-        """Remove images of apps, `older_than` seconds old, that are not among `wanted`."""
+    def keep(self, apps: Iterable[str], images: Iterable[str], *, older_than: float) -> None:
+        """Remove what is `older_than` seconds old: caches of other apps than `apps`, images that are not among
+        `images`."""
         ...
 
 

@@ -99,12 +99,8 @@ def _node(driver: Driver) -> dict[str, Any]:
 
 def several() -> bool:
     """Whether this installation may have several conductors: one engine, one router and one database for all."""
-    shared = (
-        settings.DATABASE_URL.startswith("postgres"),
-        settings.REDIS_URL,
-        getattr(settings, "ROUTER_URL", ""),
-    )
-    return all(shared) and settings.ENGINE_URL != "local:"
+    shared = settings.DATABASE_URL.startswith("postgres") and bool(settings.REDIS_URL)
+    return shared and settings.ENGINE_URL != "local:" and settings.ROUTER_URL != "local:"
 
 
 def path() -> Path:

@@ -40,7 +40,8 @@ class Kind:
     """A kind of job: which rows, how many at a time, and what is done with one.
 
     `advance` runs steps until the row has ended (None) or there is nothing to do before something happens or some
-    seconds have passed (which it returns). `fail` writes the end of a row that can't go on.
+    seconds have passed (which it returns). `fail` writes the end of a row that can't go on. Of several conductors only
+    the one that leads takes those that are `led`.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Kind:
     room: int
     advance: Callable[[Held], float | None]
     fail: Callable[[Any, str], None]
+    led: bool = False
 
     def claim(self) -> Held | None:
         """Take the next row, if there is one that is free."""

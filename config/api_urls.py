@@ -7,7 +7,7 @@ from api.pages import document_urls
 urlpatterns = [
     path("", include("releases.urls")),
     path("", include("api.elsewhere")),
-    path("", include("api.downloads")),
+    path("", include("pipelines.downloads")),
     *document_urls,
     path("", include("api.bridged_urls")),
     path("", include("api.urls")),

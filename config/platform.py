@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, TextIO
 from django.conf import settings
 
 from apps.logs import store
-from config.tls import local_ca
 from core import live
 
 if TYPE_CHECKING:
+    from conductor.fronts import Front
     from conductor.loop import Conductor
 
 Say = Callable[[str], None]
@@ -89,9 +89,9 @@ def run(ready: Callable[[], None]) -> None:
 
 async def _live(loop: asyncio.AbstractEventLoop, ready: Callable[[], None]) -> None:
     from conductor.compose import compose
+    from conductor.fronts import front
     from config import server
     from config.asgi import application
-    from engine.router import LocalRouter
     from releases.pushes import end_abandoned, in_thread
 
     stop = asyncio.Event()
@@ -99,34 +99,28 @@ async def _live(loop: asyncio.AbstractEventLoop, ready: Callable[[], None]) -> N
         loop.add_signal_handler(number, stop.set)
 
     prepare_socket(settings.CONTROL_SOCKET)
-    router = LocalRouter(
-        sink=store(),
-        control=settings.CONTROL_SOCKET,
-        control_hosts=frozenset(settings.ALLOWED_HOSTS),
-        apps_host=settings.APPS_HOST,
-        ca=local_ca(),
-        trusted_proxies=settings.TRUSTED_PROXIES,
-        find_guest=lambda secret: conductor.find_guest(secret),
-    )
+    before = front(https=True)
     await in_thread(end_abandoned)
     web = await server.serve(application, unix=settings.CONTROL_SOCKET)
-    conductor = compose(router)
+    conductor = compose(before.router)
     await loop.run_in_executor(None, conductor.start)
-    await router.start(settings.BIND, settings.PORT)
+    await before.start(conductor.find_guest, lambda: conductor.leads)
     threading.Thread(target=ready, name="ready", daemon=True).start()
     try:
         await stop.wait()
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)  # a second Ctrl-C ends the process at once
-        await _stop(loop, router, conductor, web)
+        await _stop(loop, before, conductor, web)
 
 
-async def _stop(loop: asyncio.AbstractEventLoop, router: object, conductor: "Conductor", web: object) -> None:
+async def _stop(
+    loop: asyncio.AbstractEventLoop, before: "Front", conductor: "Conductor", web: object
+) -> None:
     """New work first, then the dynos, then those who still read, then the log."""
     started = time.monotonic()
     await loop.run_in_executor(None, conductor.stop)
-    await router.stop()  # type: ignore[attr-defined]
+    await before.stop()
     await web.stop()  # type: ignore[attr-defined]
     await loop.run_in_executor(None, store().close)
     print(f"Stopped in {time.monotonic() - started:.1f} s.", file=sys.stderr)

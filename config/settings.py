@@ -32,11 +32,16 @@ SLIPWAY_KEYS = env.list("SLIPWAY_KEYS", default=[])
 PORT = env.int("SLIPWAY_PORT", default=8000)
 BIND = env.str("SLIPWAY_BIND", default="127.0.0.1")
 URL = env.str("SLIPWAY_URL", default=f"http://localhost:{PORT}").rstrip("/")
-# Where `heroku run` connects to, by TLS: host and port. The router answers it on its own port.
+ROUTER_URL = env.str("ROUTER_URL", default="local:")
+# Where `heroku run` connects to, by TLS: host and port. The embedded router answers it on its own port.
 RENDEZVOUS = env.str(
     "SLIPWAY_RENDEZVOUS",
-    default=f"{urlsplit(URL).hostname}:{urlsplit(URL).port or (443 if URL.startswith('https') else PORT)}",
+    default=f"{urlsplit(URL).hostname}:"
+    f"{5443 if ROUTER_URL != 'local:' else urlsplit(URL).port or (443 if URL.startswith('https') else PORT)}",
 )
+HTTPS_PORT = env.int("SLIPWAY_HTTPS_PORT", default=0)
+ROUTER_WEB = env.list("SLIPWAY_ROUTER_WEB", default=[f"unix@{CONTROL_SOCKET}"])
+TLS_CERTIFICATE = env.str("SLIPWAY_TLS_CERTIFICATE", default="")
 APPS_HOST = env.str("SLIPWAY_APPS_HOST", default="localhost")
 HOST = urlsplit(URL).hostname or "localhost"
 ALLOWED_HOSTS = [HOST, "localhost", "127.0.0.1", "[::1]", *env.list("SLIPWAY_ALLOWED_HOSTS", default=[])]

@@ -4,12 +4,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from engine.tls import LocalCA
-
-
-def local_ca() -> LocalCA:
-    """The authority of this data folder, made when there is none yet."""
-    return LocalCA(settings.DATA / "tls", permitted=[settings.APPS_HOST, settings.HOST])
+from conductor.fronts import local_ca
 
 
 def instance_certificate() -> Path | None:

@@ -11,7 +11,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("releases.urls")),
     path("", include("api.elsewhere")),
-    path("", include("api.downloads")),
+    path("", include("pipelines.downloads")),
     path("", include("api.pages")),
     path("", include("dashboard.urls")),
 ]

@@ -48,7 +48,7 @@ def context(app: App, text: str, seen: str) -> dict[str, Any]:
             "Someone has changed the config vars since you loaded them. Copy what you typed, then load them again."
         )
     rows = {var.key: var for var in ConfigVar.objects.filter(app=app)}
-    kept = {key: var.value for key, var in rows.items() if not seen or var.write_only or key in values}
+    kept = {key: var.value for key, var in rows.items() if _stays(var, seen) or key in values}
     changes = comparison.names({key: var.value for key, var in rows.items()}, {**kept, **values})
     words = ("added", "changed", "removed")
     counts = [(word, sum(what == word for _, what in changes)) for word in words]
@@ -59,6 +59,11 @@ def context(app: App, text: str, seen: str) -> dict[str, Any]:
         "difference": [line for key, what in changes for line in _lines(key, what, rows, values, bool(seen))],
         "write_only": sorted(key for key, var in rows.items() if var.write_only),
     }
+
+
+def _stays(var: ConfigVar, seen: str) -> bool:
+    """Whether a var that is not in the text stays: what is not shown does, and what an add-on sets."""
+    return not seen or var.write_only or var.attachment_id is not None
 
 
 def _lines(

@@ -33,7 +33,7 @@ def config(app: App, user: User) -> dict[str, Any]:
     variables = list(app.config_vars.select_related("set_by").defer("sealed"))
     attached = _attached(app)
     for var in variables:
-        var.addon = attached.get(var.key)  # type: ignore[attr-defined]
+        var.addon = attached.get(var.attachment_id)  # type: ignore[attr-defined]
     return {
         **framed,
         **effects,
@@ -44,13 +44,13 @@ def config(app: App, user: User) -> dict[str, Any]:
 
 def row(app: App, user: User, var: ConfigVar) -> dict[str, Any]:
     """One line of that table."""
-    var.addon = _attached(app).get(var.key)  # type: ignore[attr-defined]
+    var.addon = _attached(app).get(var.attachment_id)  # type: ignore[attr-defined]
     return {**panels.frame(app, user, "config"), **panels.consequences(app), "var": var}
 
 
 def _attached(app: App) -> dict[str, Any]:
-    """The add-ons by the config var that each sets."""
-    return {f"{attachment.name}_URL": attachment.addon for attachment in panels.attachments(app)}
+    """The add-ons by the attachment that sets config vars."""
+    return {attachment.pk: attachment.addon for attachment in panels.attachments(app)}
 
 
 def _missing(coupling: Coupling | None, current: Release | None, own: set[str], user: User) -> Missing | None:

@@ -16,6 +16,8 @@ GLYPHS = {
     "release": "commit",
     "domain": "globe",
     "certificate": "lock",
+    "addon": "plug",
+    "attachment": "plug",
     "dyno": "terminal",
     "pipeline": "layers",
     "stage": "layers",

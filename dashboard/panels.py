@@ -101,7 +101,7 @@ def _memory(amount: int) -> str:
 def resources(
     app: App, user: User, *, scaling: Form | None = None, running: Form | None = None
 ) -> dict[str, Any]:
-    """The formation with its dynos, one-off dynos, add-ons; with what was typed into a form that was refused."""
+    """The formation with its dynos, one-off dynos; with what was typed into a form that was refused."""
     return {
         "scaling": scaling or Form(),
         "running": running or Form(size="standard-1x"),
@@ -114,7 +114,6 @@ def resources(
         .exclude(type="release")
         .select_related("by")
         .order_by("-created_at")[:10],
-        "attachments": list(attachments(app)),
     }
 
 

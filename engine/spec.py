@@ -76,7 +76,9 @@ class ProcessSpec:
     stream: str = ""  # log stream for its lines; empty: the app's own
     attach: Attach | None = None  # its streams go to who attaches, not into the log
     stack: str = "slipway-24"  # what the slug was built for; a driver of containers has an image of it
-    inside: str = ""  # a start of a dyno of the same app: this runs in its walls, by its name, and ends with it
+    inside: str = (
+        ""  # a start of a dyno of the same app: this runs in its walls, by its name, and ends with it
+    )
     image: str = ""  # runs instead of a slug on its stack, with this reference; not every driver can
 
 
@@ -123,6 +125,10 @@ class Driver(Protocol):
         """Every dyno of `app` that runs, or has ended and was not forgotten yet."""
         ...
 
+    def apps(self) -> set[str]:
+        """Every app that `observe` tells something of: where dynos outlive the platform, maybe one that is gone."""
+        ...
+
     def run(self, spec: ProcessSpec) -> str:
         """Start a one-off dyno, once per `spec.id`; returns that id."""
         ...
@@ -141,7 +147,8 @@ class Driver(Protocol):
         ...
 
     def close(self) -> None:
-        """Stop every dyno and wait for it (30 s and a little at most)."""
+        """Free everything of ours. Dynos that are children of the platform are stopped and waited for (30 s and a little
+        at most); those of an engine of their own go on, and the next driver there takes them over."""
         ...
 
 

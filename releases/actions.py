@@ -233,15 +233,7 @@ def set_attached(
             given.addon,
         )
         if not same:
-            _write_var(
-                app,
-                key,
-                given.value,
-                by=by,
-                origin=given.addon,
-                attachment_id=given.attachment,
-                write_only=False,
-            )
+            _write_var(app, key, given.value, by=by, origin=given.addon, attachment_id=given.attachment)
     failpoints.reach("config.snapshot")
     return create_release(
         app, kind=Release.Kind.ADDON, description=description, by=by, skips_phase=skips_phase

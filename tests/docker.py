@@ -6,6 +6,7 @@ what carries the test's own goes in the end: the machine's engine may be at work
 
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -43,8 +44,11 @@ class Engine:
             gone(lambda container=container: container.remove(force=True, v=True))
         for volume in self.client.volumes.list(filters=which):
             gone(volume.remove)
+        for network in self.client.networks.list(names=[f"slipway-{instance}-"]):
+            if network.name.endswith("-dynos"):  # made of another, and so without labels
+                gone(network.remove)
         for network in self.client.networks.list(filters=which):
-            gone(network.remove)
+            eventually_gone(network.remove)
         for image in self.client.images.list(filters=which):
             gone(lambda image=image: self.client.images.remove(image.id, force=True))
 
@@ -58,6 +62,20 @@ def gone(remove: Any) -> None:
     except APIError as error:
         if error.status_code not in (404, 409):
             raise
+
+
+def eventually_gone(remove: Any) -> None:
+    """The same for what is still in use for a moment."""
+    from docker.errors import APIError
+
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return gone(remove)
+        except APIError as error:
+            if error.status_code != 403 or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 def missing(part: str) -> None:

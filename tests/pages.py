@@ -81,6 +81,12 @@ PAGES: dict[str, list[Page]] = {
     "app": [
         Page(f"/apps/{{{name}}}/") for name in ("app", "new", "crashed", "long", "building", "releasing")
     ],
+    "addon": [Page("/apps/{app}/addons/{addon}/")],
+    "addon-home": [Page("/addons/{addon}/", whole=False, status=303)],
+    "addon-new": [Page("/apps/{app}/catalog/heroku-postgresql/")],
+    "addon-plan": [Page("/apps/{app}/addons/{addon}/plan/")],
+    "addon-removal": [Page("/apps/{app}/addons/{addon}/removal/")],
+    "attachments": [Page("/apps/{app}/attachments/"), Page("/apps/{new}/attachments/")],
     "app-resources": [Page("/apps/{app}/resources/"), Page("/apps/{new}/resources/")],
     "app-deploy": [Page("/apps/{app}/deploy/"), Page("/apps/{new}/deploy/")],
     "build": [

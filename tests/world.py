@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts import actions as account_actions
 from accounts import cli_sign_in, invitations
 from accounts.models import Team, User
+from addons.models import Addon, Attachment
 from apps import actions as app_actions
 from apps import certificates, drains, logs
 from apps.models import App, Certificate, Dyno, Formation
@@ -30,7 +31,16 @@ from releases.models import Build, Release
 from scheduler import actions as scheduler_actions
 from scheduler.models import ScheduledJob
 from tests.certificates import leaf
-from tests.factories import make_app, make_pipeline, make_release, make_slug, make_source, make_user, stage
+from tests.factories import (
+    make_addon,
+    make_app,
+    make_pipeline,
+    make_release,
+    make_slug,
+    make_source,
+    make_user,
+    stage,
+)
 
 PASSWORD = "a fine password"
 PEOPLE = ["Rosa Silva", "Davit Beridze", "Ines Okafor", "Tomasz Wójcik", "Yuki Tanaka", "Noor Haddad"]
@@ -73,6 +83,7 @@ class World:
         make_pipeline("empty-harbour", owner=self.team)
         self._apps()
         self._history(self.us)
+        self._addons()
         self._account()
         self._usage()
         self.grow(rows)
@@ -137,6 +148,17 @@ class World:
             built.log_stream, [Line("app", "build", b"-----> Python app detected", time.time())] * 40
         )
 
+    def _addons(self) -> None:
+        """A database that several apps share, a store on its way, and one that could not be made."""
+        database = make_addon(self.us, "heroku-postgresql:standard-0", name="postgresql-curly-44102")
+        Addon.objects.filter(pk=database.pk).update(message="The database is ready.")
+        Attachment.objects.create(app=self.jp, addon=database, name="HEROKU_POSTGRESQL_TEAL")
+        store = make_addon(self.us, "heroku-redis:premium-0", name="redis-sunny-10293", as_="REDIS")
+        Addon.objects.filter(pk=store.pk).update(state="provisioning", config_keys={}, sealed_config="")
+        broken = make_addon(self.us, "memcachier:dev", name="memcachier-round-55120", as_="MEMCACHIER")
+        Addon.objects.filter(pk=broken.pk).update(state="failed", message="The disk is full. Make room first.")
+        self.names |= {"addon": database.name}
+
     def _account(self) -> None:
         token, _ = account_actions.create_token(self.mara, "laptop", by=self.mara)
         TOTP.activate(self.secure, generate_totp_secret())
@@ -176,6 +198,7 @@ class World:
             )
             _ended(built, "succeeded")
             app_actions.add_domain(self.us, f"shop-{next(_numbers)}.example.com", by=self.mara)
+            make_addon(self.us, "heroku-postgresql:mini", as_=f"DB_{next(_numbers)}")
             _dyno(self.us, "web", number + 10)
             scheduler_actions.add_job(self.us, f"rake job-{number}", schedule="0 * * * *", by=self.mara)
             _dyno(self.us, "run", next(_numbers), one_off=True, state="down", by=self.mara, exit_code=0)

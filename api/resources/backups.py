@@ -10,10 +10,10 @@ from ninja import Router, Schema, Status
 from addons import databases
 from addons.models import Schedule, Transfer
 from api.asker import asker
-from api.downloads import link_to
 from api.shapes import Time
 from core.errors import NotFound
 from pipelines import databases as door
+from pipelines.downloads import link_to
 
 router = Router(tags=["Backups"])
 TYPES = {

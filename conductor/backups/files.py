@@ -10,7 +10,12 @@ from conductor.backups.archive import Writer
 from releases import repositories
 
 BUNDLE_SECONDS = 3600
-FOLDERS = {"slugs": "slugs/archives", "sources": "sources", "buildpacks": "buildpacks"}
+FOLDERS = {
+    "slugs": "slugs/archives",
+    "sources": "sources",
+    "buildpacks": "buildpacks",
+    "database-backups": "database-backups",
+}
 Heads = dict[str, str]  # ref: commit
 
 

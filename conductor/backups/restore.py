@@ -23,7 +23,7 @@ from core import secrets, version
 from core.errors import Conflict, Refusal
 from releases import repositories
 
-PLACES = ("repos", "slugs", "sources", "logs", "buildpacks")  # below the data folder
+PLACES = ("repos", "slugs", "sources", "logs", "buildpacks", "database-backups")  # below the data folder
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """The pages. A new button is a new noun to POST to, never a flag on an old address."""
 
 from dashboard.urls import (
+    addons,
     board,
     code,
+    databases,
     door,
     everywhere,
     people,
@@ -20,6 +22,8 @@ urlpatterns = [
     *pipelines.urlpatterns,
     *board.urlpatterns,
     *code.urlpatterns,
+    *addons.urlpatterns,
+    *databases.urlpatterns,
     *settings.urlpatterns,
     *people.urlpatterns,
     *usage.urlpatterns,

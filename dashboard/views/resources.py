@@ -1,4 +1,6 @@
-"""Dynos: how many run, of what size; restarts; one-off dynos."""
+"""Dynos: how many run, of what size; restarts; one-off dynos; and the add-ons beside them."""
+
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -9,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from apps import access, actions
 from apps.models import App, Dyno
 from core.errors import Refusal
-from dashboard import panels
+from dashboard import addon_panels, panels
 from dashboard.answers import see
 from dashboard.app_forms import DynoForm, RunForm, formation_changes, read
 from dashboard.forms import Form
@@ -24,7 +26,7 @@ def resources(request: PageRequest, name: str) -> HttpResponse:
     """The formation, one-off dynos and add-ons; htmx gets the part that changes."""
     app = access.app_for(request.user, name)
     template = "apps/_resources.html" if request.htmx else "apps/resources.html"
-    return render(request, template, panels.resources(app, request.user))
+    return render(request, template, _context(request, app))
 
 
 @require_POST
@@ -88,8 +90,11 @@ def _run(request: PageRequest, app: App) -> Dyno:
 
 def _again(request: PageRequest, app: App, status: int, **forms: Form) -> HttpResponse:
     """The page with what was typed and what is wrong with it."""
-    context = panels.resources(app, request.user, **forms)
-    return render(request, "apps/resources.html", context, status=status)
+    return render(request, "apps/resources.html", _context(request, app, **forms), status=status)
+
+
+def _context(request: PageRequest, app: App, **forms: Form) -> dict[str, Any]:
+    return {**panels.resources(app, request.user, **forms), **addon_panels.of_app(app, request.user)}
 
 
 @require_POST

@@ -106,6 +106,7 @@ def _global(setup: Setup, folder: Folder) -> str:
     stats socket {folder.socket} mode 600 level admin expose-fd listeners
     stats timeout 1m
     maxconn {min(setup.limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[1] // 2 - SPARE_FILES)}
+    noreuseport
     hard-stop-after {_ms(setup.limits.control)}
     tune.bufsize 32768
     tune.maxrewrite 2048
@@ -242,6 +243,8 @@ def _forwarded(setup: Setup) -> list[str]:
     return [
         f"http-request del-header {NOT_PASSED} -m reg",
         "http-request del-header upgrade if { req.hdr(upgrade) -m beg -i h2 }",
+        "http-request del-header connection if !{ req.hdr(upgrade) -m found }",
+        "http-request set-uri %[pathq] if !{ url_beg / }",
         "http-request set-header X-Request-Id %[var(txn.id)]",
         "http-request set-header X-Forwarded-For %[var(txn.fwd)]",
         "http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)] "
@@ -296,7 +299,6 @@ def _guests(setup: Setup, folder: Folder) -> str:
             f"bind {setup.guests} ssl crt-list {folder.cert_list}",
             f"timeout client {GUEST_SECONDS}s",
             f"timeout server {GUEST_SECONDS}s",
-            "option http-no-delay",
             f"server conductor unix@{folder.guests}",
         ],
     )

@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
@@ -22,14 +23,24 @@ CHUNK = 256 * 1024
 
 
 class Keeper:
-    """Serves the HAProxy of `router` from threads of its own and the running loop, once it is its turn."""
+    """Serves the HAProxy of `router` from threads of its own and the running loop, while `serves` says that it is ours
+    to do so and nobody else does."""
 
-    def __init__(self, router: ProxyRouter, *, sink: LineSink, find_guest: Find) -> None:
+    def __init__(
+        self,
+        router: ProxyRouter,
+        *,
+        sink: LineSink,
+        find_guest: Find,
+        serves: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._router = router
         self._folder = router.folder
         self._sink = sink
         self._find_guest = find_guest
+        self._serves = serves
         self._stopping = threading.Event()
+        self._over = threading.Event()  # our turn is
         self._meetings: set[Meeting] = set()
         self._guests: asyncio.Server | None = None
         self._turn: TextIO | None = None
@@ -44,54 +55,67 @@ class Keeper:
     async def stop(self) -> None:
         """Let somebody else do it."""
         self._stopping.set()
-        if self._guests:
-            self._guests.close()
-        for meeting in list(self._meetings):
-            meeting.close()
         await asyncio.to_thread(self._thread.join, 10)
-        if self._turn:
-            self._turn.close()
+        self._end_turn()
+        self._send_away()
 
     def _keep(self) -> None:
-        while not self._stopping.wait(0 if self._turn is None and self._take_turn() else LOOK_SECONDS):
+        while not self._stopping.is_set():
+            if self._turn is None and self._serves():
+                self._take_turn()
+            elif self._turn is not None and not self._serves():
+                self._end_turn()
+                self._loop.call_soon_threadsafe(self._send_away)
             try:
                 self._router.tick()
             except (EngineError, OSError) as error:
                 log.debug("HAProxy is away: %s", error)
+            self._stopping.wait(LOOK_SECONDS)
 
-    def _take_turn(self) -> bool:
-        """Whether it has become ours to serve."""
+    def _take_turn(self) -> None:
         turn = (self._folder.root / ".turn").open("w")
         try:
             fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             turn.close()
-            return False
-        self._turn = turn
+            return
+        self._turn, self._over = turn, threading.Event()
         self._folder.lines.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self._folder.lines))
         self._folder.lines.chmod(0o600)
         listener.listen(16)
         listener.settimeout(0.2)
-        threading.Thread(target=self._listen, args=(listener,), name="proxy-lines", daemon=True).start()
+        threading.Thread(target=self._listen, args=(listener, self._over), name="proxy-lines").start()
         asyncio.run_coroutine_threadsafe(self._welcome_guests(), self._loop)
-        return True
+
+    def _end_turn(self) -> None:
+        self._over.set()
+        turn, self._turn = self._turn, None
+        if turn:
+            turn.close()
+
+    def _send_away(self) -> None:
+        guests, self._guests = self._guests, None
+        if guests:
+            guests.close()
+        for meeting in list(self._meetings):
+            meeting.close()
 
     # --- records ------------------------------------------------------------------------------------------------
 
-    def _listen(self, listener: socket.socket) -> None:
+    def _listen(self, listener: socket.socket, over: threading.Event) -> None:
         with listener:
-            while not self._stopping.is_set():
+            while not over.is_set():
                 with suppress(TimeoutError):
                     sock, _ = listener.accept()
-                    threading.Thread(target=self._read, args=(sock,), name="proxy-lines", daemon=True).start()
+                    threading.Thread(target=self._read, args=(sock, over), name="proxy-lines").start()
 
-    def _read(self, sock: socket.socket) -> None:
+    def _read(self, sock: socket.socket, over: threading.Event) -> None:
         buffer = bytearray()
         with sock:
-            sock.settimeout(0.5)
-            while not self._stopping.is_set():
+            sock.settimeout(0.2)
+            while not over.is_set():
                 try:
                     data = sock.recv(CHUNK)
                 except TimeoutError:

@@ -203,8 +203,24 @@ class ProxyRouter:
                 self._slots.pop(name.partition(":")[2], None)
         with self._lock, self.folder.locked():
             if self.folder.worker() != self._worker() or self.folder.unsaid.exists():
-                self._reload()
+                if not self._agrees():
+                    self._reload()
+                self._note_worker()
                 self.folder.unsaid.unlink(missing_ok=True)
+
+    def _agrees(self) -> bool:
+        """Whether HAProxy knows what the files say. Certificates it reads at once when it starts."""
+        folder, ask = self.folder, self.runtime.ask
+        for path in (folder.hosts, folder.apps, folder.challenges):
+            told = [line.split(" ", 2)[1:] for line in ask(f"show map {path}").splitlines() if line]
+            if dict(told) != read_map(path):
+                return False
+        rows = (line.split() for line in ask("show servers state").splitlines()[2:] if line)
+        found = {(row[1], row[3]) for row in rows if row[6] == "0"}  # not in maintenance
+        places = folder.places()
+        taken = {slot: app for slot, app in places.items() if app != SPARE}
+        wanted = {(slot, name) for slot, app in taken.items() for name in folder.read(slot, app).servers}
+        return wanted == {each for each in found if each[0] in places}
 
     def _worker(self) -> str:
         info = self.runtime.info()
@@ -220,22 +236,39 @@ class ProxyRouter:
 
 
 def prepare(setup: Setup, folder: Folder, *, default_certificate: str) -> None:
-    """Write all that HAProxy starts from: `setup`, the words for visitors, and the routes as they were last known."""
+    """Write all that HAProxy starts from: the words for visitors, the routes as they were last known, and `setup`. Has
+    a running HAProxy read it if that is new to it; `EngineError` when that one does not like it."""
     folder.make()
     with folder.locked():
-        write(folder.config, config.config(setup, folder))
-        write_map(folder.pages, pages.entries())
-        write(folder.kinds, "".join(f"{line}\n" for line in pages.KINDS))
         known = {host: slot for host, slot in read_map(folder.hosts).items() if slot != CONTROL}
         write_map(folder.hosts, known | dict.fromkeys(setup.control_hosts, CONTROL))
         for path in (folder.apps, folder.challenges):
             write_map(path, read_map(path))
-        write(folder.default_cert, default_certificate)
-        lines = folder.cert_list.read_text().splitlines() if folder.cert_list.exists() else []
-        others = [line for line in lines if line and line != str(folder.default_cert)]
-        write(folder.cert_list, "".join(f"{line}\n" for line in [str(folder.default_cert), *others]))
         if not folder.places():
             make_spares(folder, setup, SPARES, reload=lambda: None)
+        lines = folder.cert_list.read_text().splitlines() if folder.cert_list.exists() else []
+        first = str(folder.default_cert)
+        others = [line for line in lines if line and line != first]
+        new = [
+            _replace(folder.cert_list, "".join(f"{line}\n" for line in [first, *others])),
+            _replace(folder.default_cert, default_certificate),
+            _replace(folder.pages, "".join(f"{key} {value}\n" for key, value in pages.entries().items())),
+            _replace(folder.kinds, "".join(f"{line}\n" for line in pages.KINDS)),
+            _replace(
+                folder.config, config.config(setup, folder)
+            ),  # the last: HAProxy is started once it is there
+        ]
+        if any(new):
+            with suppress(Away):
+                Runtime(folder.socket, folder.master).reload()
+
+
+def _replace(path: Path, text: str) -> bool:
+    """Write a file; whether it is another one now."""
+    if path.exists() and path.read_text() == text:
+        return False
+    write(path, text)
+    return True
 
 
 def make_spares(folder: Folder, setup: Setup, count: int, *, reload: Callable[[], None]) -> str:

@@ -74,7 +74,7 @@ class Runtime:
         deadline = time.monotonic() + RELOAD_SECONDS
         while time.monotonic() < deadline:
             try:
-                if self.info()["Pid"] != before:
+                if self.info()["Pid"] != before and _talk(self.master, "show proc"):
                     return
             except (EngineError, KeyError):
                 pass
@@ -97,6 +97,7 @@ def _talk(path: Path, command: str) -> str:
     with _connect(path) as sock:
         try:
             sock.sendall(f"{command}\n".encode() + (b"\n" if "<<" in command else b""))
+            sock.shutdown(socket.SHUT_WR)
             answer = b""
             while data := sock.recv(65536):
                 answer += data

@@ -82,6 +82,8 @@ VERBS = {
 }
 # Not pages of one app, or the board's; and those that tests.dashboard.test_matrix alone asks for everybody.
 EXCEPT = {
+    "addon", "addon-new", "addon-orders", "addon-plan", "addon-name", "addon-retries", "addon-removal", "attachments",
+    "attachment-removal", "attachment-promotion",
     "app-new", "apps", "card", "card-menu", "card-targets", "outlets", "drains", "drain-removal", "webhooks", "webhook-removal",
     "certificate", "certificate-new", "certificate-removal", "domain-certificate",
 }  # fmt: skip

@@ -17,7 +17,7 @@ from pipelines import actions as pipeline_actions
 from releases.models import Build, Source
 from scheduler.actions import add_job
 from tests.certificates import leaf
-from tests.factories import make_app, make_release, make_slug
+from tests.factories import make_addon, make_app, make_release, make_slug
 from tests.pages import ELSEWHERE
 
 
@@ -56,9 +56,11 @@ def things(shop, team, alice, bob, charlie):
     invitation, secret = invitations.invite(team, "new@example.com", "member", by=alice)
     question, _ = cli_sign_in.ask("laptop", address=None)
     token, _ = create_token(alice, by=alice, expires_at=timezone.now() + timedelta(days=1))
+    addon = make_addon(app, "heroku-postgresql:hobby-dev")
     client, _ = oauth.create_client("Bot", "https://bot.example.com/back", by=alice)
     job = add_job(app, "rake clean", schedule="0 * * * *", by=alice)
     return {
+        "addon": addon.name, "attachment_id": addon.attachments.get().pk, "service": "heroku-postgresql",
         "job_id": job.pk, "client_id": client.pk, "apps": {"name": app.name}, "pipelines": {"name": shop.name}, "teams": {"name": team.name},
         "app_name": app.name, "build_id": build.pk, "promotion_id": promotion.pk, "domain_id": domain.pk,
         "collaborator_id": collaborator.pk, "version": 2, "key": "GREETING", "dyno": "run.1", "user_id": bob.pk,
@@ -85,11 +87,12 @@ RULES = {
         transfer-withdrawal pipeline-new apps app-new teams account account-name account-shortcuts account-removal tokens
         token-new token-removal oauth oauth-approval oauth-refusal programs program-removal client-new client-secret
         client-removal account-usage account-usage-csv""",
-    VIEW: """pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
+    VIEW: """addon addon-home pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
         app-deploy build app-releases releases-compare release app-activity app-access app-settings team team-activity
         team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv
         app-schedule scheduled-job""",
-    DEPLOY: """coupling-new couplings coupling coupling-stage coupling-removal promotion-new promotions promotion-stop
+    DEPLOY: """addon-new addon-orders attachments attachment-removal attachment-promotion addon-plan addon-name
+        addon-retries addon-removal coupling-new couplings coupling coupling-stage coupling-removal promotion-new promotions promotion-stop
         card-targets sources builds ref-builds url-builds image-builds build-cancellation rollback-new rollbacks app-config config-vars
         config-value config-edit config-removal config-write-only config-file config-values config-preview
         config-file-save app-dynos scheduled-job-pause

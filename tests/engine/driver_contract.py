@@ -1,4 +1,8 @@
-"""What every driver must do. A test class of a driver inherits `DriverContract` and gives it a `driver` fixture."""
+"""What every driver must do. A test class of a driver inherits `DriverContract` and gives it a `driver` fixture.
+
+Where a dyno runs decides by which address it listens, where its Python is and what its process numbers mean to us: a
+class of a driver says so by the attributes and methods at the top of the contract.
+"""
 
 import errno
 import itertools
@@ -18,7 +22,7 @@ from tests.conftest import eventually
 PYTHON = shlex.quote(os.path.realpath(sys.executable))
 SERVER = """
 import os, socket, sys
-server = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
+server = socket.create_server((sys.argv[1], int(os.environ["PORT"])))
 print("listening on", os.environ["PORT"], flush=True)
 while True:
     connection, _ = server.accept()
@@ -32,7 +36,7 @@ while True:
         status = "200 OK" if ok else "503 Not Yet"
         connection.sendall(f"HTTP/1.1 {status}\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n".encode() + body)
 """
-WEB = f"exec {PYTHON} -IS server.py"
+WEB = f"exec {PYTHON} -IS server.py 127.0.0.1"
 _ids = itertools.count(1)
 
 
@@ -107,6 +111,23 @@ class Slugs:
 class DriverContract:
     """Fixtures that a driver's own class may override, and the tests."""
 
+    PYTHON, WEB = PYTHON, WEB
+    SECONDS = 10  # within which a dyno comes up
+
+    def is_alive(self, driver, pid):
+        """Whether a process runs that a dyno calls by the number `pid`."""
+        return alive(pid)
+
+    def has_run(self, driver, state):
+        """Whether a one-off dyno's process was there, and is not any more."""
+        return state.pid and not alive(state.pid)
+
+    def until(self, driver, wanted, **which):
+        return until(driver, wanted, **{"seconds": self.SECONDS, **which})
+
+    def eventually(self, check):
+        return eventually(check, self.SECONDS)
+
     @pytest.fixture
     def lines(self):
         return Recorder()
@@ -128,7 +149,7 @@ class DriverContract:
 
     @pytest.fixture
     def web(self, spec):
-        def make(command=WEB, dyno="web.1", **extra):
+        def make(command=self.WEB, dyno="web.1", **extra):
             return spec(command, dyno, web=True, **extra)
 
         return make
@@ -137,27 +158,27 @@ class DriverContract:
 
     def test_a_web_dyno_is_up_once_it_answers(self, driver, web, lines):
         driver.apply("one", [web()])
-        state = until(driver, "up")
+        state = self.until(driver, "up")
         assert get(state) == "/ from web.1"
-        eventually(lambda: "State changed from starting to up" in lines.texts())
+        self.eventually(lambda: "State changed from starting to up" in lines.texts())
         texts = lines.texts(stream="app/one", dyno="web.1")
-        assert texts[0] == f"Starting process with command `{WEB}`"
+        assert texts[0] == f"Starting process with command `{self.WEB}`"
         assert texts.index(f"listening on {state.port}") > 0
 
     def test_applying_twice_starts_once(self, driver, web):
         wanted = [web(), web(dyno="web.2")]
         driver.apply("one", wanted)
         driver.apply("one", wanted)
-        until(driver, "up", number=2)
+        self.until(driver, "up", number=2)
         driver.apply("one", wanted)
         assert sorted(get(state) for state in driver.observe("one")) == ["/ from web.1", "/ from web.2"]
 
     def test_what_is_no_longer_wanted_ends(self, driver, web, lines):
         first, second = web(), web(dyno="web.2")
         driver.apply("one", [first, second])
-        gone = next(state for state in until(driver, "up", number=2) if state.id == first.id)
+        gone = next(state for state in self.until(driver, "up", number=2) if state.id == first.id)
         driver.apply("one", [second])
-        eventually(lambda: [state.id for state in driver.observe("one")] == [second.id])
+        self.eventually(lambda: [state.id for state in driver.observe("one")] == [second.id])
         assert not alive(gone.pid)
         assert "Stopping all processes with SIGTERM" in lines.texts(source="heroku", dyno="web.1")
         assert "Process exited with status 143" in lines.texts(source="heroku", dyno="web.1")
@@ -166,31 +187,31 @@ class DriverContract:
         one, two = web(), web(app="two", slot=2)
         driver.apply("one", [one])
         driver.apply("two", [two])
-        until(driver, "up", app="two")
+        self.until(driver, "up", app="two")
         driver.apply("one", [])
-        eventually(lambda: driver.observe("one") == [])
-        assert get(until(driver, "up", app="two")) == "/ from web.1"
+        self.eventually(lambda: driver.observe("one") == [])
+        assert get(self.until(driver, "up", app="two")) == "/ from web.1"
         driver.stop("one", two.id)
         assert [state.state for state in driver.observe("two")] == ["up"]
 
     @pytest.mark.promise("I-05")
     def test_a_web_dyno_that_never_binds_is_ended(self, driver, web, lines):
         driver.apply("one", [web("exec sleep 100", boot_seconds=0.3)])
-        state = until(driver, "crashed")
+        state = self.until(driver, "crashed")
         assert state.reason == (
             "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 0.3 seconds of launch"
         )
         assert not alive(state.pid)
-        eventually(lambda: state.reason in lines.texts(source="heroku", dyno="web.1"))
+        self.eventually(lambda: state.reason in lines.texts(source="heroku", dyno="web.1"))
 
     @pytest.mark.promise("I-05")
     def test_a_web_dyno_that_is_not_healthy_is_ended(self, driver, web):
         driver.apply("one", [web(health_path="/health", boot_seconds=0.7)])
-        assert "GET /health below 400 (it answered 503)" in until(driver, "crashed").reason
+        assert "GET /health below 400 (it answered 503)" in self.until(driver, "crashed").reason
 
     def test_a_web_dyno_is_up_once_it_is_healthy(self, driver, web):
-        driver.apply("one", [web(f"touch healthy; {WEB}", health_path="/health")])
-        assert get(until(driver, "up"), "/health") == "/health from web.1"
+        driver.apply("one", [web(f"touch healthy; {self.WEB}", health_path="/health")])
+        assert get(self.until(driver, "up"), "/health") == "/health from web.1"
 
     @pytest.mark.promise("I-26")
     def test_a_port_that_another_app_squats_on_is_not_taken_for_the_dyno(self, driver, web, spec):
@@ -199,49 +220,54 @@ class DriverContract:
         )
         victim = web("sleep 0.5; exec sleep 100")
         driver.apply("one", [victim])
-        port = eventually(lambda: driver.observe("one")[0].port)
+        port = self.eventually(lambda: driver.observe("one")[0].port)
         driver.run(
             spec(
-                f"exec {PYTHON} -c '{squat}' {port}", "run.1", app="two", slot=2, one_off=True, env={"A": "b"}
+                f"exec {self.PYTHON} -c '{squat}' {port}",
+                "run.1",
+                app="two",
+                slot=2,
+                one_off=True,
+                env={"A": "b"},
             )
         )
-        state = until(driver, "crashed")
+        state = self.until(driver, "crashed")
         assert state.reason == f"Port {port} is taken by a process that is not this dyno's."
 
     # --- other dynos --------------------------------------------------------------------------------------------
 
     def test_a_dyno_without_a_port_is_up_after_a_second(self, driver, spec):
         driver.apply("one", [spec("exec sleep 100")])
-        assert until(driver, "up").port is None
+        assert self.until(driver, "up").port is None
 
     @pytest.mark.parametrize("status", [0, 3])
     def test_any_exit_is_a_crash(self, driver, spec, lines, status):
         driver.apply("one", [spec(f"echo bye; exit {status}")])
-        state = until(driver, "crashed")
+        state = self.until(driver, "crashed")
         assert (state.exit_code, state.reason) == (status, f"Process exited with status {status}")
-        eventually(lambda: "State changed from starting to crashed" in lines.texts())
+        self.eventually(lambda: "State changed from starting to crashed" in lines.texts())
         assert lines.texts()[1:3] == ["bye", f"Process exited with status {status}"]
 
     def test_a_crashed_dyno_is_seen_until_it_is_not_wanted(self, driver, spec):
         crashing = spec("exit 1")
         driver.apply("one", [crashing])
-        until(driver, "crashed")
+        self.until(driver, "crashed")
         driver.apply("one", [crashing])
         assert [state.state for state in driver.observe("one")] == ["crashed"]
         driver.apply("one", [])
-        eventually(lambda: driver.observe("one") == [])
+        self.eventually(lambda: driver.observe("one") == [])
 
     def test_listeners_hear_of_changes(self, driver, spec):
         heard = []
         driver.on_change(lambda app: heard.append((app, [state.state for state in driver.observe(app)])))
         driver.apply("one", [spec("exit 1")])
-        eventually(lambda: ("one", ["crashed"]) in heard)
+        self.eventually(lambda: ("one", ["crashed"]) in heard)
         driver.apply("one", [])
-        eventually(lambda: heard[-1] == ("one", []))
+        self.eventually(lambda: heard[-1] == ("one", []))
 
     def test_a_damaged_slug_is_never_started(self, driver, spec, lines):
         driver.apply("one", [spec("echo started", slug="sha256:gone")])
-        assert until(driver, "crashed").reason.startswith("Error R17 (Checksum error)")
+        assert self.until(driver, "crashed").reason.startswith("Error R17 (Checksum error)")
         assert "started" not in lines.texts()
 
     # --- one-off dynos ------------------------------------------------------------------------------------------
@@ -250,14 +276,14 @@ class DriverContract:
         one_off = spec("echo hello; exit 7", "run.1", one_off=True, stream="release/9")
         assert driver.run(one_off) == one_off.id
         assert driver.run(one_off) == one_off.id
-        state = until(driver, "down")
+        state = self.until(driver, "down")
         assert state.exit_code == 7
-        eventually(lambda: "Process exited with status 7" in lines.texts(stream="release/9"))
+        self.eventually(lambda: "Process exited with status 7" in lines.texts(stream="release/9"))
         assert lines.texts(stream="release/9", source="app") == ["hello"]
         driver.apply("one", [])
         assert [state.id for state in driver.observe("one")] == [one_off.id]
         driver.stop("one", one_off.id)
-        eventually(lambda: driver.observe("one") == [])
+        self.eventually(lambda: driver.observe("one") == [])
 
     @pytest.mark.promise("I-03")
     def test_an_attached_dyno_talks_to_who_is_attached(self, driver, spec, lines):
@@ -273,7 +299,7 @@ class DriverContract:
         assert b"hello world\r\n" in said
         assert b"/dev/pts/" in said
         assert b"40 120" in said
-        eventually(lambda: driver.observe(one.app)[0].state == "down")
+        self.eventually(lambda: driver.observe(one.app)[0].state == "down")
         assert driver.observe(one.app)[0].exit_code == 0
         assert "hello world" not in lines.texts()
         assert any("Starting process with command" in text for text in lines.texts(source="heroku"))
@@ -285,15 +311,15 @@ class DriverContract:
         os.write(streams.writer, b"a\x00b\n")
         streams.end_input()
         assert read_all(streams) == b"4\noops\n"
-        eventually(lambda: driver.observe(one.app)[0].state == "down")
+        self.eventually(lambda: driver.observe(one.app)[0].state == "down")
         assert driver.observe(one.app)[0].exit_code == 3
 
     def test_what_an_attached_dyno_wrote_before_it_ended_is_not_lost(self, driver, spec):
         one = spec("echo early", attach=Attach(tty=False), one_off=True)
         driver.run(one)
-        eventually(lambda: driver.observe(one.app)[0].pid and not alive(driver.observe(one.app)[0].pid))
+        self.eventually(lambda: self.has_run(driver, driver.observe(one.app)[0]))
         assert read_all(attach(driver, one)) == b"early\n"
-        eventually(lambda: driver.observe(one.app)[0].state == "down")
+        self.eventually(lambda: driver.observe(one.app)[0].state == "down")
 
     def test_only_one_can_attach(self, driver, spec):
         one = spec("sleep 60", attach=Attach(), one_off=True)
@@ -306,11 +332,11 @@ class DriverContract:
         one = spec("cat", attach=Attach(), one_off=True)
         driver.run(one)
         attach(driver, one).close()
-        eventually(lambda: driver.observe(one.app)[0].state == "down")
+        self.eventually(lambda: driver.observe(one.app)[0].state == "down")
 
     def test_a_one_off_dyno_past_its_time_is_ended(self, driver, spec):
         driver.run(spec("exec sleep 100", "release.1", one_off=True, seconds=0.3))
-        state = until(driver, "down")
+        state = self.until(driver, "down")
         assert state.exit_code == 137
         assert state.reason == "Stopped: it ran for longer than 0.3 seconds."
 
@@ -318,21 +344,21 @@ class DriverContract:
 
     def test_all_lines_come_in_order(self, driver, spec, lines):
         driver.run(spec("seq 100000", "run.1", one_off=True))
-        until(driver, "down", seconds=20)
-        eventually(lambda: "Process exited with status 0" in lines.texts(source="heroku"))
+        self.until(driver, "down", seconds=20)
+        self.eventually(lambda: "Process exited with status 0" in lines.texts(source="heroku"))
         assert lines.texts(source="app") == [str(n) for n in range(1, 100_001)]
 
     def test_long_lines_are_cut_and_the_last_needs_no_newline(self, driver, spec, lines):
         driver.run(spec("head -c 25000 /dev/zero | tr '\\0' x; echo; printf end", "run.1", one_off=True))
-        until(driver, "down")
-        eventually(lambda: "Process exited with status 0" in lines.texts(source="heroku"))
+        self.until(driver, "down")
+        self.eventually(lambda: "Process exited with status 0" in lines.texts(source="heroku"))
         assert [len(line.text) for line in lines.lines(source="app")] == [10_000, 10_000, 5_000, 3]
 
     @pytest.mark.promise("I-24")
     def test_output_cannot_forge_a_source(self, driver, spec, lines):
         forged = "2026-01-01T00:00:00+00:00 heroku[router]: at=info\\r\\033[2K\\0<b>"
         driver.run(spec(f"printf '{forged}\\n'", "run.1", one_off=True))
-        eventually(lambda: lines.lines(source="app"))
+        self.eventually(lambda: lines.lines(source="app"))
         (line,) = lines.lines(source="app")
         assert (line.source, line.dyno) == ("app", "run.1")
         assert line.text == b"2026-01-01T00:00:00+00:00 heroku[router]: at=info\r\033[2K\0<b>"
@@ -353,8 +379,8 @@ class DriverContract:
         }
         one = web("env -0 | tr '\\n\\0' '~\\n'; echo done", env=config)
         driver.apply("one", [one])
-        until(driver, "crashed")
-        eventually(lambda: "done" in lines.texts())
+        self.until(driver, "crashed")
+        self.eventually(lambda: "done" in lines.texts())
         found = dict(text.split("=", 1) for text in lines.texts(source="app") if "=" in text)
         for name in ("PWD", "SHLVL", "_"):  # bash adds them
             found.pop(name)
@@ -370,13 +396,13 @@ class DriverContract:
         driver.run(
             spec('echo "$A $B" && cat server.py | head -n 2', "run.1", slug=slug, one_off=True, env={})
         )
-        eventually(lambda: len(lines.texts(source="app")) == 3)
+        self.eventually(lambda: len(lines.texts(source="app")) == 3)
         assert lines.texts(source="app")[0].startswith("1 1-/")
 
     @pytest.mark.promise("I-37")
     def test_config_is_not_in_the_process_list(self, driver, web):
         driver.apply("one", [web(env={"SECRET": "hunter2-hunter2"})])
-        until(driver, "up")
+        self.until(driver, "up")
         shown = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
         assert any(b"server.py" in text for text in shown)
         assert not any(b"hunter2-hunter2" in text for text in shown)
@@ -385,7 +411,7 @@ class DriverContract:
         with open(tmp_path / "secret", "w") as file:
             os.set_inheritable(file.fileno(), True)
             driver.run(spec("ls -l /proc/self/fd; cat; echo eof", "run.1", one_off=True))
-            eventually(lambda: "eof" in lines.texts())
+            self.eventually(lambda: "eof" in lines.texts())
         links = [text.split(" -> ")[1] for text in lines.texts() if " -> " in text]
         assert links[0] == "/dev/null"
         assert links[1] == links[2]
@@ -398,10 +424,10 @@ class DriverContract:
         before = snapshot(slugs.path(slug))
         write = "echo $DYNO > kept; echo $DYNO >> sub/file; rm server.py; mkdir new; touch new/x; cat kept; touch $TMPDIR/x"
         driver.apply("one", [spec(write + "; exec sleep 100", f"worker.{n}", slug=slug) for n in (1, 2)])
-        eventually(lambda: sorted(lines.texts(source="app")) == ["worker.1", "worker.2"])
+        self.eventually(lambda: sorted(lines.texts(source="app")) == ["worker.1", "worker.2"])
         assert snapshot(slugs.path(slug)) == before
         driver.run(spec("cat kept; echo; ls; ls $TMPDIR", "run.1", slug=slug, one_off=True))
-        eventually(lambda: "Process exited with status 0" in lines.texts(dyno="run.1"))
+        self.eventually(lambda: "Process exited with status 0" in lines.texts(dyno="run.1"))
         assert lines.texts(source="app", dyno="run.1") == ["as it was", "kept", "server.py", "sub"]
 
     # --- the end ------------------------------------------------------------------------------------------------
@@ -411,9 +437,9 @@ class DriverContract:
         child = "trap 'echo child ends; exit' TERM; echo ready; while :; do sleep 0.05; done"
         wanted = spec(f'(setsid bash -c "{child}" &) ; exec sleep 100')
         driver.apply("one", [wanted])
-        eventually(lambda: "ready" in lines.texts())
+        self.eventually(lambda: "ready" in lines.texts())
         driver.stop("one", wanted.id)
-        eventually(lambda: driver.observe("one") == [])
+        self.eventually(lambda: driver.observe("one") == [])
         assert "child ends" in lines.texts()
         assert not [text for text in lines.texts() if "R12" in text]
 
@@ -421,10 +447,10 @@ class DriverContract:
     def test_a_stubborn_dyno_is_killed_after_its_time(self, driver, spec, lines):
         wanted = spec("trap '' TERM; echo ready; while :; do sleep 0.05; done", stop_seconds=0.4)
         driver.apply("one", [wanted])
-        eventually(lambda: "ready" in lines.texts())
+        self.eventually(lambda: "ready" in lines.texts())
         pid = driver.observe("one")[0].pid
         driver.apply("one", [])
-        eventually(lambda: driver.observe("one") == [])
+        self.eventually(lambda: driver.observe("one") == [])
         assert not alive(pid)
         texts = lines.texts(source="heroku")
         assert texts[-3:] == [
@@ -438,20 +464,20 @@ class DriverContract:
         driver.run(
             spec("setsid -f sleep 1000 </dev/null >/dev/null 2>&1; pgrep -nx sleep", "run.1", one_off=True)
         )
-        eventually(lambda: lines.texts(source="app"))
+        self.eventually(lambda: lines.texts(source="app"))
         pid = int(lines.texts(source="app")[0])
-        until(driver, "down")
-        eventually(lambda: not alive(pid))
+        self.until(driver, "down")
+        self.eventually(lambda: not self.is_alive(driver, pid))
 
     def test_a_dyno_that_is_still_being_prepared_can_be_stopped(self, driver, web, lines):
         driver.apply("one", [web() for _ in range(5)])
         driver.apply("one", [])
-        eventually(lambda: driver.observe("one") == [])
+        self.eventually(lambda: driver.observe("one") == [])
 
     def test_closing_ends_everything(self, driver, web, spec):
         driver.apply("one", [web()])
         driver.run(spec("exec sleep 100", "run.1", one_off=True))
-        pids = [state.pid for state in until(driver, "up", number=2)]
+        pids = [state.pid for state in self.until(driver, "up", number=2)]
         driver.close()
         assert not [pid for pid in pids if alive(pid)]
         assert driver.observe("one") == []

@@ -203,6 +203,16 @@ def test_a_sweep_removes_what_is_left_of_other_builds(shop, engine, builder):
     assert not containers(engine, "running")
 
 
+def test_the_cache_goes_with_its_app(shop, engine, builder):
+    shop.look('touch "$2/mark"')
+    builder.keep({"app"}, (), older_than=-60)
+    builder.keep({"other"}, (), older_than=3600)
+    shop.look('[ -e "$2/mark" ] && echo "seen before"; true')
+    assert "seen before" in shop.output
+    builder.keep({"other"}, (), older_than=-60)
+    assert not engine.client.volumes.list(filters={"label": f"slipway.instance={builder._instance}"})
+
+
 def test_an_engine_without_the_stack_says_how_to_make_it(tmp_path, engine):
     instance = engine.instance()
     place = ContainerBuilder(engine.client, instance=instance, run_image="slipway/nowhere:1", env={})

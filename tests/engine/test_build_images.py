@@ -210,9 +210,9 @@ def test_an_image_that_the_engine_happens_to_have_is_not_for_everybody(shop, eng
 def test_what_nobody_runs_any_more_is_removed(shop, engine, builder):
     kept = shop.build({"Dockerfile": dockerfile(engine, f"RUN echo {time.time()}")}).image
     gone = shop.build({"Dockerfile": dockerfile(engine, f"RUN echo {time.time()}")}).image
-    builder.keep_images({kept}, older_than=3600)
+    builder.keep((), {kept}, older_than=3600)
     assert {image.id for image in engine.client.images.list()} >= {kept, gone}
-    builder.keep_images({kept}, older_than=-60)
+    builder.keep((), {kept}, older_than=-60)
     found = {image.id for image in engine.client.images.list()}
     assert kept in found
     assert gone not in found

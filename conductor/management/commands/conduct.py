@@ -6,13 +6,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.logs import store
 from conductor.compose import compose
 from conductor.ears import listen
+from conductor.fronts import front
 from conductor.probes import Probes
 from core import live
 from core.errors import EngineError
-from engine.router import LocalRouter
 
 
 class Command(BaseCommand):
@@ -31,18 +30,12 @@ class Command(BaseCommand):
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        router = LocalRouter(
-            sink=store(),
-            control=settings.CONTROL_SOCKET,
-            control_hosts=frozenset(settings.ALLOWED_HOSTS),
-            apps_host=settings.APPS_HOST,
-            trusted_proxies=settings.TRUSTED_PROXIES,
-        )
+        before = front(https=False)
         live.use_loop(loop)
-        conductor = compose(router)
+        conductor = compose(before.router)
         await loop.run_in_executor(None, conductor.start)
-        await router.start(settings.BIND, settings.PORT)
-        self.stdout.write(f"Conducting; apps answer on {settings.BIND}:{settings.PORT}.")
+        where = await before.start(conductor.find_guest, lambda: conductor.leads)
+        self.stdout.write(f"Conducting; apps answer on {where}.")
         self.stdout.flush()
         probes = Probes(conductor, settings.MONITOR) if settings.MONITOR else None
         ears = asyncio.create_task(listen(conductor.nudge))
@@ -52,6 +45,6 @@ class Command(BaseCommand):
             probes.stop()
         started = time.monotonic()
         await loop.run_in_executor(None, conductor.stop)
-        await router.stop()
+        await before.stop()
         live.use_loop(None)
         self.stdout.write(f"Stopped in {time.monotonic() - started:.1f} s.")

@@ -26,7 +26,8 @@ class Command(BaseCommand):
         started = time.monotonic()
         try:
             with platform.only_one(settings.DATA):
-                platform.check_port(settings.BIND, settings.PORT)
+                if settings.ROUTER_URL == "local:":
+                    platform.check_port(settings.BIND, settings.PORT)
                 migrate()
                 platform.run(lambda: self.ready(started, with_demo=demo))
         except CannotStart as error:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import queue
+import secrets
 import socket
 import struct
 import threading
@@ -36,6 +37,7 @@ class Place:
     image: str
     network: str
     cache: str
+    cores: int  # of the engine
     labels: dict[str, str]
 
 
@@ -53,9 +55,11 @@ class Box:
         self, job: Mapping[str, Any], files: Sequence[Path], slug: Path, step: Callable[[str], None]
     ) -> dict[str, Any]:
         """Have the job done, its slug written to the file `slug`; returns the last message of the report. `BuildFailed`,
-        `BuildCancelled` or `EngineError`. When it returns or raises, the container is gone."""
+        `BuildCancelled` or `EngineError`. When it raises, the container is gone; when it returns, it has ended, and is gone
+        in a moment."""
         report = Report(slug, self.spec.limits.slug_bytes, step)
-        container = None
+        container, self.end = None, End()
+        job = {**job, "end": self.end.mark.decode()}
         try:
             container = self._create()
             with self._attached(container) as stream:
@@ -65,17 +69,32 @@ class Box:
                 ).start()
                 self._watch(stream, report)
         except (docker.errors.DockerException, requests.RequestException) as fault:
+            self._remove(container)
             raise EngineError(f"The Docker engine could not run the build: {_why(fault)}") from fault
+        except BaseException:
+            self._remove(container)
+            raise
         finally:
             report.close()
-            remove(self.client, container.id if container else name_of(self.spec.id))
+        # Its slug is here and it ends by itself; nobody has to wait for that.
+        threading.Thread(target=self._remove, args=(container,), name="build removal").start()
         self.output.finish()
         return report.answer
 
+    def _remove(self, container: Any) -> None:
+        remove(self.client, container.id if container else name_of(self.spec.id))
+
     def _create(self) -> Any:
+        try:
+            return self._create_once()
+        except docker.errors.APIError as fault:
+            if fault.status_code != 409:
+                raise
+        remove(self.client, name_of(self.spec.id))  # an interrupted try has left it
+        return self._create_once()
+
+    def _create_once(self) -> Any:
         limits = self.spec.limits
-        remove(self.client, name_of(self.spec.id))  # an interrupted try may have left it
-        cores = self.client.info().get("NCPU", 1)
         return self.client.containers.create(
             self.place.image,
             ENTRY,
@@ -88,7 +107,7 @@ class Box:
             mem_limit=limits.memory,
             memswap_limit=limits.memory,
             pids_limit=limits.processes,
-            nano_cpus=int(min(limits.cpus, cores) * 1_000_000_000),
+            nano_cpus=int(min(limits.cpus, self.place.cores) * 1_000_000_000),
             cap_drop=["ALL"],
             cap_add=list(RIGHTS),
             security_opt=["no-new-privileges:true"],
@@ -111,7 +130,7 @@ class Box:
             stream.close()
 
     def _watch(self, stream: socket.socket, report: "Report") -> None:
-        """Pass output and steps on until the container has ended."""
+        """Pass output and steps on until the container has ended, or has said all."""
         frames: queue.Queue[tuple[int, bytes] | None] = queue.Queue(maxsize=64)
         stop = threading.Event()
         threading.Thread(
@@ -124,7 +143,12 @@ class Box:
                     frame = frames.get(timeout=CHECK_SECONDS)
                     if frame is None:
                         return
-                    (report.feed if frame[0] == REPORT else self.output.feed)(frame[1])
+                    if frame[0] == REPORT:
+                        report.feed(frame[1])
+                    else:
+                        self.output.feed(self.end.cut(frame[1]))
+                    if report.whole and self.end.seen:
+                        return
                 if time.monotonic() > check_at:
                     self._check()
                     check_at = time.monotonic() + CHECK_SECONDS
@@ -136,6 +160,27 @@ class Box:
             raise BuildFailed(f"The build took longer than {duration(self.spec.limits.seconds)}.")
         if self.cancelled():
             raise BuildCancelled
+
+
+class End:
+    """Tells the end of the output, which its first program marks: the engine takes a while to say so itself."""
+
+    def __init__(self) -> None:
+        self.mark = secrets.token_hex(16).encode()
+        self.seen = False
+        self._held = b""
+
+    def cut(self, data: bytes) -> bytes:
+        """`data` as far as it is the build's own. What may be the start of the mark waits for the rest."""
+        data, mark = self._held + data, b"\0" + self.mark
+        self._held = b""
+        if mark in data:
+            self.seen = True
+            return data.partition(mark)[0]
+        at = data.rfind(b"\0")
+        if at >= 0 and mark.startswith(data[at:]):
+            data, self._held = data[:at], data[at:]
+        return data
 
 
 class Report:
@@ -162,6 +207,11 @@ class Report:
         if len(self._rest) > REPORT_BYTES:
             raise BuildFailed("The build's report is too long.")
         return None
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the slug is here."""
+        return self._file is not None and not self._left
 
     def close(self) -> None:
         """No more comes. A slug that is not whole counts for nothing."""

@@ -5,11 +5,15 @@ containers; what differs is the walls.
 """
 
 import io
+import logging
 import shutil
 import tarfile
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +35,11 @@ from engine.builder.spec import BuildCancelled, BuildResult, BuildSpec
 from engine.outbound import Outbound
 from engine.stacks import CONTAINER, build_image
 
+log = logging.getLogger(__name__)
+
 BUILD = "slipway.build"  # the label that gives a container's build
 CACHE_OF = "slipway.cache"  # the label that gives the app of a volume
+ENDING_SECONDS = 10.0
 AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 # What builds get of the platform's environment: what leads to packages. Paths would lead nowhere in a container.
 PASSED = (
@@ -68,6 +75,7 @@ class ContainerBuilder:
         self._lock = threading.Lock()
         self._network = ""
         self._resolvers: list[str] = []
+        self._cores = 1
         self._store = ImageStore(
             client, self._labels, registry=registry, auth=registry_auth, shared=shared_images
         )
@@ -125,25 +133,42 @@ class ContainerBuilder:
         )
         return build_all(spec, work, self._store, output, step)
 
-    def keep_images(self, wanted: Iterable[str], *, older_than: float) -> None:
-        """Remove images of apps that are not among `wanted`, as `BuildResult` names them, and `older_than` seconds old."""
-        self._store.keep(set(wanted), older_than=older_than)
-
     def sweep(self, running: Iterable[str]) -> None:
-        """Remove the containers of builds that are not among `running`, and images that older code has made."""
+        """Remove the containers of builds that are not among `running`, and images that older code has made to build in.
+        What an engine that is away keeps goes next time."""
         alive = set(running)
         filters = {"label": [f"slipway.instance={self._instance}", BUILD]}
-        for found in self._client.api.containers(all=True, filters=filters):
-            if found["Labels"][BUILD] not in alive:
-                remove(self._client, found["Id"])
-        self._images.drop_old()
+        with _patience():
+            for found in self._client.api.containers(all=True, filters=filters):
+                if found["Labels"][BUILD] not in alive:
+                    remove(self._client, found["Id"])
+            self._images.drop_old()
+
+    def keep(self, apps: Iterable[str], images: Iterable[str], *, older_than: float) -> None:
+        """Remove what is `older_than` seconds old of caches of other apps than `apps`, and of images that are not among
+        `images`, as `BuildResult` names them. What an engine that is away keeps goes next time."""
+        alive, horizon = set(apps), time.time() - older_than
+        filters = {"label": [f"slipway.instance={self._instance}", CACHE_OF]}
+        with _patience():
+            for found in self._client.api.volumes(filters=filters)["Volumes"] or ():
+                made = datetime.fromisoformat(found["CreatedAt"]).timestamp()
+                if found["Labels"][CACHE_OF] not in alive and made < horizon:
+                    self.forget(found["Labels"][CACHE_OF])
+            self._store.keep(set(images), older_than=older_than)
 
     def forget(self, app: str) -> None:
-        """Remove the cache of an app."""
-        try:
-            self._client.api.remove_volume(self._volume(app), force=True)
-        except docker.errors.NotFound:
-            return
+        """Remove the cache of an app. The container of a build that has just ended may hold it for a moment yet."""
+        end = time.monotonic() + ENDING_SECONDS
+        while True:
+            try:
+                self._client.api.remove_volume(self._volume(app), force=True)
+                return
+            except docker.errors.NotFound:
+                return
+            except docker.errors.APIError as fault:
+                if fault.status_code != 409 or time.monotonic() > end:
+                    raise
+            time.sleep(0.1)
 
     def _place(self, spec: BuildSpec) -> Place:
         try:
@@ -155,7 +180,7 @@ class ContainerBuilder:
             self._client.volumes.create(cache, labels={**self._labels, CACHE_OF: spec.app})
         except (docker.errors.DockerException, requests.RequestException) as fault:
             raise EngineError(f"The Docker engine did not make room for the build: {fault}") from fault
-        return Place(image, self._network, cache, {**self._labels, BUILD: spec.id})
+        return Place(image, self._network, cache, self._cores, {**self._labels, BUILD: spec.id})
 
     def _volume(self, app: str) -> str:
         return f"slipway-{self._instance}-cache-{app}"
@@ -174,6 +199,7 @@ class ContainerBuilder:
                     labels=self._labels,
                 )
             self._resolvers = self._find_resolvers()
+            self._cores = int(self._client.info().get("NCPU", 1))
             self._network = name
 
     def _find_resolvers(self) -> list[str]:
@@ -215,6 +241,15 @@ class ContainerBuilder:
             "open_to": [*self._resolvers, *self._open_to],
         }
         return job, [local for _, local in files]
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """Trouble of the engine is told to the operator's log, and no more."""
+    try:
+        yield
+    except (docker.errors.DockerException, requests.RequestException, EngineError) as fault:
+        log.warning("The Docker engine was not tidied up: %s", fault)
 
 
 def _packed(folder: Path, spec: BuildSpec, number: int) -> Path:

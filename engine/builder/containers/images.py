@@ -18,6 +18,7 @@ from engine.builder.containers.inside import CODE, USER
 REPOSITORY = "slipway/builder"
 ROOT = Path(__file__).parents[3]
 UV = "/slipway/uv"
+COMPILE = ["python3", "-m", "compileall", "-q", CODE]  # or each build would do it again
 WORK, CACHE = "/work", "/cache"
 
 
@@ -44,7 +45,9 @@ class BuilderImages:
             return self._made[base_id]
 
     def drop_old(self) -> None:
-        """Remove those that older code has made."""
+        """Remove those that older code has made; nothing before this process knows its own."""
+        if not self._made:
+            return
         for image in self._client.images.list(REPOSITORY, filters={"label": _filters(self._labels)}):
             if not set(image.tags) & set(self._made.values()):
                 try:
@@ -63,10 +66,15 @@ class BuilderImages:
 
     def _make(self, base_id: str, uv: Path, tag: str) -> None:
         container = self._client.containers.create(
-            base_id, ["/bin/true"], labels=self._labels, network_disabled=True, user="0"
+            base_id, COMPILE, labels=self._labels, network_disabled=True, user="0"
         )
         try:
             container.put_archive("/", _bundle(uv))
+            container.start()
+            if container.wait()["StatusCode"] != 0:
+                raise EngineError(
+                    f"{tag} could not be made: {container.logs(tail=3).decode()}", permanent=True
+                )
             repository, _, version = tag.partition(":")
             container.commit(
                 repository, version, conf={"Labels": self._labels, "User": "0", "WorkingDir": "/"}
@@ -94,7 +102,7 @@ def _sources() -> Iterator[Path]:
 
 def _digest(base_id: str, uv: Path) -> str:
     about = uv.stat()
-    found = hashlib.sha256(f"{base_id} {about.st_size} {about.st_mtime_ns}".encode())
+    found = hashlib.sha256(f"{base_id} {COMPILE} {about.st_size} {about.st_mtime_ns}".encode())
     for path in _sources():
         found.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
     return found.hexdigest()[:16]

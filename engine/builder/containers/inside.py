@@ -158,6 +158,7 @@ def _send_slug(job: Mapping[str, Any], status: int) -> None:
     if not stat.S_ISREG(about.st_mode):
         _report({"failed": "The slug is not a file."})
         return
+    os.write(1, b"\0" + job["end"].encode())
     _report({"slug": about.st_size})
     left = about.st_size
     while left:

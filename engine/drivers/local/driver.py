@@ -115,6 +115,11 @@ class LocalDriver:
         with self._lock:
             return [dyno.seen for dyno in self._dynos.values() if dyno.spec.app == app]
 
+    def apps(self) -> set[str]:
+        """Every app that has dynos, ended ones too."""
+        with self._lock:
+            return {dyno.spec.app for dyno in self._dynos.values()}
+
     def run(self, spec: ProcessSpec) -> str:
         """Start a one-off dyno, once per `spec.id`; returns that id."""
         with self._lock:

@@ -6,9 +6,10 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from engine.drivers.boot import Boot
+from engine.drivers.environment import markers
 from engine.drivers.local import isolation, ports, process
 from engine.drivers.local.cgroups import Group
-from engine.drivers.local.request import markers, request
+from engine.drivers.local.request import request
 from engine.drivers.local.services import Services
 from engine.drivers.start import R15, Start, reason_of
 from engine.drivers.streams import Streams

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.drivers.environment import PATH as PATH
 from engine.drivers.voice import PIPE_BYTES
 
 # Imported, not run as a script: a script is compiled at each start.
 RUN_LAUNCHER = "import sys; sys.path.append(sys.argv[1]); import launcher; launcher.main()"
-PATH = "/usr/local/bin:/usr/bin:/bin"
 F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", None)
 PROC = Path("/proc")
 LINUX = sys.platform == "linux"

@@ -2,13 +2,11 @@
 
 from typing import Any
 
-from engine.drivers.local import process
+from engine.drivers.environment import command, environment
 from engine.drivers.local.cgroups import Group
 from engine.spec import ProcessSpec
 
 FILES = 10_000
-# The command is an argument of the script, so that nothing in it is ever part of the script.
-SCRIPT = 'for f in .profile.d/*.sh; do [ -r "$f" ] && . "./$f"; done; unset f; exec /bin/bash -c "$1"'
 
 
 def request(
@@ -27,25 +25,10 @@ def request(
         limits["NPROC"] = spec.size.pids * 4  # counted per user, so for all of the app's dynos together
     return {
         **part,
-        "argv": ["/bin/bash", "-c", SCRIPT, spec.dyno, spec.command],
-        "env": environment(spec, part, port, tag),
+        "argv": command(spec),
+        "env": environment(spec, home=part["home"], tmpdir=part["tmpdir"], port=port, tag=tag),
         "cgroups": group.entries if group else [],
         "limits": limits,
         "streams": list(streams) if streams else None,
         "tty": bool(spec.attach and spec.attach.tty),
     }
-
-
-def environment(spec: ProcessSpec, part: dict[str, Any], port: int | None, tag: str) -> dict[str, str]:
-    """Exactly what a dyno finds as its environment (bash adds PWD, SHLVL and _)."""
-    env = {"PATH": process.PATH, "HOME": part["home"], "LANG": "C.UTF-8", "TMPDIR": part["tmpdir"]}
-    env |= spec.env
-    env.pop("PORT", None)
-    if port is not None:
-        env["PORT"] = str(port)
-    return env | {"DYNO": spec.dyno} | markers(spec.id, tag)
-
-
-def markers(dyno_id: str, tag: str) -> dict[str, str]:
-    """By these a process is known as a dyno's, and as this driver's, wherever it has gone."""
-    return {"SLIPWAY_DYNO": dyno_id, "SLIPWAY_INSTANCE": tag}

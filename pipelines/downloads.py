@@ -67,4 +67,4 @@ async def _pieces(place: Path) -> AsyncIterator[bytes]:
             yield piece
 
 
-urlpatterns = [path("database-backups/<uuid:ref>/<str:token>", fetch, name="database-backup")]
+urlpatterns = [path("database-backups/<uuid:ref>/<str:token>", fetch)]

@@ -1,0 +1,200 @@
+"""What the pages show of add-ons: those of an app, the catalog, one by itself, and the dialogs about them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count
+
+from accounts.models import User
+from addons import access, catalog
+from addons.models import Addon, AddonService, Attachment, Plan
+from apps import access as app_access
+from apps.models import App
+from dashboard import panels
+from dashboard.forms import Form
+from metering.budgets import money
+from pipelines.access import hiding_from, may_see_config
+
+SHARES = 50  # add-ons that can be chosen from to attach
+STATES = {
+    Addon.State.PROVISIONING: ("building", "Being made"),
+    Addon.State.PROVISIONED: ("live", "Ready"),
+    Addon.State.CHANGING: ("building", "Changing plan"),
+    Addon.State.DEPROVISIONING: ("building", "Being removed"),
+    Addon.State.FAILED: ("failed", "Failed"),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """An add-on as one app has it."""
+
+    addon: Addon
+    kind: str
+    word: str
+    price: str
+    owned: bool
+    attachments: list[Attachment]  # of this app
+    elsewhere: list[str]  # names of other apps, as far as they are told
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A service of the catalog, and why it can't be had if it can't."""
+
+    service: AddonService
+    price: str
+    why_not: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A plan to choose."""
+
+    plan: Plan
+    price: str
+    chosen: bool
+    current: bool
+
+
+def of_app(app: App, user: User) -> dict[str, Any]:
+    """The add-ons that the app owns or uses, and what else there is to be had."""
+    return {
+        "addons": lines(app, user),
+        "offers": offers(),
+        "may_attach": may_see_config(user, app),
+    }
+
+
+def lines(app: App, user: User, rows: Any = None) -> list[Line]:
+    """The add-ons of `app`, in three queries. Other apps are named to who may view them."""
+    rows = access.addons_of(app) if rows is None else rows
+    found = list(rows.order_by("created_at", "name").prefetch_related("attachments"))
+    seen = set(
+        app_access.apps_for(user).filter(attachments__addon__in=found).values_list("pk", "name").distinct()
+    )
+    names = dict(seen)
+    return [_line(row, app, names) for row in found]
+
+
+def _line(row: Addon, app: App, names: dict[Any, str]) -> Line:
+    kind, word = STATES[Addon.State(row.state)]
+    attached = list(row.attachments.all())
+    for one in attached:
+        one.addon = row  # with its service, so that the config vars ask for nothing
+    others = sorted({names[one.app_id] for one in attached if one.app_id != app.pk and one.app_id in names})
+    mine = [one for one in attached if one.app_id == app.pk]
+    return Line(row, kind, word, price_of(row.plan), row.app_id == app.pk, mine, others)
+
+
+def offers() -> list[Offer]:
+    """The catalog, what can be had first."""
+    found = [Offer(service, _from(service), catalog.why_not(service)) for service in catalog.services()]
+    return sorted(found, key=lambda offer: bool(offer.why_not))
+
+
+def ordering(app: App, user: User, service: AddonService, form: Form) -> dict[str, Any]:
+    """The dialog that orders one: plans with prices and limits, names, what follows."""
+    plans = [plan for plan in service.plans.all() if plan.state == Plan.State.PUBLIC]
+    chosen = form.value("plan") or next((plan.name for plan in plans if plan.default), "")
+    return {
+        **panels.frame(app, user, "resources"),
+        **panels.consequences(app),
+        "service": service,
+        "why_not": catalog.why_not(service),
+        "choices": [_choice(plan, service, chosen) for plan in plans],
+        "form": form,
+        "first": not app.attachments.filter(name=service.first_name).exists(),
+    }
+
+
+def replanning(app: App, user: User, addon: Addon, form: Form) -> dict[str, Any]:
+    """The dialog that changes the plan."""
+    plans = addon.service.plans.filter(state=Plan.State.PUBLIC)
+    chosen = form.value("plan") or addon.plan.name
+    return {
+        **panels.frame(app, user, "resources"),
+        "addon": addon,
+        "price": price_of(addon.plan),
+        "choices": [_choice(plan, addon.service, chosen, current=addon.plan) for plan in plans],
+        "form": form,
+    }
+
+
+def sharing(app: App, user: User, form: Form) -> dict[str, Any]:
+    """The dialog that attaches what other apps own: add-ons whose owner's config the viewer may see."""
+    owners = app_access.with_rights(
+        app_access.apps_for(user).exclude(pk=app.pk).filter(addons__isnull=False), user
+    )
+    apps = {row for row in owners if app_access.DEPLOY in app_access.rights_found(user, row, row)}
+    hidden = hiding_from(user, apps)
+    rows = Addon.objects.there().whole().filter(app__in=[row for row in apps if row.pk not in hidden])
+    able = rows.filter(plan__service__sharable=True).exclude(state=Addon.State.FAILED)
+    return {
+        **panels.frame(app, user, "resources"),
+        **panels.consequences(app),
+        "shares": list(able.order_by("app__name", "name")[:SHARES]),
+        "form": form,
+    }
+
+
+def of_addon(app: App, user: User, addon: Addon, form: Form | None = None) -> dict[str, Any]:
+    """An add-on's own page, as it is seen from an app that owns or uses it."""
+    rows = access.whole(Attachment.objects.filter(addon=addon, app__in=app_access.apps_for(user)))
+    attached = list(rows.order_by("app__name", "name"))
+    kind, word = STATES[Addon.State(addon.state)]
+    rights = access.rights_in(user, addon)
+    return {
+        **panels.frame(app, user, "resources"),
+        **panels.consequences(app),
+        "addon": addon,
+        "kind": kind,
+        "word": word,
+        "price": price_of(addon.plan),
+        "limits": [catalog.in_words(key, amount) for key, amount in addon.plan.limits.items()],
+        "attached": attached,
+        "unseen": addon.attachments.exclude(app__in=app_access.apps_for(user)).count(),
+        "mine": [row for row in attached if row.app_id == app.pk],
+        "credentials": sorted(name for name in addon.config_keys if name),
+        "owned": addon.app_id == app.pk,
+        "may_change": access.right_to_have(addon.plan) in rights,
+        "may_attach": may_see_config(user, app),
+        "form": form or Form(name=addon.name),
+    }
+
+
+def destroying(app: App, user: User, addon: Addon, form: Form) -> dict[str, Any]:
+    """The dialog that gives one up: which apps lose it, what that does."""
+    counted = addon.attachments.aggregate(apps=Count("app", distinct=True))["apps"]
+    seen = app_access.apps_for(user).filter(attachments__addon=addon).exclude(pk=app.pk).distinct()
+    names = sorted(seen.values_list("name", flat=True))
+    return {
+        **panels.frame(app, user, "resources"),
+        **panels.consequences(app),
+        "addon": addon,
+        "others": names,
+        "unseen": max(counted - len(names) - 1, 0),
+        "keeps": settings.KEEP_LAST_BACKUP_DAYS if addon.service.name == "heroku-postgresql" else 0,
+        "form": form,
+    }
+
+
+def price_of(plan: Plan) -> str:
+    """What it costs, for people; empty where operators show no prices."""
+    if not settings.SHOW_PRICES:
+        return ""
+    return f"{money(plan.price_cents)} a month" if plan.price_cents else "No charge"
+
+
+def _from(service: AddonService) -> str:
+    plans = [plan for plan in service.plans.all() if plan.state == Plan.State.PUBLIC]
+    if not plans or not settings.SHOW_PRICES:
+        return ""
+    cheapest = min(plans, key=lambda plan: plan.price_cents)
+    return price_of(cheapest) if len(plans) == 1 or not cheapest.price_cents else f"From {price_of(cheapest)}"
+
+
+def _choice(plan: Plan, service: AddonService, chosen: str, current: Plan | None = None) -> Choice:
+    plan.service = service
+    return Choice(plan, price_of(plan), plan.name == chosen, current is not None and plan.pk == current.pk)

@@ -1,0 +1,476 @@
+"""One start of one dyno on the engine, from the slug to its last line. Unless said otherwise its methods belong to the
+loop's thread; whatever asks the engine runs in the pool."""
+
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from core.errors import EngineError
+from engine.drivers.boot import Boot, answers
+from engine.drivers.start import R15, Start, reason_of
+from engine.drivers.swarm import describe
+from engine.drivers.swarm.client import Absent
+from engine.drivers.swarm.describe import Place
+from engine.drivers.swarm.lines import MICRO, Frames, micro
+from engine.drivers.swarm.services import Services
+from engine.drivers.swarm.streams import Carried
+from engine.drivers.voice import Voice
+from engine.spec import ProcessSpec
+
+log = logging.getLogger(__name__)
+ATTACH_SECONDS = 60.0  # a dyno that nobody attached to by then is given up
+STEADY_SECONDS = 1.0  # a dyno without a port is up once it has run for so long
+PLACE_SECONDS = 60.0  # a dyno that the engine has not started by then never settles
+RETRY_SECONDS = 1.0  # until the engine is asked again after it could not be reached
+LOOK_SECONDS = 0.01  # between looks whether somebody has come for what an ended dyno wrote
+LAST_WORDS_SECONDS = 5.0  # a log that does not end by then, after the dyno did, is not waited for
+DEAF_SECONDS = 0.2  # that a launcher takes at most to listen to signals
+HANG_UP_SECONDS = 1.0  # between two signals to what goes on in a terminal that nobody sits at
+LOG_SECONDS = 0.2  # until it is looked why a log ended before its dyno
+KILLED = 137
+OVER = ("exited", "dead")
+# States of a task that never comes to run, or does not run any more.
+GONE = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
+ELSEWHERE = "elsewhere"  # in place of a container's id: another node's engine has it
+
+
+class Dyno(Start):
+    """One start of one dyno, as the task of a service or, when it is a one-off, as a container."""
+
+    _streams: Carried | None
+
+    def __init__(self, spec: ProcessSpec, services: Services) -> None:
+        self._stream = spec.stream or f"app/{spec.app}"
+        super().__init__(
+            spec,
+            loop=services.loop,
+            voice=Voice(self._stream, spec.dyno, services.loop, services.outlet),
+            changed=services.changed,
+            cleaned=services.cleaned,
+        )
+        self._services, self._client = services, services.client
+        self._name = describe.name(spec, services.instance)
+        self._made: float | None = None  # when the engine had been told, on the monotonic clock
+        self._container = ""
+        self._began = 0.0  # on the monotonic clock
+        self._ran = False  # its container was seen running, or to have run
+        self._adopted = False
+        self._published = False
+        self._env = ""
+        self._hindrance = ""  # why the Swarm has not started it yet
+        self._frames = Frames(spec.dyno)
+        self._log: socket.socket | None = None
+        self._log_over = False  # nobody follows it
+        self._rest_asked = False
+        self._early: tuple[int | None, bool] | None = None  # how it ended, before we knew that it had started
+
+    # --- the beginning ------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Start. For any thread."""
+        self._loop.post(self._prepare)
+
+    def adopt(self, port: int | None, published: bool) -> None:
+        """It runs since before this driver did. For any thread, before anything else."""
+        self._adopted, self._published, self._made = True, published, time.monotonic()
+        at, known = self._services.last(self._stream, self.spec.dyno)
+        self._frames = Frames(self.spec.dyno, round(at * MICRO), known)
+        self._show(port=port)
+
+    def _prepare(self) -> None:
+        if self._stopping:
+            return self._end()
+        try:
+            if self.spec.web:
+                self._show(port=self._services.ports.take())
+        except EngineError as error:
+            return self._never(reason_of(error))
+        self._create_soon()
+
+    def _create_soon(self) -> None:
+        if self._stopping:
+            return self._end()
+        self._services.pool.submit(self._create)
+
+    def _create(self) -> None:  # in the pool
+        try:
+            self._make()
+        except EngineError as error:
+            if error.permanent:
+                reason = reason_of(error)
+                return self._loop.post(lambda: self._never(reason))
+            log.info("%s has to wait: %s", self.spec.id, error)
+            self._loop.post(lambda: self._after(RETRY_SECONDS, self._create_soon))
+        except Exception as error:
+            reason = reason_of(error)
+            self._loop.post(lambda: self._never(reason))
+        else:
+            self._loop.post(self._is_made)
+
+    def _make(self) -> None:  # in the pool
+        spec, services = self.spec, self._services
+        self._published = services.publish() and spec.web
+        code = services.slugs.code(spec)
+        place = Place(
+            instance=services.instance,
+            image=code.image,
+            uid=services.first_uid + spec.slot,
+            port=self.seen.port,
+            cores=services.cores,
+            tree=code.tree,
+            only=services.node if code.here else "",
+            publish=self._published,
+        )
+        self._env = describe.env_digest(describe.env(spec, place))
+        if not spec.one_off:
+            self._client.create_service(describe.service(spec, place))
+            return
+        id = self._client.create_container(describe.container(spec, place), self._name)
+        if spec.attach:
+            self._streams = Carried(spec.attach, self._client.attach(id), hung_up=self._hang_up)
+        self._client.start(id)
+        self._loop.post(lambda: self.started(id))
+
+    def _is_made(self) -> None:
+        self._made = time.monotonic()
+        if self._stopping and not self._ran:
+            self._end()
+        elif not self.spec.one_off and not self._ran:
+            self._after(PLACE_SECONDS, self._not_placed)
+
+    def _not_placed(self) -> None:
+        if not self._ran:
+            why = f": {self._hindrance}" if self._hindrance else "."
+            self._never(f"The engine did not start it within {PLACE_SECONDS:g} seconds{why}")
+
+    def _never(self, reason: str) -> None:
+        if not self.over:
+            self._reason = reason
+            self._voice.say(reason)
+            self._end()
+
+    # --- the engine's news --------------------------------------------------------------------------------------
+
+    def started(self, container: str) -> None:
+        """The engine runs a container of it, or has run one. May be called again."""
+        if not self._container and not self.over:
+            self._container = container
+            self._services.pool.submit(self._inspect, self._running)
+
+    def ended(self, code: int) -> None:
+        """The engine says that its container has ended; why it was killed has to be asked for."""
+        if code == KILLED and self._ran and not self._stopping and not self._reason:
+            self.check()
+        else:
+            self.died(code)
+
+    def is_awaited(self, seconds: float) -> bool:
+        """Whether it should have come to run `seconds` ago, or runs where no event tells of it. For any thread."""
+        if self.over or self._container == ELSEWHERE:
+            return not self.over
+        return self._made is not None and not self._ran and time.monotonic() - self._made > seconds
+
+    def is_settled(self) -> bool:
+        """Whether all is known of it that the engine knows. For any thread."""
+        return self.over or self._ran or not self._container
+
+    def died(self, code: int | None, oom: bool = False) -> None:
+        """Its container has ended. May be called again."""
+        if self._code is not None or self.over:
+            return
+        if not self._ran:
+            self._early = (code, oom)
+            return
+        if self._streams and not (self._streams.taken or self._stopping or self._reason):
+            return self._after(
+                LOOK_SECONDS, lambda: self.died(code, oom)
+            )  # what it wrote is still to be fetched
+        if code is None:  # and with its container its log is gone
+            return self._end()
+        self._code = code
+        if oom and code == KILLED and not self._reason:
+            self._reason = R15
+            self._voice.say(R15)
+        self._after(LAST_WORDS_SECONDS, self._end)
+        if self._log_over:
+            self._read_rest()
+
+    def short_of_memory(self) -> None:
+        """The kernel has killed one of its processes for want of memory."""
+        if self._ran and self._code is None:
+            self._kill_because(R15)
+
+    def check(self) -> None:
+        """Look whether its container still runs: news may have been lost."""
+        if self._ran and self._code is None and not self.over and self._container != ELSEWHERE:
+            self._services.pool.submit(self._inspect, self._checked)
+
+    def task(self, task: dict[str, Any], address: str) -> None:
+        """What the Swarm says of its task. `address` is that of the task's node."""
+        status, here = task.get("Status", {}), task.get("NodeID") == self._services.node
+        state, code = status.get("State"), status.get("ContainerStatus", {}).get("ExitCode")
+        if self.over or (here and self._ran):
+            return
+        self._hindrance = status.get("Err", "")
+        if not here and state == "running" and not self._container:
+            self._container = ELSEWHERE
+            self._show(host=address)
+            self._begin_to_run()
+        elif self._ran and (state in GONE or (task.get("DesiredState") in GONE and not self._stopping)):
+            self.died(code if state in GONE else None)
+        elif not self._container and state in GONE:
+            self._never(
+                f"The engine could not start it: {status.get('Err') or status.get('Message') or state}"
+            )
+
+    def absent(self, since: float) -> None:
+        """The engine knew nothing of it at `since`, on the monotonic clock."""
+        if self.over or self._made is None or self._made > since:
+            return
+        if self._ran:
+            self.died(None)
+        else:
+            self._never("The engine lost it before it ran.")
+
+    def _inspect(self, then: Callable[[dict[str, Any]], None]) -> None:  # in the pool
+        try:
+            found = self._client.container(self._container)
+        except Absent:
+            self._loop.post(lambda: self.absent(time.monotonic()))
+        except EngineError:
+            self._again_soon(self._inspect, then)
+        else:
+            self._loop.post(lambda: then(found))
+
+    def _running(self, found: dict[str, Any]) -> None:
+        if self.over:
+            return
+        if self._stopping:
+            return self._end()
+        networks = found["NetworkSettings"]["Networks"].values()
+        address = next((each["IPAddress"] for each in networks if each["IPAddress"]), self.seen.host)
+        self._show(host=address, pid=found["State"]["Pid"] or None)
+        self._begin_to_run(age=max(0.0, time.time() - micro(found["State"]["StartedAt"].encode()) / MICRO))
+        if self._env and self._env != describe.env_digest(_own_env(found["Config"]["Env"], self.spec)):
+            self._kill_because("Error R99 (Platform error) -> the engine gave it another environment")
+        self._checked(found)
+        if self._early:
+            self.died(*self._early)
+
+    def _checked(self, found: dict[str, Any]) -> None:
+        state = found["State"]
+        if state["Status"] in OVER:
+            self.died(state["ExitCode"], state["OOMKilled"])
+        elif self._log_over and not self.spec.attach and not self.over:
+            self._frames, self._log_over = self._frames.again(), False
+            self._services.pool.submit(self._open_log)
+
+    # --- meanwhile ----------------------------------------------------------------------------------------------
+
+    def _begin_to_run(self, age: float = 0.0) -> None:
+        """Its process is there, for `age` seconds."""
+        self._ran, self._began = True, time.monotonic() - age
+        if not self._adopted:
+            self._voice.say(f"Starting process with command `{self.spec.command}`")
+        if self.spec.attach:
+            self._log_over = True
+            if self._streams:
+                self._streams.started()
+                self._after(ATTACH_SECONDS, self._not_attached)
+            else:
+                self._kill_because(
+                    "Error R13 (Attach error) -> The platform that it was attached to has ended"
+                )
+        else:
+            self._services.pool.submit(self._open_log)
+        if self.spec.seconds is not None:
+            self._after(max(0.0, self.spec.seconds - age), self._time_limit)
+        self._wait_until_up(age)
+        self._changed()
+
+    def _wait_until_up(self, age: float) -> None:
+        port = self.seen.port
+        if port is not None:
+            if self._adopted and answers(self.seen.host, port):
+                return self._show(state="up")
+            self._boot = Boot(
+                self.spec,
+                self.seen.host,
+                port,
+                loop=self._loop,
+                requests=self._services.health,
+                is_ours=lambda: True,  # nobody else has its address
+                up=self._up,
+                failed=self._kill_because,
+            )
+            self._boot.begin()
+        elif self._adopted:
+            self._show(state="up")
+        elif self.spec.one_off:
+            self._up()
+        else:
+            self._after(max(0.0, STEADY_SECONDS - age), self._up)
+
+    def _up(self) -> None:
+        if self.seen.state == "starting" and self._code is None and not self.over:
+            super()._up()
+
+    def sample(self) -> None:
+        """Look at its memory. In the pool."""
+        if self._ran and self._container != ELSEWHERE:
+            with contextlib.suppress(EngineError):
+                used = self._client.memory(self._container)
+                self._loop.post(lambda: self._sampled(used))
+
+    def _sampled(self, used: int) -> None:
+        if not self.over and self._code is None and not self._reason:
+            self._uses(used)
+
+    # --- its lines ----------------------------------------------------------------------------------------------
+
+    def _open_log(self, *, follow: bool = True) -> None:  # in the pool
+        what, id = (
+            ("services", self._name) if self._container == ELSEWHERE else ("containers", self._container)
+        )
+        try:
+            connection = self._client.logs(what, id, self._frames.since, follow=follow)
+        except EngineError:
+            self._loop.post(self._log_ended if follow else self._end)
+        else:
+            self._loop.post(lambda: self._hear(connection, self._log_ended if follow else self._end))
+
+    def _hear(self, connection: socket.socket, ended: Callable[[], None]) -> None:
+        if self.over:
+            return connection.close()
+        connection.setblocking(False)
+        self._log = connection
+        self._voice.listen(connection.fileno(), self._frames, ended=ended)
+
+    def _log_ended(self) -> None:
+        self._log_over = True
+        self._close_log()
+        if self._code is not None:
+            self._read_rest()
+        elif not self.over:
+            self._after(LOG_SECONDS, self.check)
+
+    def _read_rest(self) -> None:
+        """Who follows a log misses its last line at times; who reads it afterwards does not."""
+        if self.spec.attach or self._container == ELSEWHERE or self._code is None:
+            return self._end()
+        if self._rest_asked:
+            return
+        self._rest_asked, self._frames = True, self._frames.again()
+        self._services.pool.submit(self._open_log, follow=False)
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            self._voice.finish()
+            self._log.close()
+            self._log = None
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    def stop(self, *, closing: bool = False) -> None:
+        """SIGTERM to all its processes, SIGKILL after the stop time, and forget it; may be called again."""
+        super().stop(closing=closing)
+        if self._made is not None and not self._ran and not self.over and not self._container:
+            self._end()
+
+    def let_go(self) -> None:
+        """The driver ends, and it goes on."""
+        self._close_log()
+
+    def _has_process(self) -> bool:
+        return self._ran
+
+    def _terminate(self) -> None:
+        self._signal("SIGTERM")
+
+    def _kill(self) -> None:
+        if self._ran:
+            self._signal("SIGKILL")
+        else:
+            self._end()
+
+    def _hang_up(self) -> None:  # in a thread of the streams
+        self._loop.post(self._send_hang_up)
+
+    def _send_hang_up(self) -> None:
+        if not self.over and self._code is None:
+            self._signal("SIGHUP")
+            self._after(HANG_UP_SECONDS, self._send_hang_up)
+
+    def _signal(self, name: str) -> None:
+        """Send it, once the launcher is there to hear it: the first process of a container misses others."""
+        if self.over or not self._container:
+            return
+        early = DEAF_SECONDS - (time.monotonic() - self._began)
+        if early > 0 and name != "SIGKILL":
+            self._after(early, lambda: self._signal(name))
+        else:
+            self._services.pool.submit(self._send, name)
+
+    def _send(self, name: str) -> None:  # in the pool
+        try:
+            if self._container == ELSEWHERE:
+                self._client.remove_service(self._name)  # with SIGTERM first, by its own engine
+            else:
+                self._client.kill(self._container, name)
+        except EngineError as error:
+            log.warning("%s did not get %s: %s", self.spec.id, name, error)
+            self._loop.post(lambda: self._after(RETRY_SECONDS, lambda: self._signal(name)))
+
+    def _end(self) -> None:
+        if not self.over:
+            self._conclude()
+            self._services.pool.submit(self._clean)
+
+    def _last_words(self) -> None:
+        self._close_log()
+        if self._code is not None:
+            super()._last_words()
+
+    def _clean(self) -> None:  # in the pool
+        if self._streams:
+            self._streams.free()
+        try:
+            if self.spec.one_off:
+                self._client.remove_container(self._name)
+            else:
+                self._client.remove_service(self._name)
+                if self._container not in ("", ELSEWHERE):
+                    self._client.remove_container(self._container)
+        except EngineError as error:
+            log.warning("%s is not removed yet: %s", self.spec.id, error)
+            self._again_soon(self._clean)
+        else:
+            self._loop.post(self._cleaned)
+
+    def _again_soon(self, call: Callable[..., None], *args: Any) -> None:  # in the pool
+        """Have `call` called in the pool once more; also when all else about the dyno is over."""
+
+        def submit() -> None:
+            self._services.pool.submit(call, *args)
+
+        self._loop.post(lambda: _ignore(self._loop.after(RETRY_SECONDS, submit)))
+
+    def _cleaned(self) -> None:
+        if self.seen.port is not None:
+            self._services.ports.give_back(self.seen.port)
+        super()._cleaned()
+
+
+def _ignore(_: object) -> None:
+    pass
+
+
+def _own_env(pairs: list[str], spec: ProcessSpec) -> list[str]:
+    """Those of a container's variables that we gave it: an image has its own."""
+    wished = {"PORT", "DYNO", "SLIPWAY_DYNO", "SLIPWAY_INSTANCE", *spec.env}
+    if not spec.image:
+        wished |= {"PATH", "HOME", "LANG", "TMPDIR"}
+    return [pair for pair in pairs if pair.split("=", 1)[0] in wished]
