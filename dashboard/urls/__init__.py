@@ -1,6 +1,18 @@
 """The pages. A new button is a new noun to POST to, never a flag on an old address."""
 
-from dashboard.urls import addons, board, code, databases, door, everywhere, people, pipelines, programs, settings, usage
+from dashboard.urls import (
+    addons,
+    board,
+    code,
+    databases,
+    door,
+    everywhere,
+    people,
+    pipelines,
+    programs,
+    settings,
+    usage,
+)
 
 urlpatterns = [
     *door.urlpatterns,
