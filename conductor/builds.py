@@ -22,12 +22,13 @@ from conductor.timeline import turn
 from conductor.work import Held
 from core import changes, failpoints
 from core.changes import Change
-from core.errors import BuildFailed, LeaseLost
+from core.errors import BuildFailed, LeaseLost, Refusal
 from engine.builder import BuildCancelled, BuildLimits, BuildResult, BuildSpec
 from engine.outbound import Outbound
 from releases import checkouts
 from releases.actions import create_release
-from releases.models import Build, Release, Slug, Source
+from releases.models import Build, Manifest, Release, Slug, Source
+from scheduler import crontab
 
 CHUNK = 1024 * 1024
 STEPS = ("fetch source", "compile", "release")
@@ -119,9 +120,12 @@ class Builds:
             outbound=Outbound(settings.OUTBOUND_ALLOW),
             buildpacks=self._parts.data / "buildpacks",
         )
+        _check(result.app_json)
         failpoints.reach("build.compiled")
         with transaction.atomic():
             slug = _make_slug(row, result)
+            if result.app_json:
+                Manifest.objects.create(slug=slug, app_json=storable(result.app_json))
             row.next_step(slug=slug, buildpacks=result.buildpacks, steps=turn(row.steps, STEPS[2]))
         failpoints.reach("build.slug_stored")
 
@@ -203,6 +207,23 @@ def checksum(path: Path) -> str:
 
 def _config(app: App) -> Mapping[str, str]:
     return {var.key: var.value for var in ConfigVar.objects.filter(app=app)}
+
+
+def _check(app_json: dict[str, Any]) -> None:
+    """`BuildFailed` for what an app.json asks for that can't be: rather now than when it is released."""
+    try:
+        crontab.read(app_json)
+    except Refusal as refusal:
+        raise BuildFailed(refusal.message) from refusal
+
+
+def storable(value: Any) -> Any:
+    """What came as JSON, without the characters that a database does not take."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {storable(key): storable(item) for key, item in value.items()}
+    return [storable(item) for item in value] if isinstance(value, list) else value
 
 
 def _make_slug(row: Build, result: BuildResult) -> Slug:

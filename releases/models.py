@@ -180,6 +180,16 @@ class Slug(models.Model):
         return self.images.get(type, self.image)
 
 
+class Manifest(models.Model):
+    """What the source of a slug says of itself in its app.json. A table of its own: it may be long, and few ask."""
+
+    slug = models.OneToOneField(Slug, primary_key=True, on_delete=models.CASCADE, related_name="manifest")
+    app_json = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return f"app.json of {self.slug}"
+
+
 class ReleaseQuerySet(JobQuerySet):
     """Questions about releases."""
 

@@ -8,12 +8,13 @@ from django.utils import timezone
 from accounts.models import User
 from apps.models import App
 from core import activity, live
-from core.errors import Refusal
+from core.errors import Conflict, Refusal
 from engine.spec import SIZES
 from scheduler import runs, times
 from scheduler.models import ScheduledJob, ScheduledRun
 
 MOST = 100  # jobs of an app
+MOST_COMMAND = 2000  # characters
 
 
 @transaction.atomic
@@ -44,6 +45,7 @@ def change_job(
 ) -> ScheduledJob:
     """Run another command, or at other times. A paused job stays paused."""
     job = ScheduledJob.objects.select_for_update().select_related("app").get(pk=job.pk)
+    _demand_own(job)
     for name, value in _checked(command, schedule, zone, size, overlap).items():
         setattr(job, name, value)
     if not job.paused:
@@ -67,6 +69,7 @@ def pause_job(job: ScheduledJob, on: bool, *, by: User) -> ScheduledJob:
 @transaction.atomic
 def remove_job(job: ScheduledJob, *, by: User) -> None:
     """Forget the job and its history. A run that is under way goes on."""
+    _demand_own(job)
     _record(by, "unscheduled", job)
     job.delete()
 
@@ -78,10 +81,15 @@ def run_now(job: ScheduledJob, *, by: User) -> ScheduledRun:
     return runs.begin(job, timezone.now(), by=by)
 
 
+def _demand_own(job: ScheduledJob) -> None:
+    if job.from_app_json:
+        raise Conflict("This job is in the app's app.json: change it there and deploy, or pause it here.")
+
+
 def _checked(command: str, schedule: str, zone: str, size: str, overlap: str) -> dict[str, Any]:
     wrong: dict[str, str] = {}
-    if not command.strip() or len(command) > 2000 or "\0" in command:
-        wrong["command"] = "Give a command, of 2,000 characters at most."
+    if not command.strip() or len(command) > MOST_COMMAND or "\0" in command:
+        wrong["command"] = f"Give a command, of {MOST_COMMAND:,} characters at most."
     if size.lower() not in SIZES:
         wrong["size"] = f"One of {', '.join(SIZES)}."
     if overlap not in ScheduledJob.Overlap.values:

@@ -5,8 +5,9 @@ class SchedulerConfig(AppConfig):
     name = "scheduler"
 
     def ready(self) -> None:
-        """Hear of the ends of one-off dynos."""
+        """Hear of the ends of one-off dynos, and of releases that bring jobs along."""
         from core import changes
-        from scheduler.runs import heard
+        from scheduler import crontab, runs
 
-        changes.follow(heard)
+        changes.follow(runs.heard)
+        changes.follow(crontab.heard)

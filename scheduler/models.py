@@ -39,6 +39,7 @@ class ScheduledJob(models.Model):
     zone = models.CharField(max_length=60, default="UTC", help_text="The time zone that it is meant in.")
     size = models.CharField(max_length=40, default="standard-1x")
     overlap = models.CharField(max_length=8, choices=Overlap, default=Overlap.SKIP)
+    from_app_json = models.BooleanField(default=False, help_text="It comes and goes with the app's releases.")
     next_at = models.DateTimeField(null=True, db_index=True, help_text="None while it is paused.")
     failures = models.PositiveIntegerField(default=0, editable=False, help_text="In a row.")
     by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")

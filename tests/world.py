@@ -156,7 +156,9 @@ class World:
         store = make_addon(self.us, "heroku-redis:premium-0", name="redis-sunny-10293", as_="REDIS")
         Addon.objects.filter(pk=store.pk).update(state="provisioning", config_keys={}, sealed_config="")
         broken = make_addon(self.us, "memcachier:dev", name="memcachier-round-55120", as_="MEMCACHIER")
-        Addon.objects.filter(pk=broken.pk).update(state="failed", message="The disk is full. Make room first.")
+        Addon.objects.filter(pk=broken.pk).update(
+            state="failed", message="The disk is full. Make room first."
+        )
         self.names |= {"addon": database.name}
 
     def _account(self) -> None:

@@ -43,11 +43,11 @@ def read_procfile(root: Path) -> dict[str, str] | None:
     return None if data is None else parse_procfile(data)
 
 
-def check_app_json(root: Path) -> dict[str, Any] | None:
-    """The app.json of `root`; None without one. A `BuildFailed` gives line and column of a mistake."""
+def read_app_json(root: Path) -> dict[str, Any]:
+    """The app.json of `root`; empty without one. A `BuildFailed` gives line and column of a mistake."""
     data = read_small(root / "app.json")
     if data is None:
-        return None
+        return {}
     try:
         found = json.loads(data.removeprefix(BOM_UTF8).decode())
     except UnicodeDecodeError:

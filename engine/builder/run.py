@@ -185,4 +185,5 @@ def store_slug(spec: BuildSpec, done: dict[str, Any], slugs: SlugStore, output: 
         int(done["unpacked_bytes"]),
         types,
         [str(name)[:80] for name in done["buildpacks"]],
+        app_json=dict(done.get("app_json") or {}),
     )

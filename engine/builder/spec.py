@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 MB = 1024 * 1024
 BUILTIN = ("python", "nodejs", "static", "procfile")
@@ -58,3 +59,4 @@ class BuildResult:
     images: dict[str, str] = field(
         default_factory=dict
     )  # {process type: image}, of those that run another one
+    app_json: dict[str, Any] = field(default_factory=dict)  # what the source says of itself

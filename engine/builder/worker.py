@@ -14,7 +14,7 @@ from engine.builder.context import Buildpack, Context, emit
 from engine.builder.fetch import fetched
 from engine.builder.interpreters import Interpreter
 from engine.builder.pack import pack
-from engine.builder.procfile import check_app_json, read_procfile
+from engine.builder.procfile import read_app_json, read_procfile
 from engine.builder.source import tidy
 from engine.builder.unpack import unpack
 
@@ -42,7 +42,7 @@ def run(job: Mapping[str, Any], source: BinaryIO, report: Callable[[Mapping[str,
     limits = job["limits"]
     unpack(source, build.root, max_bytes=limits["unpacked_bytes"], max_files=limits["files"])
     tidy(build.root)
-    check_app_json(build.root)
+    app_json = read_app_json(build.root)
     procfile = read_procfile(build.root)
     emit(f"-----> Building on the {job['stack']} stack")
     report({"step": "detect"})
@@ -57,9 +57,8 @@ def run(job: Mapping[str, Any], source: BinaryIO, report: Callable[[Mapping[str,
     slug = Path(job["slug"])
     slug.unlink(missing_ok=True)
     unpacked = pack(build.root, slug, max_bytes=limits["unpacked_bytes"], layers=build.layers)
-    report(
-        {"done": {"process_types": types, "unpacked_bytes": unpacked, "buildpacks": [n for _, n in chosen]}}
-    )
+    done = {"process_types": types, "unpacked_bytes": unpacked, "buildpacks": [n for _, n in chosen]}
+    report({"done": {**done, "app_json": app_json}})
 
 
 def _context(job: Mapping[str, Any]) -> Context:

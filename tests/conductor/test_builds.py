@@ -83,7 +83,7 @@ def test_a_commit_of_a_public_repository_is_fetched_built_and_released(platform,
 def test_what_can_not_be_fetched_fails_the_build_with_the_reason(platform, alice, forge):
     app = make_app("shop", owner=alice)
     url = forge.repository()
-    build = ended(actions.create_build_from_git(app, url=url, ref="nope", by=alice))
+    build = ended(actions.create_build_from_git(app, url=url, ref="nope", by=alice), 60)
     assert (build.status, build.reason) == ("failed", f"{url} has no branch or tag nope.")
     eventually(lambda: platform.logs.ended(build.log_stream))
     assert f" !     {build.reason}" in platform.lines(build.log_stream)
@@ -92,7 +92,7 @@ def test_what_can_not_be_fetched_fails_the_build_with_the_reason(platform, alice
 @pytest.mark.promise("I-41")
 def test_an_internal_address_is_refused_when_the_build_begins(platform, alice):
     app = make_app("shop", owner=alice)
-    build = ended(actions.create_build_from_git(app, url="http://127.0.0.1:1/shop.git", ref="main", by=alice))
+    build = ended(actions.create_build_from_git(app, url="http://127.0.0.1:1/shop.git", ref="main", by=alice), 60)
     assert build.status == "failed" and "internal address" in build.reason
 
 
@@ -126,3 +126,23 @@ def test_what_is_not_in_the_repository_is_refused_at_once(db, alice, forge, ref)
     with pytest.raises(Refusal) as refusal:
         actions.create_build_of(app, ref, by=alice)
     assert "ref" in refusal.value.fields and not Build.objects.exists()
+
+
+def test_the_jobs_of_app_json_come_with_its_release_and_go_with_the_next(platform, source, alice):
+    app = make_app("shop", owner=alice)
+    cron = '{"name": "\\u0000x", "cron": [{"command": "clean", "schedule": "@hourly"}]}'
+    for text, jobs in ((cron, [("clean", "0 * * * *")]), ("{}", [])):
+        build = ended(actions.create_build(app, source(app, **{"app.json": text}), by=alice), 60)
+        assert build.status == "succeeded", build.reason
+        assert ended(build.release).status == "succeeded"
+        assert list(app.scheduled_jobs.values_list("command", "schedule")) == jobs
+
+
+def test_a_job_that_cannot_be_fails_the_build_with_its_place(platform, source, alice):
+    app = make_app("shop", owner=alice)
+    text = '{"cron": [{"command": "clean", "schedule": "often"}]}'
+    build = ended(actions.create_build(app, source(app, **{"app.json": text}), by=alice), 60)
+    assert (build.status, build.reason) == (
+        "failed",
+        "app.json: cron[0]: often is no schedule that ever comes.",
+    )

@@ -47,7 +47,10 @@ def test_the_catalog_says_what_there_is_and_why_something_is_not(app, as_alice):
 
 def test_an_order_is_made_and_shown(app, as_alice):
     assertRedirects(
-        order(as_alice, **{"as": "orders"}), f"{BASE}resources/#h-addons", status_code=303, fetch_redirect_response=False
+        order(as_alice, **{"as": "orders"}),
+        f"{BASE}resources/#h-addons",
+        status_code=303,
+        fetch_redirect_response=False,
     )
     page = as_alice.get(f"{BASE}resources/")
     assertContains(page, "Being made")
@@ -60,9 +63,7 @@ def test_an_order_is_made_and_shown(app, as_alice):
     for text in ("It is on the shelf.", "ORDERS_URL", "$5.00 a month"):
         assertContains(page, text)
     assertNotContains(page, addon.secret)
-    assertRedirects(
-        as_alice.get(f"/addons/{addon.name}/"), f"{BASE}addons/{addon.name}/", status_code=303
-    )
+    assertRedirects(as_alice.get(f"/addons/{addon.name}/"), f"{BASE}addons/{addon.name}/", status_code=303)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,9 @@ def test_plan_name_and_removal(app, as_alice):
     work()
     assertContains(as_alice.get(here), "basic, $9.00 a month")
     assertContains(as_alice.post(f"{here}name/", {"name": "x y"}), "starts with a letter", status_code=422)
-    assertRedirects(as_alice.post(f"{here}name/", {"name": "orders"}), f"{BASE}addons/orders/", status_code=303)
+    assertRedirects(
+        as_alice.post(f"{here}name/", {"name": "orders"}), f"{BASE}addons/orders/", status_code=303
+    )
     assertContains(as_alice.get(f"{BASE}addons/orders/removal/"), "Type <strong>orders</strong>")
     wrong = as_alice.post(f"{BASE}addons/orders/removal/", {"confirm": "order"})
     assertContains(wrong, "Type orders to confirm", status_code=422)

@@ -43,7 +43,9 @@ class Pebble:
         others = ["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""]
         self._processes = [
             self._spawn(["pebble-challtestsrv", *names, *others, "-defaultIPv4", "127.0.0.1"]),
-            self._spawn(["pebble", "-config", folder / "pebble.json", "-dnsserver", f"127.0.0.1:{self.names}"]),
+            self._spawn(
+                ["pebble", "-config", folder / "pebble.json", "-dnsserver", f"127.0.0.1:{self.names}"]
+            ),
         ]
         self._wait()
 

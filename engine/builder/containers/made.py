@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -11,7 +12,7 @@ from engine.builder.containers.dockerfiles import ImageBuild, Request
 from engine.builder.containers.heroku_yml import Manifest, Recipe, read_manifest
 from engine.builder.containers.image_store import APP, ImageStore
 from engine.builder.output import Output
-from engine.builder.procfile import check_app_json
+from engine.builder.procfile import read_app_json
 from engine.builder.spec import BuildCancelled, BuildResult, BuildSpec
 from engine.builder.unpack import unpack
 from engine.outbound import Outbound
@@ -24,7 +25,7 @@ def build_all(
     root = spec.work / "build"
     root.mkdir()
     unpack(spec.source, root, max_bytes=spec.limits.unpacked_bytes, max_files=spec.limits.files)
-    check_app_json(root)
+    app_json = read_app_json(root)
     step("detect")
     manifest = read_manifest(root)
     step("compile")
@@ -40,9 +41,10 @@ def build_all(
     step("slug")
     kind = "heroku.yml" if (root / "heroku.yml").is_file() else "Dockerfile"
     sizes = sum(int(store.find(image).attrs["Size"]) for image in set(made.values()))
-    return _result(
+    result = _result(
         manifest.commands, {t: refs[manifest.image_of.get(t, t)] for t in manifest.commands}, sizes, kind
     )
+    return replace(result, app_json=app_json)
 
 
 def pulled(
