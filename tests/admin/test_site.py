@@ -100,6 +100,7 @@ def test_every_model_of_ours_is_there():
         "attachment",
         "news",
         "logdrain",
+        "sharedaddon",
     }
     secret = {"signinlink", "failedsignin", "clisignin", "oauthcode"}
     inner = {"place"}  # a conductor's bookmark
