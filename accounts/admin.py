@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group
 from unfold.decorators import display
 
 from accounts import actions, sessions, two_factor
-from accounts.models import ApiToken, Invitation, Membership, User
+from accounts.models import ApiToken, Invitation, Membership, OAuthClient, User
 from core.admin import Shown, ShownInline, once
 from core.deeds import Deed
 
@@ -56,12 +56,12 @@ class UserAdmin(Shown):
         "date_joined",
     )
     inlines = (MembershipInline, TokenInline)
-    deeds: ClassVar = (
+    deeds: ClassVar[tuple[Deed, ...]] = (
         Deed(
             "suspend",
             "Suspend",
-            "They are signed out everywhere and locked out, page, API and git alike. Nothing that they own is touched; "
-            "apps go on running.",
+            "They are signed out everywhere and locked out, page, API and git alike. Nothing that they own is touched: "
+            "their own apps go on running, and go on answering visitors. “Suspend their apps” stops those too.",
             lambda user, by: actions.suspend(user, by=by),
             icon="block",
             grave=True,
@@ -142,6 +142,17 @@ class InvitationAdmin(Shown):
     exclude = ("digest",)
 
 
+@admin.register(OAuthClient)
+class OAuthClientAdmin(Shown):
+    """Programs that people have registered to ask others; their secrets are nowhere to be seen."""
+
+    list_display = ("name", "user", "redirect_uri", "created_at")
+    list_filter = ("created_at",)
+    search_fields = ("name", "redirect_uri", "user__email", "id")
+    list_select_related = ("user",)
+    exclude = ("digest",)
+
+
 @admin.register(ApiToken)
 class ApiTokenAdmin(Shown):
     """Tokens, without anything that could be presented."""
@@ -150,7 +161,7 @@ class ApiTokenAdmin(Shown):
     list_filter = ("created_at", "used_at", ("revoked_at", admin.EmptyFieldListFilter))
     search_fields = ("description", "user__email", "id")
     list_select_related = ("user",)
-    exclude = ("digest",)
+    exclude = ("digest", "refresh_digest")
     deeds: ClassVar = (
         Deed(
             "revoke",

@@ -245,6 +245,7 @@ class AppOut(Schema):
             git_url=app.git_url,
             web_url=app.web_url,
             maintenance=app.maintenance,
+            acm=app.acm,
             locked=app.locked,
             created_at=app.created_at,
             updated_at=app.updated_at,
@@ -636,9 +637,11 @@ class DomainOut(Schema):
             hostname=domain.hostname,
             kind="custom",
             cname=f"{domain.app.name}.{settings.APPS_HOST}",
+            acm_status=domain.acm_status or None,
+            acm_status_reason=domain.acm_reason or None,
             sni_endpoint=Named(id=chosen.pk, name=chosen.name) if chosen else None,
             created_at=domain.created_at,
-            updated_at=domain.created_at,
+            updated_at=domain.acm_at or domain.created_at,
         )
 
     @classmethod
@@ -677,6 +680,7 @@ class CertificateOut(Schema):
             issuer=row.issuer,
             starts_at=row.starts_at,
             expires_at=row.expires_at,
+            acm=row.automatic,
             ca_signed=row.trusted,
             self_signed=row.self_signed,
         )

@@ -166,6 +166,26 @@ def reinstate_team(team: Team, *, by: User | None) -> None:
     activity.record(by, "reinstated", team)
 
 
+@transaction.atomic
+def suspend_apps_of(user: User, *, by: User | None) -> int:
+    """An operator's stop of every app of `user`'s own; returns how many that were."""
+    rows = list(App.objects.alive().filter(user=user, suspended_at=None))
+    _suspend_all(rows, timezone.now())
+    for app in rows:
+        activity.record(by, "suspended", app)
+    return len(rows)
+
+
+@transaction.atomic
+def reinstate_apps_of(user: User, *, by: User | None) -> int:
+    """Start every app of `user`'s own that an operator has suspended again; returns how many that were."""
+    rows = list(App.objects.alive().filter(user=user, suspended_at__isnull=False))
+    _suspend_all(rows, None)
+    for app in rows:
+        activity.record(by, "reinstated", app)
+    return len(rows)
+
+
 def _suspend_all(apps: Sequence[App], since: datetime | None) -> None:
     App.objects.filter(pk__in=[app.pk for app in apps]).update(suspended_at=since)
     for app in apps:

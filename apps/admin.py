@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from unfold.decorators import display
 
 from accounts import actions as account_actions
-from accounts.admin import MembershipInline
+from accounts.admin import MembershipInline, UserAdmin
 from accounts.models import Membership, Team, User
 from apps import actions, limits
 from apps.models import (
@@ -320,3 +320,26 @@ class TeamAdmin(Shown):
     def in_use(self, team: Team) -> str:
         """What its limits are compared with."""
         return f"{limits.apps_of(team)} apps, {limits.dynos_of(team)} dynos"
+
+
+# What a person owns is not known where people are; here it is.
+UserAdmin.deeds = (
+    *UserAdmin.deeds,
+    Deed(
+        "suspend-apps",
+        "Suspend their apps",
+        "No dyno of an app of their own runs, and visitors are told that it does not work. Apps of their teams go on.",
+        lambda user, by: actions.suspend_apps_of(user, by=by),
+        icon="block",
+        grave=True,
+        fits=lambda user: App.objects.alive().filter(user=user, suspended_at=None).exists(),
+    ),
+    Deed(
+        "reinstate-apps",
+        "Reinstate their apps",
+        "The apps of their own that an operator has suspended start again.",
+        lambda user, by: actions.reinstate_apps_of(user, by=by),
+        icon="undo",
+        fits=lambda user: App.objects.alive().filter(user=user, suspended_at__isnull=False).exists(),
+    ),
+)

@@ -13,10 +13,6 @@ from engine.certificates import Facts, covers, read
 
 MAX_CERTIFICATES = 100  # of an app
 SOON_DAYS = 30  # before its end, a certificate should be replaced
-NOT_AUTOMATIC = (
-    "Slipway does not get certificates by itself on this platform. Add one of your own instead: "
-    "heroku certs:add server.crt server.key"
-)
 _PLACES = (
     "bergen", "cadiz", "dakar", "genoa", "izmir", "kobe", "lagos", "lima", "malmo", "naples", "oslo", "perth", "porto",
     "riga", "tokyo", "turku",
@@ -34,7 +30,7 @@ def add_certificate(app: App, chain: str, key: str, *, by: User) -> Certificate:
                 f"An app can have {MAX_CERTIFICATES} certificates at most. Remove one that is not used."
             )
         certificate = Certificate(app=app, name=_free_name(app))
-        _take(certificate, facts)
+        certificate.take(facts)
         certificate.save(force_insert=True)
         activity.record(by, "added", certificate, **_details(certificate))
         for domain in app.domains.filter(certificate=None):
@@ -49,7 +45,7 @@ def update_certificate(certificate: Certificate, chain: str, key: str, *, by: Us
     with transaction.atomic():
         _demand_covering(certificate, facts)
         before = _details(certificate)
-        _take(certificate, facts)
+        certificate.take(facts)
         certificate.updated_at = timezone.now()
         certificate.save()
         activity.record(by, "replaced", certificate, before=before, after=_details(certificate))
@@ -119,19 +115,6 @@ def certificate_of(app: App, ref: str) -> Certificate:
     if found is None:
         raise NotFound("Couldn't find that SNI endpoint.", resource="sni_endpoint")
     return found
-
-
-def refuse_automatic() -> Refusal:
-    """Why certificates do not come by themselves, and what to do."""
-    return Refusal(NOT_AUTOMATIC)
-
-
-def _take(certificate: Certificate, facts: Facts) -> None:
-    certificate.chain, certificate.key = facts.chain, facts.key
-    certificate.subject, certificate.issuer = facts.subject, facts.issuer
-    certificate.cert_domains = list(facts.domains)
-    certificate.starts_at, certificate.expires_at = facts.starts_at, facts.expires_at
-    certificate.trusted, certificate.self_signed = facts.trusted, facts.self_signed
 
 
 def _associate(domain: Domain, certificate: Certificate | None) -> None:

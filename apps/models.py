@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Owned, Transfer, User
 from core import secrets
+from core.jobs import Job, JobQuerySet
 from engine import certificates
 
 
@@ -40,6 +41,7 @@ class App(Owned):
         unique=True, editable=False, help_text="Picks the app's own system user."
     )
     maintenance = models.BooleanField(default=False)
+    acm = models.BooleanField(default=False, help_text="Certificates of its domains come by themselves.")
     health_path = models.CharField(max_length=200, blank=True)
     buildpacks = models.JSONField(default=list, blank=True, help_text="In order; empty: detected.")
     purge_cache = models.BooleanField(
@@ -207,6 +209,7 @@ class Certificate(models.Model):
     starts_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     trusted = models.BooleanField(help_text="Up to an authority that this machine trusted when it was added.")
+    automatic = models.BooleanField(default=False, help_text="It came by itself, and is renewed so.")
     self_signed = models.BooleanField()
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -234,6 +237,14 @@ class Certificate(models.Model):
     def key(self, text: str) -> None:
         self.sealed_key = secrets.seal(text.encode(), to=self.bound_to)
 
+    def take(self, facts: "certificates.Facts") -> None:
+        """Be what `facts` says, from the next save on."""
+        self.chain, self.key = facts.chain, facts.key
+        self.subject, self.issuer = facts.subject, facts.issuer
+        self.cert_domains = list(facts.domains)
+        self.starts_at, self.expires_at = facts.starts_at, facts.expires_at
+        self.trusted, self.self_signed = facts.trusted, facts.self_signed
+
     def covers(self, hostname: str) -> bool:
         """Whether it is for `hostname`."""
         return certificates.covers(self.cert_domains, hostname)
@@ -248,6 +259,15 @@ class Domain(models.Model):
     certificate = models.ForeignKey(
         Certificate, null=True, blank=True, on_delete=models.SET_NULL, related_name="domains"
     )
+    acm_status = models.CharField(
+        max_length=20, blank=True, editable=False, help_text="How getting its certificate went last."
+    )
+    acm_reason = models.CharField(max_length=300, blank=True, editable=False)
+    acm_at = models.DateTimeField(null=True, editable=False)
+    acm_failures = models.PositiveIntegerField(default=0, editable=False, help_text="In a row.")
+    challenge = models.JSONField(
+        default=dict, editable=False, help_text="What its router answers to the authority, by token."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -255,6 +275,77 @@ class Domain(models.Model):
 
     def __str__(self) -> str:
         return self.hostname
+
+
+class CertificateOrder(Job):
+    """A certificate that is being got for a domain. The key that it will be for is sealed to the row."""
+
+    SEALED: ClassVar = {"sealed_key": "bound_to"}
+
+    class Status(models.TextChoices):
+        """Where it stands."""
+
+        PENDING = "pending"
+        RUNNING = "running"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="certificate_orders")
+    domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="orders")
+    status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
+    sealed_key = models.TextField(blank=True, editable=False)
+    address = models.URLField(max_length=500, blank=True, help_text="Of the order, at the authority.")
+    challenge_address = models.URLField(max_length=500, blank=True, editable=False)
+    reason = models.CharField(max_length=300, blank=True)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["domain"],
+                condition=models.Q(status__in=["pending", "running"]),
+                name="one_open_order_per_domain",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"certificate for {self.domain.hostname}"
+
+    @property
+    def bound_to(self) -> str:
+        """What the sealed key belongs to."""
+        return f"app/{self.app_id}/order/{self.pk}"
+
+    @property
+    def key(self) -> str:
+        """The plain key, PEM; empty while there is none."""
+        return secrets.unseal(self.sealed_key, to=self.bound_to).decode() if self.sealed_key else ""
+
+
+class AuthorityAccount(models.Model):
+    """This platform's account at a certificate authority."""
+
+    SEALED: ClassVar = {"sealed_key": "bound_to"}
+
+    url = models.URLField(max_length=500, unique=True, help_text="Of the authority's directory.")
+    sealed_key = models.TextField(editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return self.url
+
+    @property
+    def bound_to(self) -> str:
+        """What the sealed key belongs to."""
+        return f"authority/{self.url}"
+
+    @property
+    def key(self) -> str:
+        """The plain key, PEM."""
+        return secrets.unseal(self.sealed_key, to=self.bound_to).decode()
 
 
 class LogDrain(models.Model):

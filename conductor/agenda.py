@@ -11,13 +11,22 @@ from django.db import connection
 from django.utils import timezone
 
 from addons.models import Addon, Transfer
+from apps.models import CertificateOrder
 from conductor.models import NodeRequest
 from core.jobs import Job
 from core.models import Event
 from pipelines.models import PromotionTarget
 from releases.models import Build, Release
 
-JOBS: tuple[type[Job], ...] = (PromotionTarget, Release, Build, Addon, Transfer, NodeRequest)
+JOBS: tuple[type[Job], ...] = (
+    PromotionTarget,
+    Release,
+    Build,
+    Addon,
+    Transfer,
+    NodeRequest,
+    CertificateOrder,
+)
 _FREE = (
     "EXISTS(SELECT 1 FROM {} WHERE status IN ('pending', 'running')"
     " AND (lease_until IS NULL OR lease_until < %s) AND (wake_at IS NULL OR wake_at <= %s))"

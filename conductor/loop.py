@@ -22,6 +22,8 @@ from django.db import connections
 from django.db.models import Q
 
 from addons.models import Addon, Transfer
+from apps import acm
+from apps.models import CertificateOrder
 from conductor import (
     addons,
     agenda,
@@ -32,6 +34,7 @@ from conductor import (
     metering,
     nodes,
     notes,
+    orders,
     promotions,
     scheduler,
     status,
@@ -81,6 +84,7 @@ class Conductor:
         self._drains = Drains(parts)
         self._rounds = doctor.Rounds()
         self._nodes = nodes.Nodes(parts, self.keeper.poke)
+        self._orders = orders.Orders(self.keeper)
         self._kinds = self._make_kinds()
         self._held: dict[Key, Held] = {}
         self._lock = threading.Lock()
@@ -185,6 +189,7 @@ class Conductor:
             ("cleaner", lambda: cleaning.clean(self.parts), cleaning.EVERY_SECONDS),
             ("backups", take_turns, TRANSFERS_SECONDS),
             ("keeper", schedule.look, schedule.EVERY_SECONDS),
+            ("orders", acm.order_due, orders.DUE_SECONDS),
             ("doctor", self._rounds.look, doctor.LOOK_SECONDS),
         ]
 
@@ -312,6 +317,14 @@ class Conductor:
             Kind("addon", Addon, addons.AT_ONCE, addons.advance, addons.fail, led=True),
             self._transfers.kind(),
             Kind(
+                "order",
+                CertificateOrder,
+                orders.AT_ONCE,
+                self._orders.advance,
+                self._orders.fail,
+                led=True,
+            ),
+            Kind(
                 "build",
                 Build,
                 settings.BUILD_SLOTS,
@@ -385,5 +398,5 @@ def _let_go(in_hand: list[Held]) -> None:
 
 def free_leases() -> None:
     """At the start nobody works on anything, whatever leases say: whoever held them did so on this folder."""
-    for model in (Build, Release, PromotionTarget, Delivery, Addon, Transfer, NodeRequest):
+    for model in (Build, Release, PromotionTarget, Delivery, Addon, Transfer, NodeRequest, CertificateOrder):
         model.objects.filter(status__in=OPEN).update(lease_until=None)

@@ -31,6 +31,7 @@ def route(view: View, backends: Sequence[Backend], rows: Sequence[Dyno]) -> Rout
         backends=tuple(backends),
         maintenance=view.app.maintenance and not view.app.suspended_at,
         certificates=view.certificates,
+        challenges=view.challenges,
         why_none="H84" if view.app.suspended_at else _why_none([r.state for r in rows if r.type == WEB]),
     )
 

@@ -56,6 +56,11 @@ class View:
         return {hostname: certificate for hostname, certificate in chosen.items() if certificate}
 
     @property
+    def challenges(self) -> dict[str, str]:
+        """What is answered to a certificate authority that asks whether its domains are ours."""
+        return {token: answer for each in self.domains for token, answer in each.challenge.items()}
+
+    @property
     def halted(self) -> bool:
         """Whether none of its dynos may run."""
         return bool(self.app.suspended_at or self.app.destroyed_at)

@@ -42,6 +42,8 @@ RENDEZVOUS = env.str(
 HTTPS_PORT = env.int("SLIPWAY_HTTPS_PORT", default=0)
 ROUTER_WEB = env.list("SLIPWAY_ROUTER_WEB", default=[f"unix@{CONTROL_SOCKET}"])
 TLS_CERTIFICATE = env.str("SLIPWAY_TLS_CERTIFICATE", default="")
+ACME_URL = env.str("SLIPWAY_ACME_URL", default="")
+ACME_CONTACT = env.str("SLIPWAY_ACME_CONTACT", default="")
 APPS_HOST = env.str("SLIPWAY_APPS_HOST", default="localhost")
 HOST = urlsplit(URL).hostname or "localhost"
 ALLOWED_HOSTS = [HOST, "localhost", "127.0.0.1", "[::1]", *env.list("SLIPWAY_ALLOWED_HOSTS", default=[])]

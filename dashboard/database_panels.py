@@ -57,6 +57,8 @@ class Move:
 
 def of_database(app: App, user: User, addon: Addon, form: Form | None = None) -> dict[str, Any]:
     """The page, as it is seen from an app that owns or uses the add-on."""
+    if addon.app_id == app.pk:
+        addon.app = app  # whose rights are known already
     ready = bool(addon.sealed_config)
     told = (_database(addon) if addon.service.name == POSTGRESQL else _store(addon)) if ready else {}
     schedule = Schedule.objects.filter(addon=addon).first()

@@ -84,7 +84,8 @@ def look(apps: Iterable[App]) -> dict[UUID, AppNow]:
         dynos[dyno.app_id].append(dyno)
     for pk, now in found.items():
         now.dynos = _of_release(dynos[pk], now.current)
-        now.lines = standing.process_types(now.formation, now.current, now.dynos)
+        halted = now.app.suspended_at is not None
+        now.lines = standing.process_types(now.formation, now.current, now.dynos, halted=halted)
     return found
 
 

@@ -138,6 +138,7 @@ def _panel(stage: Stage, refused: Form) -> Panel:
         "stage": stage.name,
         "word": stage.word,
         "buildpacks": "\n".join(stage.buildpacks),
+        "addons": "\n".join(stage.addons),
         "health_path": stage.health_path,
         "promoters": stage.promoters,
         "readers": stage.readers,

@@ -70,6 +70,12 @@ class ProcessType:
     quantity: int
     size: str
     dynos: list[Dyno] = field(default_factory=list)
+    halted: bool = False  # an operator keeps all its dynos down
+
+    @property
+    def missing(self) -> int:
+        """Dynos that are wanted and not there yet."""
+        return 0 if self.halted else max(self.quantity - len(self.dynos), 0)
 
     def _count(self, state: str) -> int:
         return sum(dyno.state == state for dyno in self.dynos)
@@ -99,8 +105,7 @@ class ProcessType:
             (self.crashed, "crashed"),
             (self.idle, "asleep"),
         ]
-        missing = max(self.quantity - len(self.dynos), 0)
-        said = [f"{number} {word}" for number, word in [*parts, (missing, "to come")] if number]
+        said = [f"{number} {word}" for number, word in [*parts, (self.missing, "to come")] if number]
         return ", ".join(said) or "Off"
 
     @property
@@ -108,19 +113,21 @@ class ProcessType:
         """The tone of those words."""
         if self.crashed:
             return "bad"
-        if self.starting or len(self.dynos) < self.quantity:
+        if self.starting or self.missing:
             return "busy"
         return "ok" if self.up else "idle"
 
 
 def process_types(
-    formation: Iterable[Formation], current: Release | None, dynos: Sequence[Dyno]
+    formation: Iterable[Formation], current: Release | None, dynos: Sequence[Dyno], *, halted: bool
 ) -> list[ProcessType]:
-    """The formation, line by line, `web` first. The release command is no process to scale."""
+    """The formation, line by line, `web` first. The release command is no process to scale. `halted` says that the
+    app is suspended."""
     commands = current.process_types if current else {}
     scaled = [row for row in formation if row.type != "release"]
     lines = [ProcessType(row.type, commands.get(row.type, ""), row.quantity, row.size) for row in scaled]
     for line in lines:
+        line.halted = halted
         line.dynos = [dyno for dyno in dynos if dyno.type == line.type and not dyno.one_off]
     return sorted(lines, key=lambda line: (line.type != "web", line.type))
 

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 PREFIX = b"rendezvous-"  # of every secret; no HTTP request starts with it
 GREETING = b"rendezvous\r\n"
 LONGEST_SECRET = 200
+SECRET_SECONDS = 0.5  # some clients send no line break: then the secret is what has come by then
 CHUNK = 16 * 1024  # no more than fits into one TLS record
 HELD = 64 * 1024  # input that the dyno has not read yet: the client has to wait
 END_OF_INPUT = 0x04
@@ -71,10 +72,18 @@ class Meeting(asyncio.Protocol):
         self._secret += data
         line, end, rest = self._secret.partition(b"\r\n")
         if end:
-            self._task = self._loop.create_task(self._meet(line.decode("latin-1")))
+            self._begin(line)
             self._take(rest)
         elif len(self._secret) > LONGEST_SECRET:
             self._transport.abort()
+        else:
+            self._later("secret", SECRET_SECONDS, lambda: self._begin(self._secret))
+
+    def _begin(self, secret: bytes) -> None:
+        timer = self._timers.pop("secret", None)
+        if timer:
+            timer.cancel()
+        self._task = self._loop.create_task(self._meet(secret.decode("latin-1")))
 
     async def _meet(self, secret: str) -> None:
         self._transport.write(GREETING)

@@ -15,7 +15,7 @@ from apps import limits
 from apps.models import App
 from core import activity, failpoints, live, names
 from core.errors import Conflict, NotFound, Refusal
-from pipelines import access, stages
+from pipelines import access, default_addons, stages
 from pipelines.models import Coupling, Pipeline, PipelineTransfer, Promotion, Stage
 from releases.models import Release
 
@@ -60,6 +60,7 @@ def destroy_pipeline(pipeline: Pipeline, *, confirm: str, by: User) -> None:
             id="confirmation_required",
             fields={"confirm": f"Type {pipeline.name} to confirm."},
         )
+    default_addons.demand_none_of_its_own(pipeline)
     activity.record(by, "destroyed", pipeline)
     live.tell(pipeline.topic)
     Coupling.objects.filter(pipeline=pipeline).delete()
@@ -218,6 +219,9 @@ def move(coupling: Coupling, stage: Stage, *, by: User) -> Coupling:
     before, coupling.stage = coupling.stage.name, stage
     coupling.save(update_fields=["stage", "updated_at"])
     activity.record(by, "moved", coupling.app, pipeline=coupling.pipeline, before=before, after=stage.name)
+    if before != stage.name:
+        default_addons.take_away(coupling.app, coupling.pipeline, stage=stage, by=by)
+        default_addons.give(coupling.app, stage, by=by)
     live.tell(coupling.pipeline.topic)
     live.tell(coupling.app.topic)
     return coupling
@@ -228,6 +232,7 @@ def uncouple(coupling: Coupling, *, by: User) -> None:
     """Take an app out of its pipeline, if the stage's rules let `by`; the app itself stays as it is."""
     access.demand_leaving(by, coupling)
     activity.record(by, "removed", coupling.app, pipeline=coupling.pipeline, stage=coupling.stage.name)
+    default_addons.take_away(coupling.app, coupling.pipeline, by=by)
     live.tell(coupling.pipeline.topic)
     live.tell(coupling.app.topic)
     coupling.delete()

@@ -11,7 +11,7 @@ from addons.transfers import POSTGRESQL, REDIS
 from apps import access as app_access
 from apps.models import App
 from core.errors import NotFound, Refusal
-from pipelines.access import demand_config
+from pipelines.access import demand_config, may_see_config
 
 __all__ = [
     "POSTGRESQL",
@@ -37,14 +37,9 @@ def database_for(user: User, ref: str, *, service: str = POSTGRESQL, to: str = D
 
 def may_enter(user: User, addon: Addon) -> bool:
     """Whether `user` may know what apps get in with."""
-    if DEPLOY not in access.rights_in(user, addon):
-        return False
-    try:
-        if addon.app is not None:
-            demand_config(user, addon.app)
-    except Refusal:
-        return False
-    return True
+    if addon.app is not None:
+        return may_see_config(user, addon.app)
+    return DEPLOY in access.rights_in(user, addon)
 
 
 def database_at(user: User, url: str, *, to: str = DEPLOY) -> Addon:

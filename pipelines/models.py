@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts.models import Owned, Transfer, User
+from addons.models import Addon
 from apps.models import App
 from core import secrets
 from core.jobs import Job, JobQuerySet
@@ -87,6 +88,9 @@ class Stage(models.Model):
     formation = models.JSONField(
         default=dict, blank=True, help_text="{type: {quantity, size}} of new apps here."
     )
+    addons = models.JSONField(
+        default=list, blank=True, help_text="Plans of add-ons that apps here get: heroku-postgresql:mini."
+    )
 
     class Meta:
         ordering: ClassVar = ["position"]
@@ -108,6 +112,27 @@ class Stage(models.Model):
         if self.word in (self.Word.REVIEW, self.Word.PRODUCTION):
             return None
         return Stage.objects.filter(pipeline=self.pipeline_id, position__gt=self.position).first()
+
+
+class SharedAddon(models.Model):
+    """An add-on of a pipeline's own, attached to every app of a stage, or of the whole pipeline: to those that are
+    there, and to those that join later."""
+
+    addon = models.OneToOneField(Addon, on_delete=models.CASCADE, related_name="shared")
+    stage = models.ForeignKey(
+        Stage,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="shared_addons",
+        help_text="Empty: every stage.",
+    )
+    name = models.CharField(max_length=100, help_text="What apps have it attached as.")
+
+    class Meta:
+        ordering: ClassVar = ["addon__name"]
+
+    def __str__(self) -> str:
+        return str(self.addon)
 
 
 class StageVar(models.Model):

@@ -13,6 +13,7 @@ from apps import actions as app_actions
 from apps.models import App, Collaborator, ConfigVar
 from core import activity, live, names
 from core.errors import NotFound, Refusal
+from pipelines import default_addons
 from pipelines.models import Pipeline, Stage, StageVar
 from releases.actions import set_config
 
@@ -85,17 +86,19 @@ def set_defaults(
     buildpacks: Sequence[str],
     health_path: str,
     formation: Mapping[str, Mapping[str, Any]],
+    addons: Sequence[str] = (),
     by: User,
 ) -> Stage:
-    """Say what apps start with here; `formation` is `{type: {"quantity": 2, "size": "basic"}}`. Apps that are here
-    already keep what they have."""
+    """Say what apps start with here; `formation` is `{type: {"quantity": 2, "size": "basic"}}`, `addons` are plans
+    such as `heroku-postgresql:mini`. Apps that are here already keep what they have."""
     stage = locked(stage)
     app_actions.check_buildpacks(buildpacks)
     app_actions.check_health_path(health_path)
     before = _defaults(stage)
+    stage.addons = default_addons.checked(addons)
     stage.buildpacks, stage.health_path = list(buildpacks), health_path
     stage.formation = _checked(formation)
-    stage.save(update_fields=["buildpacks", "health_path", "formation"])
+    stage.save(update_fields=["buildpacks", "health_path", "formation", "addons"])
     after = _defaults(stage)
     if before != after:
         _record(by, "set the defaults of", stage, before=before, after=after)
@@ -155,6 +158,7 @@ def start(app: App, stage: Stage, *, by: User) -> None:
             description=f"Config vars that {stage.title} starts with",
             origin=f"Default of {stage.title}",
         )
+    default_addons.give(app, stage, by=by)
 
 
 def formation_of(app: App) -> dict[str, dict[str, Any]]:
@@ -199,6 +203,7 @@ def _defaults(stage: Stage) -> dict[str, str]:
         "buildpacks": ", ".join(stage.buildpacks),
         "health path": stage.health_path,
         "formation": "; ".join(lines),
+        "add-ons": ", ".join(stage.addons),
     }
 
 

@@ -82,6 +82,9 @@ PAGES: dict[str, list[Page]] = {
         Page(f"/apps/{{{name}}}/") for name in ("app", "new", "crashed", "long", "building", "releasing")
     ],
     "addon": [Page("/apps/{app}/addons/{addon}/")],
+    "database": [Page("/apps/{app}/addons/{addon}/data/"), Page("/apps/{app}/addons/{store}/data/")],
+    "database-restores": [Page("/apps/{app}/addons/{addon}/data/backups/{backup}/restores/")],
+    "database-copies": [Page("/apps/{app}/addons/{addon}/data/copies/")],
     "addon-home": [Page("/addons/{addon}/", whole=False, status=303)],
     "addon-new": [Page("/apps/{app}/catalog/heroku-postgresql/")],
     "addon-plan": [Page("/apps/{app}/addons/{addon}/plan/")],

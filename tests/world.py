@@ -15,7 +15,8 @@ from django.utils import timezone
 from accounts import actions as account_actions
 from accounts import cli_sign_in, invitations
 from accounts.models import Team, User
-from addons.models import Addon, Attachment
+from addons import databases
+from addons.models import Addon, Attachment, Transfer
 from apps import actions as app_actions
 from apps import certificates, drains, logs
 from apps.models import App, Certificate, Dyno, Formation
@@ -160,6 +161,18 @@ class World:
             state="failed", message="The disk is full. Make room first."
         )
         self.names |= {"addon": database.name}
+        Addon.objects.filter(pk=broken.pk).update(state="failed", message="The disk is full. Make room first.")
+        self.names |= {"addon": database.name, "store": store.name, "backup": self._backups(database)}
+
+    def _backups(self, database: Addon) -> str:
+        """One that is there, one that failed, and one under way."""
+        made = databases.capture(database, by=self.mara)
+        done = {"status": "succeeded", "processed_bytes": 48_200_000, "proved_at": timezone.now()}
+        Transfer.objects.filter(pk=made.pk).update(**done, tables=12)
+        failed = databases.capture(database, by=self.mara, scheduled=True)
+        Transfer.objects.filter(pk=failed.pk).update(status="failed", reason="The disk is full.")
+        databases.capture(database, by=self.mara)
+        return str(made.pk)
 
     def _account(self) -> None:
         token, _ = account_actions.create_token(self.mara, "laptop", by=self.mara)

@@ -5,14 +5,16 @@ from uuid import UUID
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema, Status
+from pydantic import Field
 
+from accounts.models import User
 from api.asker import asker
 from api.http import ranged
 from api.shapes import BuildOut, SourceOut, SourceUrls
 from apps import access
 from apps import actions as app_actions
 from apps.models import App
-from core.errors import NotFound
+from core.errors import NotFound, Refusal
 from releases import actions, sources
 from releases.models import Build, Source
 
@@ -36,10 +38,19 @@ class SourceBlobIn(Schema):
     version_description: str | None = None
 
 
-class BuildIn(Schema):
-    """A build to make."""
+class GitIn(Schema):
+    """A branch, tag or commit of the app's own repository, or of the public one at `repository`, whose HEAD is meant
+    without a `ref`. Heroku's API has no such thing."""
 
-    source_blob: SourceBlobIn
+    ref: str = Field("", max_length=1000)
+    repository: str | None = Field(None, max_length=2000)
+
+
+class BuildIn(Schema):
+    """A build to make: of an archive, or (an extension of Slipway's) of what git has."""
+
+    source_blob: SourceBlobIn | None = None
+    git: GitIn | None = None
     buildpacks: list[BuildpackIn] | None = None
 
 
@@ -60,10 +71,15 @@ def index(request: HttpRequest, response: HttpResponse, app: str) -> Status[list
 
 @router.post("/apps/{app}/builds", response={201: BuildOut})
 def create(request: HttpRequest, app: str, body: BuildIn) -> Status[BuildOut]:
-    """Build an archive and release it; an address like `docker://ghcr.io/team/app:1.2` releases a ready-made image."""
+    """Build an archive or what `git` has and release it; a URL like `docker://ghcr.io/team/app:1.2` releases an image."""
     by = asker(request)
     found = access.app_for(by, app, to=access.DEPLOY)
+    if (body.source_blob is None) == (body.git is None):
+        raise Refusal("Say what to build: either source_blob or git.")
+    if body.git:
+        return Status(201, BuildOut.of(_of_git(found, body.git, body.buildpacks, by), by))
     blob = body.source_blob
+    assert blob is not None
     if blob.url.startswith(IMAGE_URL):
         return Status(
             201,
@@ -73,8 +89,7 @@ def create(request: HttpRequest, app: str, body: BuildIn) -> Status[BuildOut]:
     with transaction.atomic():
         source = sources.adopt(source, found, version=blob.version or "", checksum=blob.checksum or "")
         Source.objects.filter(pk=source.pk).update(message=(blob.version_description or "")[:500])
-        if body.buildpacks is not None:
-            app_actions.set_buildpacks(found, [b.url or b.name or "" for b in body.buildpacks], by=by)
+        _choose(found, body.buildpacks, by)
         build = actions.create_build(found, source, by=by)
     return Status(201, BuildOut.of(build, by))
 
@@ -107,6 +122,20 @@ def create_app_source(request: HttpRequest, app: str) -> Status[SourceOut]:
     """A place to put an archive for an app."""
     access.app_for(asker(request), app, to=access.DEPLOY)
     return create_source(request)
+
+
+def _of_git(app: App, git: GitIn, buildpacks: list[BuildpackIn] | None, by: User) -> Build:
+    with transaction.atomic():
+        _choose(app, buildpacks, by)
+        if git.repository is not None:
+            return actions.create_build_from_git(app, url=git.repository, ref=git.ref, by=by)
+        return actions.create_build_of(app, git.ref, by=by)
+
+
+def _choose(app: App, buildpacks: list[BuildpackIn] | None, by: User) -> None:
+    """The buildpacks of this build and those after it, if any are given."""
+    if buildpacks is not None:
+        app_actions.set_buildpacks(app, [one.url or one.name or "" for one in buildpacks], by=by)
 
 
 def build_of(app: App, ref: UUID) -> Build:

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from api.asker import asker
 from api.http import ranged
 from api.shapes import AppOut, SniEndpointOut
-from apps import access, certificates
+from apps import access, acm, certificates
 from apps.models import App, Certificate
 
 router = Router(tags=["Certificates"], by_alias=True)
@@ -69,22 +69,23 @@ def remove(request: HttpRequest, app: str, ref: str) -> SniEndpointOut:
 
 @router.post("/apps/{app}/acm", response=AppOut)
 def enable_automatic(request: HttpRequest, app: str) -> AppOut:
-    """Refused: certificates do not come by themselves here."""
-    access.app_for(asker(request), app, to=access.MANAGE)
-    raise certificates.refuse_automatic()
+    """Get certificates for the app's domains, and renew them."""
+    by = asker(request)
+    return AppOut.of(acm.enable(access.app_for(by, app, to=access.MANAGE), by=by))
 
 
 @router.patch("/apps/{app}/acm", response=AppOut)
 def refresh_automatic(request: HttpRequest, app: str) -> AppOut:
-    """Refused: there is none to refresh."""
-    access.app_for(asker(request), app, to=access.MANAGE)
-    raise certificates.refuse_automatic()
+    """Try again now for domains that have none."""
+    by = asker(request)
+    return AppOut.of(acm.refresh(access.app_for(by, app, to=access.MANAGE), by=by))
 
 
 @router.delete("/apps/{app}/acm", response=AppOut)
 def disable_automatic(request: HttpRequest, app: str) -> AppOut:
-    """They are off, and stay so."""
-    return AppOut.of(access.app_for(asker(request), app, to=access.MANAGE))
+    """Get no more; those that it has stay until they end."""
+    by = asker(request)
+    return AppOut.of(acm.disable(access.app_for(by, app, to=access.MANAGE), by=by))
 
 
 def _rows(app: App) -> "QuerySet[Certificate]":

@@ -139,18 +139,26 @@ def _postgres() -> Iterator[Snapshot]:
 
 
 def _load_postgres(folder: Path, applied: set[tuple[str, str]]) -> None:
-    _migrate_to(applied)
+    """All or nothing: in one transaction the tables go, are made as they were then, whatever was there before, and filled."""
     tables: dict[str, list[str]] = json.loads((folder / TABLES_FILE).read_text())
     with transaction.atomic(), connection.cursor() as cursor:
-        present = set(connection.introspection.table_names(cursor))
-        if missing := set(tables) - present:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # what a migration fills, a later one may change
+        _drop(cursor, connection.introspection.table_names(cursor))
+        _migrate_to(applied)
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        present = connection.introspection.table_names(cursor)
+        if missing := set(tables) - set(present):
             raise Refusal(f"This version has no table {sorted(missing)[0]}, which the backup has.")
-        names = sql.SQL(", ").join(map(sql.Identifier, sorted(present)))
-        cursor.execute(sql.SQL("TRUNCATE {}").format(names))
+        cursor.execute(sql.SQL("TRUNCATE {}").format(_names(present)))  # of what migrations have put in
         for number, (table, columns) in enumerate(tables.items()):
             _fill(cursor, table, columns, folder / f"database/{number}.copy")
         for table, columns in tables.items():
             _advance(cursor, table, columns)
+
+
+def _drop(cursor: Any, tables: Sequence[str]) -> None:
+    if tables:
+        cursor.execute(sql.SQL("DROP TABLE {} CASCADE").format(_names(tables)))
 
 
 def _fill(cursor: Any, table: str, columns: Sequence[str], file: Path) -> None:

@@ -145,6 +145,7 @@ def _change_stage(request: PageRequest, stage: Stage, form: Form) -> Stage:
             buildpacks=form.value("buildpacks").split(),
             health_path=form.value("health_path"),
             formation=_formation(_lines(request)),
+            addons=form.value("addons").split(),
             by=request.user,
         )
     name, word = _as_name(form.value("stage")), form.value("word")

@@ -100,10 +100,12 @@ def test_every_model_of_ours_is_there():
         "attachment",
         "news",
         "logdrain",
+        "certificateorder",
+        "sharedaddon",
     }
-    secret = {"signinlink", "failedsignin", "clisignin"}
-    inner = {"place"}  # a conductor's bookmark
-    personal = {"favorite", "readmark"}
+    secret = {"signinlink", "failedsignin", "clisignin", "oauthcode"}
+    inner = {"place", "authorityaccount"}  # a conductor's bookmark, and its key to an authority
+    personal = {"favorite", "readmark", "sshkey"}
     assert (
         ours - {model._meta.model_name for model in admin.site._registry}
         == through_parents | secret | personal | inner

@@ -83,7 +83,9 @@ VERBS = {
 # Not pages of one app, or the board's; and those that tests.dashboard.test_matrix alone asks for everybody.
 EXCEPT = {
     "addon", "addon-new", "addon-orders", "addon-plan", "addon-name", "addon-retries", "addon-removal", "attachments",
-    "attachment-removal", "attachment-promotion",
+    "attachment-removal", "attachment-promotion", "database", "database-backups", "database-backup-removal",
+    "database-backup-cancellation", "database-backup-links", "database-restores", "database-copies", "database-schedule",
+    "database-schedule-removal", "database-passwords", "database-session-end", "store-settings",
     "app-new", "apps", "card", "card-menu", "card-targets", "outlets", "drains", "drain-removal", "webhooks", "webhook-removal",
     "certificate", "certificate-new", "certificate-removal", "domain-certificate",
 }  # fmt: skip

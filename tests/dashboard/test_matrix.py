@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts import cli_sign_in, invitations, oauth
 from accounts.actions import create_token
+from addons import databases
 from apps import certificates, drains, transfers
 from apps.models import Collaborator, Domain, Dyno
 from hooks.actions import add_webhook
@@ -57,6 +58,7 @@ def things(shop, team, alice, bob, charlie):
     question, _ = cli_sign_in.ask("laptop", address=None)
     token, _ = create_token(alice, by=alice, expires_at=timezone.now() + timedelta(days=1))
     addon = make_addon(app, "heroku-postgresql:hobby-dev")
+    move = databases.capture(addon, by=alice)
     client, _ = oauth.create_client("Bot", "https://bot.example.com/back", by=alice)
     job = add_job(app, "rake clean", schedule="0 * * * *", by=alice)
     return {
@@ -66,7 +68,7 @@ def things(shop, team, alice, bob, charlie):
         "collaborator_id": collaborator.pk, "version": 2, "key": "GREETING", "dyno": "run.1", "user_id": bob.pk,
         "invitation_id": invitation.pk, "stage_name": "production", "ref": question.pk, "secret": secret,
         "token_id": token.pk, "certificate_id": certificate.pk, "tag": "apps",
-        "drain_id": drain.pk, "webhook_id": hook.pk, "transfer_id": transfer.pk, "session_id": 1, "pk": 1, "place": 0,
+        "drain_id": drain.pk, "webhook_id": hook.pk, "transfer_id": transfer.pk, "move_id": move.pk, "pid": 1, "session_id": 1, "pk": 1, "place": 0,
     }  # fmt: skip
 
 
@@ -87,17 +89,18 @@ RULES = {
         transfer-withdrawal pipeline-new apps app-new teams account account-name account-shortcuts account-removal tokens
         token-new token-removal oauth oauth-approval oauth-refusal programs program-removal client-new client-secret
         client-removal account-usage account-usage-csv""",
-    VIEW: """addon addon-home pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
+    VIEW: """database addon addon-home pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
         app-deploy build app-releases releases-compare release app-activity app-access app-settings team team-activity
         team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv
         app-schedule scheduled-job""",
-    DEPLOY: """addon-new addon-orders attachments attachment-removal attachment-promotion addon-plan addon-name
+    DEPLOY: """database-backups database-backup-cancellation database-backup-links database-schedule
+        database-schedule-removal database-passwords database-session-end store-settings addon-new addon-orders attachments attachment-removal attachment-promotion addon-plan addon-name
         addon-retries addon-removal coupling-new couplings coupling coupling-stage coupling-removal promotion-new promotions promotion-stop
         card-targets sources builds ref-builds url-builds image-builds build-cancellation rollback-new rollbacks app-config config-vars
         config-value config-edit config-removal config-write-only config-file config-values config-preview
         config-file-save app-dynos scheduled-job-pause
         scheduled-job-resumption scheduled-job-runs scheduled-job-removal""",
-    OPERATE: """restart-new app-formation app-restarts dyno-removal app-logs app-logs-histogram app-logs-text
+    OPERATE: """database-backup-removal database-restores database-copies restart-new app-formation app-restarts dyno-removal app-logs app-logs-histogram app-logs-text
         app-maintenance outlets drains drain-removal webhooks webhook-removal""",
     MANAGE: """pipeline-name pipeline-owner pipeline-removal stage-order stages stage stage-place stage-removal
         stage-config-vars stage-config-value stage-config-removal app-lock app-lock-removal collaborators collaborator-rights collaborator-removal

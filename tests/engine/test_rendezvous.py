@@ -68,6 +68,20 @@ async def test_both_directions_pass_as_they_are(stage):
     assert s.left == 1
 
 
+async def test_a_secret_without_a_line_break_will_do(stage):
+    """heroku3 sends none."""
+    s = stage()
+    async with s.rig:
+        context = ssl.create_default_context(cafile=str(s.ca.certificate))
+        reader, writer = await s.rig.open(ssl=context, server_hostname="localhost")
+        writer.write(SECRET.encode())
+        assert await reader.readexactly(len(GREETING)) == GREETING
+        os.write(s.theirs[1], b"out")
+        assert await reader.readexactly(3) == b"out"
+        s.end()
+        assert await reader.read() == b""
+
+
 @pytest.mark.promise("I-31")
 async def test_who_may_not_stay_is_shown_out(stage, monkeypatch):
     monkeypatch.setattr("engine.rendezvous.CHECK_SECONDS", 0.05)

@@ -36,7 +36,7 @@ class Command(BaseCommand):
         self._warn(made)
         self.stdout.write(
             f"{target}: {target.stat().st_size:,} bytes, {made.repositories} repositories, "
-            f"{made.seconds:.1f} s; read again and found whole. It holds no key: keep keys.env elsewhere."
+            f"{made.seconds:.1f} s; read again and found whole. It holds no key: keep a copy of the keys elsewhere."
         )
 
     def _pipe(self, *, logs: bool) -> None:

@@ -96,6 +96,7 @@ class SwarmDriver:
             ),
             instance=instance,
             node=self._node,
+            address=info["Swarm"].get("NodeAddr", ""),
             cores=int(info.get("NCPU", 1)),
             first_uid=first_uid,
             publish=self._must_publish,

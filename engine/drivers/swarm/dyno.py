@@ -252,6 +252,8 @@ class Dyno(Start):
             return self._end()
         networks = found["NetworkSettings"]["Networks"].values()
         address = next((each["IPAddress"] for each in networks if each["IPAddress"]), self.seen.host)
+        if self._published:  # so that a router on any node finds it
+            address = self._services.address
         self._show(host=address, pid=found["State"]["Pid"] or None)
         self._begin_to_run(age=max(0.0, time.time() - micro(found["State"]["StartedAt"].encode()) / MICRO))
         if self._env and self._env != describe.env_digest(_own_env(found["Config"]["Env"], self.spec)):

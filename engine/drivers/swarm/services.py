@@ -30,6 +30,7 @@ class Services:
     slugs: Slugs
     instance: str
     node: str  # the id of the node whose engine we ask
+    address: str  # and where other nodes find it
     cores: int
     first_uid: int
     publish: Callable[[], bool]  # whether dynos have to be reached from other nodes

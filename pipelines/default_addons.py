@@ -1,0 +1,99 @@
+"""Add-ons that come with a place: those that apps of a stage get of their own, and those of the pipeline's own that
+they share."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+
+from accounts.models import User
+from addons import actions, attachments, catalog, naming
+from addons.models import Addon, Attachment, Plan
+from apps.models import App
+from core import activity
+from core.errors import Refusal
+from pipelines.models import Coupling, Pipeline, SharedAddon, Stage
+
+MOST = 10  # add-ons that a stage gives
+
+
+def checked(plans: Sequence[str]) -> list[str]:
+    """The full names of these plans; `Refusal` for what is none, and for more than a stage gives."""
+    if len(plans) > MOST:
+        raise Refusal(f"A stage gives {MOST} add-ons at most.", fields={"addons": f"{MOST} at most."})
+    try:
+        return [catalog.plan_called(plan).full_name for plan in dict.fromkeys(plans)]
+    except Refusal as refusal:
+        refusal.fields = {"addons": refusal.message}
+        raise
+
+
+def give(app: App, stage: Stage, *, by: User) -> None:
+    """Order what the app lacks of the stage's default add-ons, a service that it uses already aside, and attach what
+    the pipeline shares there. What can't be had now is left out, and told in the activity: the app comes all the
+    same. Call it in the transaction that puts the app there."""
+    have = set(Attachment.objects.filter(app=app).values_list("addon__plan__service__name", flat=True))
+    for name in stage.addons:
+        if name.partition(":")[0] not in have:
+            _try(app, name, by, lambda name=name: actions.provision(app, catalog.plan_called(name), by=by))
+    for shared in SharedAddon.objects.filter(addon__pipeline=stage.pipeline_id).select_related("addon"):
+        if shared.stage_id in (None, stage.pk):
+            _attach(shared, app, by=by)
+
+
+def take_away(app: App, pipeline: Pipeline, *, stage: Stage | None = None, by: User) -> None:
+    """Detach what the pipeline shared and the app has no claim to any more, now that it is in `stage`, or gone."""
+    rows = SharedAddon.objects.filter(addon__pipeline=pipeline)
+    kept = [shared.addon_id for shared in rows if stage and shared.stage_id in (None, stage.pk)]
+    gone = Attachment.objects.filter(app=app, addon__pipeline=pipeline).exclude(addon__in=kept)
+    found = list(gone.select_related("addon", "app"))
+    for row in found:
+        activity.record(by, "detached", row, app=app, from_=row.addon.name)
+        row.delete()
+    if found:
+        names = ", ".join(f"{row.name} (@ref:{row.addon.name})" for row in found)
+        attachments.settle(app, f"Detach {names}", by=by)
+
+
+@transaction.atomic
+def share(
+    pipeline: Pipeline, plan: Plan, *, stage: Stage | None = None, name: str = "", as_: str = "", by: User
+) -> SharedAddon:
+    """Order an add-on that belongs to the pipeline, attached to every app of `stage`, or of all stages: also to those
+    that join later. An app that uses the name already is left out, and that is told in its activity."""
+    if not plan.service.sharable:
+        raise Refusal(
+            f"{plan.service.human_name} can't be shared between apps.", fields={"plan": "It can't be shared."}
+        )
+    called = naming.check_attachment_name(as_) if as_ else plan.service.first_name
+    addon = actions.order_for_pipeline(pipeline, plan, name=name, by=by)
+    shared = SharedAddon.objects.create(addon=addon, stage=stage, name=called)
+    couplings = Coupling.objects.filter(pipeline=pipeline).select_related("app")
+    for coupling in couplings.filter(stage=stage) if stage else couplings:
+        _attach(shared, coupling.app, by=by)
+    return shared
+
+
+def demand_none_of_its_own(pipeline: Pipeline) -> None:
+    """`Refusal` while the pipeline owns an add-on: it would be lost sight of."""
+    owned = list(Addon.objects.filter(pipeline=pipeline).values_list("name", flat=True))
+    if owned:
+        raise Refusal(
+            f"{pipeline.name} has add-ons of its own: {', '.join(owned)}. Destroy them first.",
+            fields={"confirm": f"Destroy its add-ons first: {', '.join(owned)}."},
+        )
+
+
+def _attach(shared: SharedAddon, app: App, *, by: User) -> None:
+    if shared.addon.state in attachments.GOING or app.attachments.filter(addon=shared.addon_id).exists():
+        return
+    addon = Addon.objects.whole().get(pk=shared.addon_id)
+    _try(app, addon.name, by, lambda: attachments.attach(addon, app, as_=shared.name, by=by))
+
+
+def _try(app: App, what: str, by: User, deed: Any) -> None:
+    try:
+        with transaction.atomic():
+            deed()
+    except Refusal as refusal:
+        activity.record(by, "could not add an add-on to", app, what=f"{what}: {refusal.message}"[:300])
