@@ -162,6 +162,7 @@ def settings_of(app: App, user: User) -> dict[str, Any]:
         **certificates.domains_of(app),
         "current": current,
         "stacks": stacks.available(),
+        "has_stacks": len(stacks.available()) > 1 or app.stack not in stacks.available(),
         "transfer": transfers.open_for(app),
         "teams": Team.objects.filter(memberships__user=user) if manages else (),
     }

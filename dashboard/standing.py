@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from apps.models import App, Dyno, Formation
 from releases.models import Build, Release
 
+OWN_COMMAND = "the image’s own command"
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -123,7 +125,8 @@ def process_types(
 ) -> list[ProcessType]:
     """The formation, line by line, `web` first. The release command is no process to scale. `halted` says that the
     app is suspended."""
-    commands = current.process_types if current else {}
+    types = current.process_types if current else {}
+    commands = {type: command or OWN_COMMAND for type, command in types.items()}
     scaled = [row for row in formation if row.type != "release"]
     lines = [ProcessType(row.type, commands.get(row.type, ""), row.quantity, row.size) for row in scaled]
     for line in lines:

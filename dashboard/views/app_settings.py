@@ -58,7 +58,7 @@ def choose_stack(request: PageRequest, name: str) -> HttpResponse:
         form,
         lambda: stacks.set_stack(app, form.value("stack"), by=request.user),
         lambda _: f"The next build is for the stack {app.stack}.",
-        "build",
+        "stack",
     )
 
 

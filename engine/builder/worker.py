@@ -28,6 +28,7 @@ FOREIGN = {
     "mix.exs": "Elixir",
     "Cargo.toml": "Rust",
 }
+IMAGES = ("heroku.yml", "Dockerfile")
 
 
 def load(job: Mapping[str, Any]) -> None:
@@ -116,6 +117,12 @@ def _detected(build: Context) -> tuple[Buildpack, str]:
         if name is not None:
             _refuse_foreign(key, build)
             return buildpack, name
+    image = next((name for name in IMAGES if (build.root / name).is_file()), None)
+    if image is not None:
+        raise BuildFailed(
+            f"No buildpack fits this app, but there is a {image}. Where dynos run on a Docker engine it is built once "
+            "the app's stack is container: on its Settings page, or with heroku stack:set container"
+        )
     looked_for = "".join(f"\n  {BUILTINS[key].LOOKS_FOR}" for key in ORDER)
     raise BuildFailed(f"No buildpack fits this app. Looked for, at the top of the source:{looked_for}")
 

@@ -17,10 +17,10 @@ def app(alice, client, settings):
 def test_the_stack_of_the_next_build_is_chosen(app, client):
     assert "container: images" in client.get("/apps/shop/settings/").text
     answer = client.post("/apps/shop/stack/", {"stack": "container"})
-    assertRedirects(answer, "/apps/shop/settings/#build", status_code=303)
+    assertRedirects(answer, "/apps/shop/settings/#stack", status_code=303)
     app.refresh_from_db()
     assert app.stack == "container"
-    assert "Buildpacks are not asked." in client.get("/apps/shop/settings/").text
+    assert "The stack container asks none" in client.get("/apps/shop/settings/").text
 
 
 def test_a_stack_that_is_none_is_refused(app, client):

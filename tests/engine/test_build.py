@@ -55,6 +55,11 @@ def test_a_buildpack_that_fails_is_told(shop):
     assert not shop.last.work.exists()
 
 
+def test_a_dockerfile_is_no_code_for_buildpacks(shop):
+    with pytest.raises(BuildFailed, match=r"there is a Dockerfile.*stack is container"):
+        shop.build({"Dockerfile": "FROM x\n"})
+
+
 def test_nothing_fits(shop):
     with pytest.raises(BuildFailed) as caught:
         shop.build({"README": ""})
