@@ -160,8 +160,6 @@ class World:
         Addon.objects.filter(pk=broken.pk).update(
             state="failed", message="The disk is full. Make room first."
         )
-        self.names |= {"addon": database.name}
-        Addon.objects.filter(pk=broken.pk).update(state="failed", message="The disk is full. Make room first.")
         self.names |= {"addon": database.name, "store": store.name, "backup": self._backups(database)}
 
     def _backups(self, database: Addon) -> str:
