@@ -60,7 +60,7 @@ def gone(remove: Any) -> None:
     try:
         remove()
     except APIError as error:
-        if error.status_code not in (404, 409):
+        if error.status_code not in (404, 409) and "not found" not in str(error):
             raise
 
 

@@ -17,6 +17,13 @@ from core.errors import EngineError
 
 API = "1.41"  # what engines from 20.10 on speak
 SECONDS = 60.0  # an engine under load takes its time
+PASSING = (
+    "rpc error",
+    "deadline",
+    "no leader",
+    "Client.Timeout",
+    "connection re",
+)  # what the Swarm says in trouble
 HEAD_BYTES = 64 * 1024
 T = TypeVar("T")
 
@@ -114,6 +121,8 @@ class Client:
         try:
             return str(self._ask(self._api.inspect_image, reference)["Id"])
         except Absent:
+            if reference.startswith("sha256:"):  # which no registry knows
+                raise
             name, _, tag = (
                 reference.rpartition(":") if ":" in reference.rpartition("/")[2] else (reference, "", "")
             )
@@ -255,7 +264,8 @@ def _refused(error: APIError) -> EngineError:
         return Absent(why, permanent=True)
     if status == 409:
         return Taken(why, permanent=True)
-    return EngineError(f"The Docker engine answered: {why}", permanent=400 <= status < 500)
+    passing = status == 503 or any(word in why for word in PASSING)
+    return EngineError(f"The Docker engine answered: {why}", permanent=not passing)
 
 
 def _read_head(connection: socket.socket) -> int:

@@ -88,6 +88,7 @@ class Dyno(Start):
                 self._show(port=self._services.ports.take())
         except EngineError as error:
             return self._never(reason_of(error))
+        self._after(PLACE_SECONDS, self._not_placed)
         self._create_soon()
 
     def _create_soon(self) -> None:
@@ -103,6 +104,7 @@ class Dyno(Start):
                 reason = reason_of(error)
                 return self._loop.post(lambda: self._never(reason))
             log.info("%s has to wait: %s", self.spec.id, error)
+            self._hindrance = str(error)
             self._loop.post(lambda: self._after(RETRY_SECONDS, self._create_soon))
         except Exception as error:
             reason = reason_of(error)
@@ -138,11 +140,9 @@ class Dyno(Start):
         self._made = time.monotonic()
         if self._stopping and not self._ran:
             self._end()
-        elif not self.spec.one_off and not self._ran:
-            self._after(PLACE_SECONDS, self._not_placed)
 
     def _not_placed(self) -> None:
-        if not self._ran:
+        if not self._ran and not self._stopping:
             why = f": {self._hindrance}" if self._hindrance else "."
             self._never(f"The engine did not start it within {PLACE_SECONDS:g} seconds{why}")
 
