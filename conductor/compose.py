@@ -71,7 +71,6 @@ def _builder() -> "ContainerBuilder | None":
     from engine.builder.containers.build import PASSED, ContainerBuilder
     from engine.swarm_nodes import url_of
 
-    user, _, password = settings.REGISTRY_AUTH.partition(":")
     return ContainerBuilder(
         docker.DockerClient(base_url=url_of(settings.ENGINE_URL), version="1.41", timeout=60),
         instance=instance(),
@@ -80,7 +79,7 @@ def _builder() -> "ContainerBuilder | None":
         open_to=[entry for entry in settings.OUTBOUND_ALLOW if is_network(entry)],
         dockerfiles=settings.DOCKERFILE_BUILDER,
         registry=settings.REGISTRY,
-        registry_auth={"username": user, "password": password} if user else None,
+        registry_auth=_registry_sign_in(),
         shared_images=settings.SHARED_IMAGES,
     )
 
@@ -121,7 +120,15 @@ def _swarm_driver() -> Driver:
         images={"slipway-24": settings.STACK_IMAGE},
         last=_last_line,
         ports=_ports(settings.DYNO_PORTS),
+        registry=settings.REGISTRY,
+        registry_sign_in=_registry_sign_in(),
     )
+
+
+def _registry_sign_in() -> dict[str, str] | None:
+    """Name and password for the registry, if it wants any."""
+    user, _, password = settings.REGISTRY_AUTH.partition(":")
+    return {"username": user, "password": password} if user else None
 
 
 def _last_line(stream: str, dyno: str) -> tuple[float, int]:

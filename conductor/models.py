@@ -50,6 +50,7 @@ class Swarm(models.Model):
     name = models.CharField(primary_key=True, max_length=40)
     address = models.CharField(max_length=255, help_text="Of a manager, with its port.")
     sealed_token = models.TextField(editable=False)
+    then = models.TextField(blank=True, help_text="What a machine runs once it has joined.")
     told_at = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:
@@ -72,7 +73,8 @@ class Swarm(models.Model):
     @property
     def command(self) -> str:
         """What to run on a machine with Docker, so that it becomes a node."""
-        return f"docker swarm join --token {self.token} {self.address}"
+        join = f"docker swarm join --token {self.token} {self.address}"
+        return f"{join} && {self.then}" if self.then else join
 
 
 class Node(models.Model):

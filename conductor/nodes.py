@@ -135,9 +135,13 @@ def _write(machine: Machine, row: Node | None) -> None:
 def _write_entrance(machines: Machines) -> None:
     entrance = machines.entrance()
     row = Swarm.objects.filter(pk=NAME).first()
-    if row is not None and (row.address, row.token) == (entrance.address, entrance.token):
+    if row is not None and (row.address, row.token, row.then) == (
+        entrance.address,
+        entrance.token,
+        entrance.then,
+    ):
         return
-    row = Swarm(name=NAME, address=entrance.address, told_at=timezone.now())
+    row = Swarm(name=NAME, address=entrance.address, then=entrance.then, told_at=timezone.now())
     row.token = entrance.token
     row.save()
 

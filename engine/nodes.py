@@ -36,6 +36,7 @@ class Entrance:
 
     address: str
     token: str = field(repr=False)
+    then: str = ""  # a command for it to run once it has joined
 
 
 class Machines(Protocol):

@@ -1,5 +1,6 @@
 """The machines of a Docker Swarm, asked of one of its managers."""
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import docker
 from docker.errors import APIError, DockerException
 
 from core.errors import EngineError
+from engine.drivers.swarm import network
 from engine.nodes import Entrance, Machine
 
 INSTANCE, DYNO = (
@@ -15,6 +17,7 @@ INSTANCE, DYNO = (
 )  # labels of a dyno's service: whose it is, and its spec id
 GONE = 404
 SECONDS = 10  # for one answer of the engine
+_OWN, _ADDRESS = "0.0.0.0", "$(docker info -f '{{.Swarm.NodeAddr}}')"  # noqa: S104 - stands for a node's own address
 
 
 class SwarmMachines:
@@ -41,7 +44,8 @@ class SwarmMachines:
             managers = [manager["Addr"] for manager in swarm.get("RemoteManagers") or ()]
             here = next((addr for addr in managers if addr.startswith(f"{swarm['NodeAddr']}:")), None)
             token: str = client.api.inspect_swarm()["JoinTokens"]["Worker"]
-            return Entrance(here or f"{swarm['NodeAddr']}:2377", token)
+            then = shlex.join(network.command(self._instance, _OWN)).replace(_OWN, _ADDRESS)
+            return Entrance(here or f"{swarm['NodeAddr']}:2377", token, then)
 
     def set_availability(self, id: str, availability: str) -> None:
         """Change what the engine may use the machine for."""
