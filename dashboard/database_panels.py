@@ -61,7 +61,7 @@ def of_database(app: App, user: User, addon: Addon, form: Form | None = None) ->
         addon.app = app  # whose rights are known already
     ready = bool(addon.sealed_config)
     told = (_database(addon) if addon.service.name == POSTGRESQL else _store(addon)) if ready else {}
-    schedule = Schedule.objects.filter(addon=addon).first()
+    schedule: Schedule | None = getattr(addon, "schedule", None)
     return {
         **panels.frame(app, user, "resources"),
         "addon": addon,

@@ -171,9 +171,9 @@ def configure(request: PageRequest, name: str, addon: str) -> HttpResponse:
 
 def _seen(request: PageRequest, name: str, addon: str) -> tuple[App, Addon]:
     app = app_access.app_for(request.user, name)
-    found = access.one(access.named(access.addons_of(app), addon), addon)
-    if found.service.name not in database_panels.KINDS:
-        raise NotFound(f"{found.name} has no such page.", resource="add_on")
+    found = access.addons_of(app).select_related("schedule").filter(name=addon).first()
+    if found is None or found.service.name not in database_panels.KINDS:
+        raise NotFound(f"Couldn't find that database: {addon}.", resource="add_on")
     return app, found
 
 
