@@ -174,6 +174,8 @@ PAGES: dict[str, list[Page]] = {
     "socialaccount_connections": [Page("/account/connections/")],
     "cli-sign-in": [Page("/sign-in/cli/{cli}/")],
     "sessions": [Page("/account/sessions/")],
+    "oauth": [Page("/oauth/authorize?client_id={client}&response_type=code&scope=read+write-protected")],
+    "programs": [Page("/account/programs/"), first("/account/programs/")],
     # the API's description
     "api-docs": [Page("/docs/api/"), door("/docs/api/")],
     "api-docs-tag": [Page("/docs/api/apps/"), door("/docs/api/add-ons/")],

@@ -13,7 +13,7 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from accounts import actions as account_actions
-from accounts import cli_sign_in, invitations
+from accounts import cli_sign_in, invitations, oauth
 from accounts.models import Team, User
 from addons import databases
 from addons.models import Addon, Attachment, Transfer
@@ -186,6 +186,12 @@ class World:
         _, secret = invitations.invite(self.team, "ines@elsewhere.example", "member", by=self.mara)
         question, _ = cli_sign_in.ask("heroku-cli on Mara's laptop", address="127.0.0.1")
         self.names |= {"invitation": secret, "cli": question.pk}
+        client, _ = oauth.create_client("Release bot", "https://bot.example.com/slipway/back", by=self.mara)
+        asked = oauth.question({"client_id": str(client.pk), "response_type": "code", "scope": "read"})
+        code = oauth.consent(asked, by=self.mara)
+        client_secret = oauth.rotate_client(client, by=self.mara)
+        oauth.exchange(code, client_id="", secret=client_secret, verifier="", redirect_uri="")
+        self.names |= {"client": client.pk}
 
     def _usage(self) -> None:
         """Two months of it, and a budget that is nearly used up."""
