@@ -1,6 +1,9 @@
 """Signing in and out, tokens, and what the account has."""
 
 import re
+import sys
+
+from tests.cli.conftest import squeezed
 
 
 def test_log_in_with_a_password_and_out_again(make_shell, platform):
@@ -38,15 +41,80 @@ def test_tokens_come_and_go(heroku, make_shell, platform):
     assert "invalid" in make_shell(rotated)("apps", status=1)
 
 
-def test_what_the_account_has_none_of_is_said(heroku):
-    assert "no SSH keys" in heroku("keys")
-    assert "No OAuth sessions" in heroku("sessions")
+def test_regions_and_status(heroku):
     assert "local" in heroku("regions")
     assert "Apps:" in heroku("status")
-    assert "git over HTTPS only" in heroku("keys:add", str(_key(heroku)), status=2)
 
 
-def _key(heroku):
-    path = heroku.folder / "id.pub"
-    path.write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFakeFakeFakeFakeFakeFakeFakeFakeFakeFakeFake a@b\n")
-    return path
+# Signs in as a person does, and says yes to the question whose address it is given.
+BROWSER = """#!{python}
+import http.cookiejar, re, ssl, sys, urllib.parse, urllib.request
+url = sys.argv[1]
+origin = "{{0.scheme}}://{{0.netloc}}".format(urllib.parse.urlsplit(url))
+tls = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile="{ca}"))
+jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+opener = urllib.request.build_opener(tls, jar)
+opener.addheaders = [("Referer", origin + "/")]
+
+def post(path, page, **fields):
+    fields["csrfmiddlewaretoken"] = re.search('name="csrfmiddlewaretoken" value="([^"]+)"', page)[1]
+    return opener.open(origin + path, urllib.parse.urlencode(fields).encode()).read().decode()
+
+door = opener.open(url).read().decode()
+post("/sign-in/", door, email="alice@example.com", login="alice@example.com", password="a fine long password")
+page = opener.open(url).read().decode()
+post(re.search('action="([^"]+/approval/)"', page)[1], page)
+"""
+
+
+def test_log_in_with_a_browser(make_shell, tmp_path):
+    shell = make_shell()
+    browser = tmp_path / "browser"
+    browser.write_text(BROWSER.format(python=sys.executable, ca=shell.env["NODE_EXTRA_CA_CERTS"]))
+    browser.chmod(0o755)
+    said = shell.at_terminal("login", f"--browser={browser}", answers={"Press any key": "x"})
+    assert "Logged in as" in said, said
+    assert shell("whoami") == "alice@example.com"
+
+
+def test_keys_are_kept_and_open_nothing(heroku):
+    assert "no SSH keys" in heroku("keys")
+    for name in ("laptop", "desktop"):
+        file = heroku.folder / f"{name}.pub"
+        heroku.run(
+            "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"me@{name}", "-f", str(file.with_suffix(""))
+        )
+        assert "git uses HTTPS" in heroku("keys:add", str(file), "--yes")
+    listed = heroku("keys")
+    assert "me@laptop" in listed and "me@desktop" in listed
+    heroku("keys:remove", "me@laptop")
+    assert "me@laptop" not in heroku("keys")
+    heroku("keys:clear")
+    assert "no SSH keys" in heroku("keys")
+
+
+def test_a_token_does_no_more_than_its_scope(heroku, make_shell):
+    heroku("create", "scoped", "--no-remote")
+    made = heroku("authorizations:create", "-d", "reader", "-s", "read")
+    reader = make_shell(re.search(r"Token:\s+(\S+)", made)[1])
+    assert "Scope:       read" in made
+    assert "scoped" in reader("apps:info", "-a", "scoped")
+    assert "needs read-protected" in squeezed(reader("config", "-a", "scoped", status=2))
+    assert "needs write" in squeezed(reader("maintenance:on", "-a", "scoped", status=2))
+
+
+def test_programs(heroku):
+    made = heroku("clients:create", "Bot", "https://bot.example.com/back")
+    ref = re.search(r"HEROKU_OAUTH_ID=(\S+)", made)[1]
+    secret = re.search(r"HEROKU_OAUTH_SECRET=(\S+)", made)[1]
+    assert "Bot" in heroku("clients")
+    assert secret not in heroku("clients:info", ref)
+    heroku("clients:update", ref, "-n", "Robot")
+    assert "Robot" in heroku("clients")
+    assert secret not in heroku("clients:rotate", ref, "--shell")
+    heroku("clients:destroy", ref)
+    assert "No OAuth clients" in heroku("clients")
+
+
+def test_sessions(heroku):
+    assert "Python" in heroku("sessions") or "browser" in heroku("sessions")
