@@ -78,7 +78,8 @@ def one(rows: Any, ref: str) -> Addon:
     if len(found) > 1:
         names = ", ".join(row.name for row in found)
         raise Refusal(f"That name may mean any of {names}: give one of these.", id="multiple_matches")
-    return found[0]  # type: ignore[no-any-return]
+    first: Addon = found[0]
+    return first
 
 
 def named(rows: AddonQuerySet, ref: str) -> list[Addon]:

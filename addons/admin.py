@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+from accounts.models import User
 from addons import actions
 from addons.models import Addon, AddonService, Attachment, Plan
 from core.admin import Looked, Shown, ShownInline, is_operator
@@ -43,6 +44,7 @@ class Edited(Looked, ModelAdmin):
         return is_operator(request)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        assert isinstance(request.user, User)
         actions.edit_catalog(obj, changed=form.changed_data, by=request.user)
 
 

@@ -148,7 +148,8 @@ def _make_room(attachment: Attachment, confirm: str, *, by: User | None) -> bool
 
 
 def _check_keys(attachment: Attachment, before: Attachment | None) -> None:
-    others = Attachment.objects.filter(app=attachment.app).exclude(pk=before.pk if before else None)
+    others = Attachment.objects.filter(app=attachment.app)
+    others = others.exclude(pk=before.pk) if before else others
     taken = {key: row for row in others.select_related("addon__plan__service") for key in row.keys}
     clash = next((taken[key] for key in attachment.keys if key in taken), None)
     if clash:

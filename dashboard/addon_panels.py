@@ -192,7 +192,7 @@ def _from(service: AddonService) -> str:
     if not plans or not settings.SHOW_PRICES:
         return ""
     cheapest = min(plans, key=lambda plan: plan.price_cents)
-    return price_of(cheapest) if len(plans) == 1 or not cheapest.price_cents else f"From {price_of(cheapest)}"
+    return price_of(cheapest) if len(plans) == 1 else f"From {money(cheapest.price_cents)} a month"
 
 
 def _choice(plan: Plan, service: AddonService, chosen: str, current: Plan | None = None) -> Choice:

@@ -48,7 +48,7 @@ def row(app: App, user: User, var: ConfigVar) -> dict[str, Any]:
     return {**panels.frame(app, user, "config"), **panels.consequences(app), "var": var}
 
 
-def _attached(app: App) -> dict[str, Any]:
+def _attached(app: App) -> dict[Any, Any]:
     """The add-ons by the attachment that sets config vars."""
     return {attachment.pk: attachment.addon for attachment in panels.attachments(app)}
 

@@ -26,7 +26,7 @@ def home(request: PageRequest, addon: str) -> HttpResponse:
     found = access.addon_for(request.user, addon)
     if found.app is None:
         return see("pipeline-settings", found.owner.name)
-    seen = app_access.apps_for(request.user).filter(pk=found.app_id).first()
+    seen = app_access.apps_for(request.user).filter(addons=found).first()
     used = seen or app_access.apps_for(request.user).filter(attachments__addon=found).first()
     if used is None:
         raise NotFound("Couldn't find that add-on.", resource="add_on")
@@ -39,7 +39,7 @@ def new(request: PageRequest, name: str, service: str) -> HttpResponse:
     """Ask which plan, and under which name."""
     app = app_access.app_for(request.user, name, to=access.DEPLOY)
     demand_config(request.user, app)
-    return _ordering(request, app, service, Form(plan="", **{"as": ""}))
+    return _ordering(request, app, service, Form(plan=""))
 
 
 @require_POST
