@@ -31,6 +31,8 @@ PATIENCE_SECONDS = 20.0  # for an engine that is just starting
 IMAGES = {"slipway-24": "slipway/stack:24"}
 AWAY = "The Docker engine can't be reached. What runs goes on; nothing can be started or stopped."
 
+NOT_INSIDE = "Nobody is let into a dyno that runs on this engine. heroku run starts one beside it."
+
 
 def _unknown(stream: str, dyno: str) -> tuple[float, int]:
     return 0.0, 0
@@ -151,6 +153,8 @@ class SwarmDriver:
         """Start a one-off dyno, once per `spec.id`; returns that id."""
         with self._lock:
             self._check_open()
+            if spec.inside:
+                raise EngineError(NOT_INSIDE, permanent=True)
             if spec.id not in self._dynos:
                 self._begin(spec)
         return spec.id
