@@ -60,7 +60,7 @@ class Runtime:
     def others(self, command: str) -> list[str]:
         """What each worker that still ends its connections after a reload answers."""
         try:
-            found = _talk(self.master, "show proc").partition("# old workers")[2]
+            found = self._ask_master("show proc").partition("# old workers")[2]
             pids = [line.split()[0] for line in found.splitlines() if "worker" in line and line[:1].isdigit()]
             return [_talk(self.master, f"@!{pid} {command}") for pid in pids]
         except EngineError:
@@ -70,7 +70,7 @@ class Runtime:
         """Have a new worker read the files; the old one ends its connections. Waits until the new one has taken over;
         `EngineError` when it does not like the files, and the old one goes on."""
         before = self.info()["Pid"]
-        _talk(self.master, "reload")
+        self._ask_master("reload")
         deadline = time.monotonic() + RELOAD_SECONDS
         while time.monotonic() < deadline:
             try:
@@ -80,6 +80,17 @@ class Runtime:
                 pass
             time.sleep(0.01)
         raise EngineError("HAProxy did not take its new configuration; its log says why.")
+
+    def _ask_master(self, command: str) -> str:
+        """Ask the master, which hears nothing for a moment while it starts or reloads."""
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                return _talk(self.master, command)
+            except Away:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
 
 
 def _connect(path: Path) -> socket.socket:
