@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count
 from django.utils import timezone
 
+from apps import acm
 from apps.certificates import SOON_DAYS
 from apps.models import App, Certificate, Domain
 from dashboard.forms import Form
@@ -18,6 +20,16 @@ class Line:
     domain: Domain
     choices: list[Certificate]
 
+    @property
+    def coming(self) -> str:
+        """How getting its certificate stands, while there is something to say of it."""
+        domain = self.domain
+        if domain.acm_status == acm.PENDING:
+            return "A certificate is being got for it"
+        if domain.acm_status in (acm.FAILING, acm.FAILED):
+            return f"No certificate came for it: {domain.acm_reason}"
+        return ""
+
 
 def domains_of(app: App) -> dict[str, Any]:
     """The app's domains with what they may answer with, and its certificates with how many domains each serves."""
@@ -27,7 +39,12 @@ def domains_of(app: App) -> dict[str, Any]:
     for domain in app.domains.all():
         domain.certificate = known.get(domain.certificate_id) if domain.certificate_id else None
         lines.append(Line(domain, [one for one in certificates if one.covers(domain.hostname)]))
-    return {"domains": lines, "certificates": certificates, "first_end": _first_end(lines)}
+    return {
+        "domains": lines,
+        "certificates": certificates,
+        "first_end": _first_end(lines),
+        "automatic": bool(settings.ACME_URL),
+    }
 
 
 def standing(certificate: Certificate) -> tuple[str, str]:

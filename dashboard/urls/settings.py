@@ -64,6 +64,17 @@ urlpatterns = [
         certificates.choose,
         name="domain-certificate",
     ),
+    path("apps/<slug:name>/certificates/automatic/", certificates.automatic, name="automatic-certificates"),
+    path(
+        "apps/<slug:name>/certificates/automatic/removal/",
+        certificates.not_automatic,
+        name="automatic-certificates-removal",
+    ),
+    path(
+        "apps/<slug:name>/certificates/automatic/refreshes/",
+        certificates.again,
+        name="automatic-certificates-refresh",
+    ),
     path("apps/<slug:name>/certificates/new/", certificates.new, name="certificate-new"),
     path(
         "apps/<slug:name>/certificates/<uuid:certificate_id>/", certificates.certificate, name="certificate"

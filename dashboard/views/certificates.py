@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from apps import access, certificates
+from apps import access, acm, certificates
 from apps.models import App, Certificate
 from dashboard import panels
 from dashboard.certificates import form_of
@@ -61,6 +61,35 @@ def choose(request: PageRequest, name: str, domain_id: uuid.UUID) -> HttpRespons
     certificates.choose_certificate(domain, chosen, by=request.user)
     said = f"answers with {chosen} from now on" if chosen else "has no certificate of its own any more"
     messages.success(request, f"{domain} {said}.")
+    return go(request, "app-settings", app.name, fragment="domains")
+
+
+@require_POST
+@login_required
+def automatic(request: PageRequest, name: str) -> HttpResponse:
+    """Get certificates for the app's domains, and renew them."""
+    app = acm.enable(access.app_for(request.user, name, to=access.MANAGE), by=request.user)
+    messages.success(request, "Certificates come by themselves from now on.")
+    return go(request, "app-settings", app.name, fragment="domains")
+
+
+@require_POST
+@login_required
+def not_automatic(request: PageRequest, name: str) -> HttpResponse:
+    """Get no more; those that the app has stay until they end."""
+    app = acm.disable(access.app_for(request.user, name, to=access.MANAGE), by=request.user)
+    messages.success(
+        request, "No more certificates come by themselves. Those that are there end as they say."
+    )
+    return go(request, "app-settings", app.name, fragment="domains")
+
+
+@require_POST
+@login_required
+def again(request: PageRequest, name: str) -> HttpResponse:
+    """Try again now for domains that have none."""
+    app = acm.refresh(access.app_for(request.user, name, to=access.MANAGE), by=request.user)
+    messages.success(request, "Certificates are asked for again.")
     return go(request, "app-settings", app.name, fragment="domains")
 
 

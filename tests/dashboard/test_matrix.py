@@ -105,7 +105,8 @@ RULES = {
     MANAGE: """pipeline-name pipeline-owner pipeline-removal stage-order stages stage stage-place stage-removal
         stage-config-vars stage-config-value stage-config-removal app-lock app-lock-removal collaborators collaborator-rights collaborator-removal
         app-name app-stack app-buildpacks buildpack-place buildpack-removal app-health domains domain-removal domain-certificate
-        certificate-new certificate certificate-removal app-owner app-removal
+        certificate-new certificate certificate-removal automatic-certificates
+        automatic-certificates-removal automatic-certificates-refresh app-owner app-removal
         team-name team-removal member-role member-removal invitations invitation-renewal invitation-withdrawal""",
 }
 RULE = {name: rule for rule, names in RULES.items() for name in names.split()}
