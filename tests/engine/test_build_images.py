@@ -1,5 +1,7 @@
 """Images from Dockerfiles and heroku.yml, and ready-made ones, on a real engine."""
 
+import shutil
+import subprocess
 import threading
 import time
 
@@ -10,8 +12,11 @@ from core.errors import BuildFailed
 from engine.builder import BuildCancelled
 from engine.builder.containers.build import ContainerBuilder
 from engine.builder.containers.dockerfiles import BUILDKIT, CLASSIC
+from engine.outbound import Outbound
+from tests.docker import missing
 from tests.engine.test_build_limits import processes_with
 from tests.engine.workshop import Workshop
+from tests.ports import free_port
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.docker
@@ -55,7 +60,14 @@ def shop(tmp_path, builder):
 
 
 def run(engine, image, *command):
-    return engine.client.containers.run(image, list(command) or None, remove=True).decode()
+    """What it prints."""
+    container = engine.client.containers.run(image, list(command) or None, detach=True)
+    try:
+        assert container.wait()["StatusCode"] == 0
+        eventually(lambda: container.logs() or command, seconds=5)
+        return container.logs().decode()
+    finally:
+        container.remove(force=True)
 
 
 def dockerfile(engine, *lines):
@@ -205,6 +217,45 @@ def test_an_image_that_the_engine_happens_to_have_is_not_for_everybody(shop, eng
     name = engine.client.images.get(other).tags[0]
     with pytest.raises(BuildFailed, match="was not pulled"):
         shop.build({}, image=name)
+
+
+@pytest.fixture
+def registry(tmp_path):
+    """Debian's registry, on a port of its own; Docker speaks plain http with those on loopback."""
+    program = shutil.which("docker-registry")
+    if program is None:
+        missing("docker-registry (apt-get install docker-registry)")
+    address = f"127.0.0.1:{free_port()}"
+    config = tmp_path / "registry.yml"
+    config.write_text(
+        f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {tmp_path}/images\nhttp:\n  addr: {address}\n"
+    )
+    with (tmp_path / "registry.log").open("wb") as log:
+        process = subprocess.Popen([program, "serve", str(config)], stdout=log, stderr=log)
+    try:
+        eventually(lambda: "listening on" in (tmp_path / "registry.log").read_text(), seconds=20)
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_a_registry_has_images_for_every_node(tmp_path, engine, registry):
+    instance = engine.instance()
+    place = ContainerBuilder(
+        engine.client, instance=instance, run_image=engine.stack, env={}, registry=registry
+    )
+    shop = Images(tmp_path / "data", build=place)
+    try:
+        made = shop.build({"Dockerfile": 'FROM scratch\nCOPY hello /hello\nCMD ["/hello"]\n', "hello": "hi"})
+        assert made.image == f"{registry}/slipway/app-app@{made.digest}"
+        engine.client.images.remove(made.image, force=True)
+        place.keep((), (), older_than=-60)
+        again = shop.build({}, image=made.image, outbound=Outbound(["127.0.0.1/32"]))
+        assert (again.image, again.digest) == (made.image, made.digest)
+        assert "Downloaded newer image" in shop.output
+    finally:
+        eventually(lambda: removed(engine, instance), seconds=20)
 
 
 def test_what_nobody_runs_any_more_is_removed(shop, engine, builder):
