@@ -73,17 +73,14 @@ def test_rows_and_numbers_are_the_same_elsewhere(databases, tmp_path):
     file = tmp_path / "one.tar.zst"
     done = manage(tmp_path / "here", here, "backup", str(file))
     assert done.returncode == 0, done.stderr
-    done = manage(tmp_path / "there", there, "restore", str(file))
-    assert done.returncode == 0, done.stderr
-    assert contents(there) == contents(here) and contents(here)["accounts_user"]
+    with psycopg.connect(there) as connection:  # as if something else, or a newer version, had been there
+        connection.execute("CREATE TABLE accounts_user (id serial PRIMARY KEY, shoe_size integer NOT NULL)")
+        connection.execute("INSERT INTO accounts_user (shoe_size) VALUES (41)")
     done = manage(tmp_path / "there", there, "restore", str(file))
     assert done.returncode == 1 and "--over" in done.stderr
-    with psycopg.connect(there) as connection:
-        connection.execute("DELETE FROM django_migrations WHERE id = (SELECT max(id) FROM django_migrations)")
-        connection.execute("UPDATE accounts_user SET email = 'changed@example.com'")
     done = manage(tmp_path / "there", there, "restore", "--over", str(file))
     assert done.returncode == 0, done.stderr
-    assert "alice@example.com" in str(contents(there)["accounts_user"])
+    assert contents(there) == contents(here) and contents(here)["accounts_user"]
     assert manage(tmp_path / "there", there, "token", "alice@example.com").returncode == 0, "numbers go on"
     told = json.loads(manage(tmp_path / "there", there, "doctor", "--json").stdout)["findings"]
     (database,) = [one for one in told if one["name"] == "Database"]
