@@ -44,20 +44,31 @@ class Node:
         return call("docker", "-H", self.url, *words, check=check, **options)
 
     def start(self) -> None:
-        """Start the engine. Its mounts are its own: /run, and images in memory, so that both vanish with it."""
+        """Start the engine. Its mounts are its own: /run, and images in memory, so that both vanish with it. An engine
+        that ends without them is started again."""
         script = (
             f"hostname {self.name} && mount -t tmpfs tmpfs /run && mkdir -p /run/lock {self.folder}/data && "
             f"mount -t tmpfs -o size=4g tmpfs {self.folder}/data && "
-            f"exec dockerd --data-root {self.folder}/data --exec-root {self.folder}/exec "
+            f"while :; do dockerd --data-root {self.folder}/data --exec-root {self.folder}/exec "
             f"--pidfile {self.folder}/pid -H unix://{self.folder}/docker.sock --cgroup-parent /{self.name} "
             f"--insecure-registry 10.0.0.0/8 --default-address-pool base=10.{self._pool()}.0.0/16,size=24 "
-            f"--bip {self._bip()} --log-level warn"
+            f"--bip {self._bip()} --log-level warn; done"
         )
         command = ["nsenter", f"--net=/run/netns/{self.name}", "unshare", "-m", "-u", "sh", "-c", script]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         eventually(lambda: self._answers() or self.process.poll() is not None, seconds=60, every=0.2)
         assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
+
+    def restart(self) -> None:
+        """End the engine as its operator does. It starts again by itself; its containers do not."""
+        before = (self.folder / "pid").read_text()
+        os.kill(int(before), signal.SIGTERM)
+        eventually(lambda: self._pid() not in ("", before) and self._answers(), seconds=60, every=0.1)
+
+    def _pid(self) -> str:
+        file = self.folder / "pid"
+        return file.read_text() if file.exists() else ""
 
     def lose(self) -> None:
         """Pull the plug: the engine and all that ran on it are gone at once, and so is the way there."""
