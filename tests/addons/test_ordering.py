@@ -330,3 +330,30 @@ def test_the_auditor_finds_what_is_not_as_add_ons_say(app, alice, shelf):
     Addon.objects.update(state="changing")
     found = sorted((found.promise, found.message) for check in checks for found in check())
     assert [promise for promise, _ in found] == ["I-09", "I-15", "I-19", "I-19"], found
+
+
+@pytest.mark.parametrize("point", ["addon.provisioned", "config.snapshot", "release.row"])
+def test_an_interruption_while_it_is_made_leaves_one_thing_and_one_release(
+    app, alice, shelf, monkeypatch, point
+):
+    addon = actions.provision(app, catalog.plan_called(PG), by=alice)
+    monkeypatch.setenv("FAILPOINTS", f"{point}=error")
+    work()
+    assert shelf.holds() == {str(addon.pk)} and newest(app).version == 1
+    monkeypatch.delenv("FAILPOINTS")
+    Addon.objects.update(wake_at=None)
+    work()
+    assert shelf.holds() == {str(addon.pk)} and newest(app).version == 2
+    assert newest(app).config == {"DATABASE_URL": f"shelf://{addon.secret}@{addon.pk}"}
+
+
+def test_an_interruption_while_it_is_removed_is_made_up_for(app, alice, shelf, monkeypatch):
+    addon = order(app, alice)
+    actions.destroy(addon, confirm=addon.name, by=alice)
+    monkeypatch.setenv("FAILPOINTS", "addon.deprovisioned=error")
+    work()
+    assert Addon.objects.get().state == "deprovisioning" and newest(app).config == {}
+    monkeypatch.delenv("FAILPOINTS")
+    Addon.objects.update(wake_at=None)
+    work()
+    assert not Addon.objects.exists() and shelf.holds() == set()
