@@ -36,7 +36,10 @@ class ScaleIn(Schema):
     def change(self, now: int) -> dict[str, Any]:
         """For `actions.scale`. A quantity may be relative (`"+1"`)."""
         if "docker_image" in self.model_fields_set:
-            raise Refusal("Apps run slugs here, not images: push their code with git.")
+            raise Refusal(
+                "Release an image as a build: POST /apps/APP/builds with docker://NAME as the source's address; or push "
+                "code, a Dockerfile too, with git."
+            )
         size = self.dyno_size.name if isinstance(self.dyno_size, SizeIn) else self.dyno_size or self.size
         return {"quantity": _quantity(self.quantity, now), "size": size}
 
