@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from apps.models import App
+from conductor import status
 from conductor.backups import archive, database, files
 from conductor.backups.make import FORMAT
 from core import secrets, version
@@ -83,7 +84,19 @@ def _alone() -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise Conflict(f"Slipway is running on {settings.DATA}. Stop it first.") from None
+        if _others():
+            raise Conflict(
+                "A conductor is running on this database. Stop all web processes and conductors first."
+            )
         yield
+
+
+def _others() -> bool:
+    """Whether one of several conductors is alive, which hold no file."""
+    try:
+        return status.several() and bool(status.conductors())
+    except DatabaseError:  # there are no tables yet
+        return False
 
 
 def _demand_empty() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,13 @@ import zstandard
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
 from conductor.backups import archive, files, history
 from conductor.backups import make as making
 from conductor.backups.make import make, make_file
 from conductor.backups.restore import check, restore
+from conductor.models import Beat
 from core.errors import Conflict, Refusal
 from releases import actions, repositories
 from releases.models import Slug
@@ -277,6 +280,18 @@ def test_a_newer_or_foreign_backup_is_refused(shop, monkeypatch):
         with pytest.raises(Refusal, match=words):
             restore(io.BytesIO(backup))
     assert repositories.path(shop).exists()
+
+
+def test_nothing_is_restored_while_one_of_several_conductors_runs(shop, settings):
+    settings.DATABASE_URL, settings.REDIS_URL = "postgres://somewhere/else", "redis://somewhere/else"
+    settings.ROUTER_URL, settings.ENGINE_URL = "haproxy:///nowhere", "swarm+unix:///nowhere"
+    backup = made()
+    beat = Beat.objects.create(hostname="else", pid=1, told={})
+    with pytest.raises(Conflict, match="A conductor is running"):
+        restore(io.BytesIO(backup), over=True)
+    Beat.objects.filter(pk=beat.pk).update(at=timezone.now() - timedelta(minutes=5))
+    with pytest.raises(Conflict, match="already"):
+        restore(io.BytesIO(backup))
 
 
 def test_the_commands_say_what_is_wrong(shop, tmp_path):
