@@ -71,6 +71,8 @@ def of_database(app: App, user: User, addon: Addon, form: Form | None = None) ->
         "gauges": [],
         "facts": [],
         "sessions": [],
+        "session_count": 0,
+        "idle": 0,
         "moves": _moves(addon),
         "schedule": schedule,
         "credentials": [name or "default" for name in sorted(addon.config_keys)],
@@ -127,7 +129,9 @@ def _database(addon: Addon) -> dict[str, Any]:
         ("Read from memory", f"{seen.hit_rate:.1%}" if seen.hit_rate is not None else "Nothing read yet"),
         ("Extensions", ", ".join(seen.extensions) or "None"),
     ]
-    return {"gauges": gauges, "facts": facts, "sessions": here[:SESSIONS], "session_count": len(here)}
+    busy = [each for each in here if each.state != "idle"]
+    counts = {"session_count": len(here), "idle": len(here) - len(busy)}
+    return {"gauges": gauges, "facts": facts, "sessions": busy[:SESSIONS], **counts}
 
 
 def _store(addon: Addon) -> dict[str, Any]:

@@ -39,10 +39,12 @@ HERE = "/apps/store/addons/orders-db/data/"
 
 
 def test_it_says_how_full_it_is_and_who_is_in(database, as_alice):
-    with psycopg.connect(databases.url_of(database)) as inside:
+    url = databases.url_of(database)
+    with psycopg.connect(url) as inside, psycopg.connect(url):
         inside.execute("SELECT 'a statement to find'")
         page = as_alice.get(HERE)
-    assertContains(page, "1 of 20")
+    assertContains(page, "2 of 20")
+    assertContains(page, "1 idle, not shown")
     assertContains(page, "a statement to find")
     assertNotContains(page, databases.url_of(database).split(":")[2].split("@")[0])
 
