@@ -46,7 +46,10 @@ class Engine:
             gone(volume.remove)
         for network in self.client.networks.list(names=[f"slipway-{instance}-"]):
             if network.name.endswith("-dynos"):  # made of another, and so without labels
-                gone(network.remove)
+                remove_named = (
+                    self.client.api.remove_network
+                )  # by its id only the node's share of it is found
+                eventually_gone(lambda name=network.name: remove_named(name))
         for network in self.client.networks.list(filters=which):
             eventually_gone(network.remove)
         for image in self.client.images.list(filters=which):
@@ -73,7 +76,7 @@ def eventually_gone(remove: Any) -> None:
         try:
             return gone(remove)
         except APIError as error:
-            if error.status_code != 403 or time.monotonic() > deadline:
+            if error.status_code not in (400, 403) or time.monotonic() > deadline:
                 raise
         time.sleep(0.1)
 
