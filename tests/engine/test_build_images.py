@@ -198,11 +198,17 @@ def test_config_values_are_masked_and_no_argument(shop, engine):
     assert "********" in shop.output
 
 
-def test_a_ready_made_image(shop, engine):
+def test_a_ready_made_image(shop, engine, builder):
     result = shop.build({}, image=engine.stack)
     assert result.process_types == {"web": ""}
     assert result.image == engine.client.images.get(engine.stack).id
     assert f"Using {engine.stack}" in shop.output
+    names = {name for name in engine.client.images.get(engine.stack).tags if builder._instance in name}
+    assert len(names) == 1
+    builder.keep((), (), older_than=3600)
+    assert names <= set(engine.client.images.get(engine.stack).tags)
+    builder.keep((), (), older_than=-60)
+    assert not names & set(engine.client.images.get(engine.stack).tags)
 
 
 @pytest.mark.promise("I-41")
@@ -248,7 +254,7 @@ def test_a_registry_has_images_for_every_node(tmp_path, engine, registry):
     shop = Images(tmp_path / "data", build=place)
     try:
         made = shop.build({"Dockerfile": 'FROM scratch\nCOPY hello /hello\nCMD ["/hello"]\n', "hello": "hi"})
-        assert made.image == f"{registry}/slipway/app-app@{made.digest}"
+        assert made.image == f"{registry}/slipway/{instance}/app-app@{made.digest}"
         engine.client.images.remove(made.image, force=True)
         place.keep((), (), older_than=-60)
         again = shop.build({}, image=made.image, outbound=Outbound(["127.0.0.1/32"]))

@@ -32,8 +32,7 @@ class ImageStore:
 
     def name(self, app: str, type: str, build: str) -> str:
         """The name for the image of one process type of one build."""
-        host = f"{self.registry}/" if self.registry else ""
-        return f"{host}slipway/app-{app}:{type.lower().lstrip('-_')[:60] or 'x'}-{build}"[:250]
+        return f"{self._names()}{app}:{type.lower().lstrip('-_')[:60] or 'x'}-{build}"[:250]
 
     def keep_as(self, image: str, name: str) -> str:
         """Make sure that nodes can run the image that the engine knows as `image` and we call `name`; returns what to call
@@ -72,13 +71,22 @@ class ImageStore:
 
     def keep(self, wanted: set[str], *, older_than: float) -> None:
         """Remove what we named and nobody runs any more: images that are not among `wanted`."""
-        ours = {"label": [f"{name}={value}" for name, value in self.labels.items()]}
         horizon = time.time() - older_than
+        ours = {"label": [f"{name}={value}" for name, value in self.labels.items()]}
         for image in self.client.images.list(filters=ours):
-            if APP not in image.labels or {image.id, *image.attrs.get("RepoDigests", ())} & wanted:
-                continue
-            if _seconds(image.attrs["Created"]) < horizon:
+            old = APP in image.labels and _seconds(image.attrs["Created"]) < horizon
+            if old and not _is_wanted(image, wanted):
                 self._remove(image.id)
+        # Ready-made ones carry no label of ours, but a name; who else has a name for them keeps them.
+        for image in self.client.images.list(filters={"reference": f"{self._names()}*"}):
+            if not _is_wanted(image, wanted) and _seconds(image.attrs["Metadata"]["LastTagTime"]) < horizon:
+                for name in image.tags:
+                    if name.startswith(self._names()):
+                        self._remove(name)
+
+    def _names(self) -> str:
+        host = f"{self.registry}/" if self.registry else ""
+        return f"{host}slipway/{self.labels['slipway.instance']}/app-"
 
     def _remove(self, image: str) -> None:
         try:
@@ -101,6 +109,10 @@ class ImageStore:
         if not digest:
             raise EngineError("The registry did not say what it keeps the image as.")
         return f"{repository}@{digest}"
+
+
+def _is_wanted(image: Any, wanted: set[str]) -> bool:
+    return bool({image.id, *image.attrs.get("RepoDigests", ())} & wanted)
 
 
 def _split(reference: str) -> tuple[str, str]:
