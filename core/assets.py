@@ -5,8 +5,8 @@ The files themselves stay as people wrote them, and are served so while DEBUG is
 
 import gzip
 import hashlib
-import os
 import re
+import uuid
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,6 @@ def _copy(path: Path, changed_at: float) -> Path:
 
 def _write(path: Path, content: bytes) -> None:
     """All of it or nothing: several processes start at once."""
-    passing = path.with_name(f"{path.name}.{os.getpid()}")
+    passing = path.with_name(f"{path.name}.{uuid.uuid4().hex}")  # in containers, process ids are the same
     passing.write_bytes(content)
     passing.replace(path)

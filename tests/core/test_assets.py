@@ -1,11 +1,13 @@
 """Lean style sheets and scripts: fewer bytes, the same meaning."""
 
 import gzip
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 
+from core import assets
 from core.assets import lean
 
 
@@ -50,3 +52,11 @@ def test_they_are_served_and_gzipped_for_who_asks(client, address):
     assert packed.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(packed_bytes) == plain_bytes
     assert len(packed_bytes) < len(plain_bytes) < 60_000
+
+
+def test_writers_whose_process_ids_are_the_same_do_not_meet(tmp_path):
+    """As in two containers over one folder."""
+    place, text = tmp_path / "x.css", b"a{}" * 100_000
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: assets._write(place, text), range(64)))
+    assert [file.name for file in tmp_path.iterdir()] == ["x.css"] and place.read_bytes() == text
