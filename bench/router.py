@@ -1,6 +1,7 @@
-"""Figures of the embedded router, beside the same load without it.
+"""Figures of a router, beside the same load without it; of HAProxy also beside a HAProxy that is told nothing but an address.
 
     python -m bench.router                    everything, a table and JSON
+    python -m bench.router --router haproxy   the same for HAProxy; CPU and memory are those of its processes
     python -m bench.router --seconds 2 --json results.json
 
 Backend, router and load are processes of their own; the load generator is a bare epoll loop, so that on two cores
@@ -17,18 +18,23 @@ import resource
 import select
 import socket
 import statistics
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from core.errors import EngineError
+from engine.proxy import Keeper, ProxyRouter, Setup, prepare
+from engine.rendezvous import Guest
 from engine.router import LocalRouter
 from engine.spec import Backend, Route
 
 HOST = "shop.localhost"
 PORT = int(os.environ.get("BENCH_PORT", "22900"))
-ROUTER, OLD, NEW, SINK = PORT, PORT + 1, PORT + 2, PORT + 3
+ROUTER, OLD, NEW, SINK, BARE_PORT = range(PORT, PORT + 5)
 REQUEST = (
     f"GET /orders/17?page=2 HTTP/1.1\r\nHost: {HOST}:{ROUTER}\r\nUser-Agent: bench\r\nAccept: text/html,*/*;q=0.8\r\n"
     "Accept-Encoding: gzip\r\nCookie: session=0123456789abcdef\r\n\r\n"
@@ -122,6 +128,97 @@ def run_router(pipe: Connection) -> None:
         await router.stop()
 
     asyncio.run(main())
+
+
+def run_proxy(pipe: Connection) -> None:
+    """The same with HAProxy; the records are read here."""
+
+    async def main(folder: Path) -> None:
+        sink = Sink()
+        router = ProxyRouter(folder)
+        setup = Setup(
+            http=f"127.0.0.1:{ROUTER}", web=("unix@/nowhere",), control_hosts=frozenset({"localhost"})
+        )
+        prepare(setup, router.folder, default_certificate="")
+        router.put(route(OLD, "old"))
+        files = router.folder
+        words = ["-W", "-S", f"{files.master},mode,600", "-f", str(files.config), "-f", str(files.backends)]
+        process = await asyncio.create_subprocess_exec("haproxy", *words)
+        keeper = Keeper(router, sink=sink, find_guest=nobody)
+        keeper.start()
+        await up(router)
+        pipe.send("up")
+        while True:
+            order = await asyncio.to_thread(pipe.recv)
+            if order == "stop":
+                break
+            if order == "figures":
+                cpu, memory = used(router.runtime.info()["Pid"])
+                pipe.send((cpu, sink.lines, memory))
+            else:
+                before = time.monotonic()
+                await asyncio.to_thread(router.put, order)
+                pipe.send((before, time.monotonic()))
+        await keeper.stop()
+        process.terminate()
+        await process.wait()
+
+    with tempfile.TemporaryDirectory(prefix="bench") as folder:
+        asyncio.run(main(Path(folder) / "r"))
+
+
+def nobody(secret: str) -> Guest:
+    """No dyno waits here."""
+    raise LookupError(secret)
+
+
+async def up(router: ProxyRouter) -> None:
+    """Wait until HAProxy listens and its records are read."""
+    while True:
+        with suppress(EngineError):
+            router.runtime.info()
+            if router.folder.lines.exists():
+                return
+        await asyncio.sleep(0.01)
+
+
+def used(pid: str) -> tuple[float, int]:
+    """CPU seconds and resident bytes of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    ticks = int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK"), pages * resource.getpagesize()
+
+
+BARE = """global
+    maxconn 4000
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 55s
+    timeout server 55s
+frontend web
+    bind 127.0.0.1:{port}
+    use_backend app
+backend app
+    balance leastconn
+    server dyno 127.0.0.1:{old}
+"""
+
+
+def bare(connections: int, seconds: float, processes: int) -> dict[str, float]:
+    """The same load through a HAProxy that knows one address and says nothing."""
+    with tempfile.NamedTemporaryFile("w", suffix=".cfg") as file:
+        file.write(BARE.format(port=BARE_PORT, old=OLD))
+        file.flush()
+        with subprocess.Popen(["haproxy", "-db", "-f", file.name]) as process:
+            time.sleep(0.5)
+            before = used(str(process.pid))[0]
+            found = summary(*gather(begin(BARE_PORT, connections, seconds, processes))[:2], seconds)
+            cpu = used(str(process.pid))[0] - before
+            process.terminate()
+    requests = found["requests_per_second"] * seconds
+    return {**found, "cpu_us_per_request": round(cpu / requests * 1e6, 1)}
 
 
 def rss() -> int:
@@ -291,6 +388,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--router", choices=["embedded", "haproxy"], default="embedded")
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--processes", type=int, default=1, help="load generators")
@@ -304,7 +402,7 @@ def main() -> None:
         process(serve, OLD, "old"),
         process(serve, NEW, "new"),
         process(swallow, SINK),
-        process(run_router, theirs),
+        process(run_proxy if options.router == "haproxy" else run_router, theirs),
     ):
         ours.recv()
         runs = [
@@ -314,7 +412,12 @@ def main() -> None:
         runs.sort(key=lambda run: run["routed"]["requests_per_second"])
         figures = {
             "load": round(os.getloadavg()[0], 1),
-            "throughput": runs[len(runs) // 2],
+            "throughput": runs[len(runs) // 2]
+            | (
+                {"bare": bare(options.connections, options.seconds, options.processes)}
+                if options.router == "haproxy"
+                else {}
+            ),
             "switch": switching(ours, options.switch_requests),
             "upload": upload(ours, options.upload_mib),
         }
