@@ -213,7 +213,10 @@ class Databases:
                 "ORDER BY state = 'active' DESC, query_start LIMIT 100",
                 [names.database],
             ).fetchall()
-        return [Session(*row[:7], tuple(row[7])) for row in rows]
+        return [
+            Session(pid, user, program, state, since, seconds, query, tuple(blockers))
+            for pid, user, program, state, since, seconds, query, blockers in rows
+        ]
 
     def end_sessions(self, names: Names, *, pid: int | None = None) -> int:
         """Hang up on all who are in the database, ourselves apart, or on one; returns on how many."""
