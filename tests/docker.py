@@ -54,6 +54,10 @@ class Engine:
             eventually_gone(network.remove)
         for image in self.client.images.list(filters=which):
             gone(lambda image=image: self.client.images.remove(image.id, force=True))
+        for image in self.client.images.list(filters={"reference": f"slipway/{instance}/*"}):
+            for name in image.tags:
+                if f"/{instance}/" in name:
+                    gone(lambda name=name: self.client.images.remove(name))
 
 
 def gone(remove: Any) -> None:
