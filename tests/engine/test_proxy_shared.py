@@ -1,0 +1,47 @@
+"""What both routers do alike: tests of the embedded one, with HAProxy in its place. Those that are not here differ in
+how a head is written (names in lower case), or in what docs/decisions/011 lists."""
+
+import pytest
+
+from tests.engine import (
+    test_router_faults,
+    test_router_lines,
+    test_router_passing,
+    test_router_routes,
+)
+from tests.engine.proxy_rig import ProxyRig
+
+SHARED = {
+    test_router_lines: [
+        "a_line_tells_all_about_a_request",
+        "the_longest_request_makes_a_line_of_ten_thousand_bytes_at_most",
+    ],
+    test_router_faults: [
+        "h13_closed_without_an_answer_is_not_tried_again",
+        "h13_also_on_a_connection_that_served_before",
+        "a_kept_connection_that_the_backend_closed_is_not_used",
+        "h15_an_answer_that_stops_moving",
+        "h18_an_answer_that_breaks_off",
+        "another_backend_answers_when_one_refuses",
+    ],
+    test_router_passing: ["a_certificate_authority_is_answered_for_the_app_that_it_asks_about"],
+    test_router_routes: [
+        "a_host_reaches_its_own_app_only",
+        "a_put_replaces_all_that_was_known_of_an_app",
+        "a_host_that_moved_to_another_app_stays_there",
+        "what_is_in_flight_ends_on_the_old_dyno",
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        pytest.param(module, f"test_{name}", id=f"{module.__name__.rpartition('.')[2]}-{name}")
+        for module, names in SHARED.items()
+        for name in names
+    ],
+)
+async def test_as_with_the_embedded_router(module, name, monkeypatch):
+    monkeypatch.setattr(module, "Rig", ProxyRig)
+    await getattr(module, name)()
