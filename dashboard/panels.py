@@ -15,6 +15,7 @@ from core.models import Event
 from dashboard import certificates, fleet
 from dashboard.forms import Form
 from engine.spec import MB, SIZES
+from metering import budgets, prices
 from pipelines.access import may_see_config
 from pipelines.models import Coupling, Pipeline, Stage
 from releases import estimates
@@ -89,8 +90,10 @@ def attachments(app: App) -> Any:
 
 
 def sizes() -> list[tuple[str, str]]:
-    """The sizes of a dyno, each with its memory in words."""
-    return [(name, f"{name}, {_memory(size.memory)}") for name, size in SIZES.items()]
+    """The sizes of a dyno, each with its memory in words, and its price where prices are shown."""
+    cents = prices.of_sizes()
+    each = {name: f", {budgets.money(cents[name])} a month" for name in SIZES if cents.get(name)}
+    return [(name, f"{name}, {_memory(size.memory)}{each.get(name, '')}") for name, size in SIZES.items()]
 
 
 def _memory(amount: int) -> str:

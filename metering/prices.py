@@ -4,6 +4,7 @@ from typing import Any
 
 from django.apps import apps as registry
 from django.conf import settings
+from django.core.cache import cache
 from django.db import transaction
 
 from accounts.models import User
@@ -13,6 +14,7 @@ from metering import meters
 from metering.models import DynoPrice, Meter, Usage
 
 MOST_CENTS = 10_000_000
+_KNOWN = "dyno-prices"  # in the cache: forms ask on every page
 # https://www.heroku.com/pricing, as operators know it, until they set their own.
 USUAL = {
     "eco": 500,
@@ -41,6 +43,7 @@ def set_price(size: str, cents_per_month: int, *, by: User) -> DynoPrice:
     price, _ = DynoPrice.objects.select_for_update().get_or_create(size=size)
     before, price.cents_per_month = price.cents_per_month, cents_per_month
     price.save()
+    transaction.on_commit(lambda: cache.delete(_KNOWN))
     if before != cents_per_month:
         activity.record(by, "set the price of", price, before=before, after=cents_per_month)
         rows = Meter.objects.filter(kind=Usage.Kind.DYNO, what=size)
@@ -54,4 +57,8 @@ def of_sizes() -> dict[str, int]:
     """Cents a month by size; nothing when prices are not shown."""
     if not settings.SHOW_PRICES:
         return {}
-    return dict(DynoPrice.objects.values_list("size", "cents_per_month"))
+    known: dict[str, int] | None = cache.get(_KNOWN)
+    if known is None:
+        known = dict(DynoPrice.objects.values_list("size", "cents_per_month"))
+        cache.set(_KNOWN, known, 60)
+    return known

@@ -15,8 +15,6 @@ from core.errors import NotFound
 from dashboard import panels
 from dashboard.forms import Form
 from dashboard.http import PageRequest, go
-from engine.spec import SIZES
-from metering import prices
 from pipelines.access import demand_config, may_see_config
 from scheduler import actions, times
 from scheduler.models import ScheduledJob
@@ -118,11 +116,10 @@ def _asked(form: Form) -> dict[str, str]:
 
 
 def _frame(app: App, request: PageRequest) -> dict[str, object]:
-    cents = prices.of_sizes()
     return {
         **panels.frame(app, request.user, "resources"),
         "may_change": may_see_config(request.user, app),
         "often": times.OFTEN,
-        "sizes": [(size, cents.get(size)) for size in SIZES],
+        "sizes": panels.sizes(),
         "overlaps": ScheduledJob.Overlap.choices,
     }
