@@ -22,13 +22,6 @@ def make_user(email: str | None = None, password: str = "a fine password", **ext
     return User.objects.create_user(email or f"user{next(_numbers)}@example.com", password, **extra)
 
 
-def sign_in_afresh(client: Any, user: User) -> None:
-    """Sign `user` in as if they had just typed their password, which some deeds ask for."""
-    client.force_login(user)
-    answer = client.post("/account/confirm/?next=/account/", {"password": "a fine password"})
-    assert answer.status_code == 302, answer.text
-
-
 def make_app(
     name: str | None = None, *, owner: Any = None, stage: Stage | None = None, released: bool = False
 ) -> App:
