@@ -8,8 +8,8 @@ from unfold.admin import ModelAdmin
 
 from accounts.models import User
 from addons import actions
-from addons.models import Addon, AddonService, Attachment, Plan
-from core.admin import Looked, Shown, ShownInline, is_operator
+from addons.models import Addon, AddonService, Attachment, Plan, Transfer
+from core.admin import Endless, Looked, Shown, ShownInline, is_operator, status
 
 
 class AttachmentInline(ShownInline):
@@ -30,6 +30,17 @@ class AddonAdmin(Shown):
     list_select_related = ("app", "pipeline", "plan__service")
     exclude = ("sealed_secret", "sealed_config", "options")
     inlines = (AttachmentInline,)
+
+
+@admin.register(Transfer)
+class TransferAdmin(Endless, Shown):
+    """Backups, restores and copies of databases."""
+
+    list_display = ("__str__", "app", "kind", "from_name", "to_name", status, "created_at", "finished_at")
+    list_filter = ("status", "kind", "created_at")
+    search_fields = ("app__name", "from_name", "to_name")
+    list_select_related = ("app",)
+    exclude = ("lease_token", "script")
 
 
 class Edited(Looked, ModelAdmin):

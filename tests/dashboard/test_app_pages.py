@@ -87,7 +87,8 @@ EXCEPT = {
     "database-backup-cancellation", "database-backup-links", "database-restores", "database-copies", "database-schedule",
     "database-schedule-removal", "database-passwords", "database-session-end", "store-settings",
     "app-new", "apps", "card", "card-menu", "card-targets", "outlets", "drains", "drain-removal", "webhooks", "webhook-removal",
-    "certificate", "certificate-new", "certificate-removal", "domain-certificate",
+    "certificate", "certificate-new", "certificate-removal", "domain-certificate", "automatic-certificates",
+    "automatic-certificates-removal", "automatic-certificates-refresh",
 }  # fmt: skip
 
 
