@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('conductor', '0001_several_conductors_and_nodes'),
+        ("conductor", "0001_several_conductors_and_nodes"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='swarm',
-            name='then',
-            field=models.TextField(blank=True, help_text='What a machine runs once it has joined.'),
+            model_name="swarm",
+            name="then",
+            field=models.TextField(blank=True, help_text="What a machine runs once it has joined."),
         ),
     ]

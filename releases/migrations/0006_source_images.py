@@ -4,15 +4,18 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('releases', '0005_images'),
+        ("releases", "0005_images"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='source',
-            name='image',
-            field=models.CharField(blank=True, help_text='A ready-made container image, by its name: there is nothing to build.', max_length=250),
+            model_name="source",
+            name="image",
+            field=models.CharField(
+                blank=True,
+                help_text="A ready-made container image, by its name: there is nothing to build.",
+                max_length=250,
+            ),
         ),
     ]

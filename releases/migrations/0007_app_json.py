@@ -5,17 +5,25 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('releases', '0006_source_images'),
+        ("releases", "0006_source_images"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Manifest',
+            name="Manifest",
             fields=[
-                ('slug', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='manifest', serialize=False, to='releases.slug')),
-                ('app_json', models.JSONField(default=dict)),
+                (
+                    "slug",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="manifest",
+                        serialize=False,
+                        to="releases.slug",
+                    ),
+                ),
+                ("app_json", models.JSONField(default=dict)),
             ],
         ),
     ]

@@ -92,7 +92,9 @@ def test_what_can_not_be_fetched_fails_the_build_with_the_reason(platform, alice
 @pytest.mark.promise("I-41")
 def test_an_internal_address_is_refused_when_the_build_begins(platform, alice):
     app = make_app("shop", owner=alice)
-    build = ended(actions.create_build_from_git(app, url="http://127.0.0.1:1/shop.git", ref="main", by=alice), 60)
+    build = ended(
+        actions.create_build_from_git(app, url="http://127.0.0.1:1/shop.git", ref="main", by=alice), 60
+    )
     assert build.status == "failed" and "internal address" in build.reason
 
 
