@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
 from django_htmx.middleware import HtmxDetails
 
 from accounts.models import User
@@ -22,10 +22,14 @@ class PageRequest(HttpRequest):
 
 def go(request: HttpRequest, page: str, *args: object, query: str = "", fragment: str = "") -> HttpResponse:
     """Done; have the browser look at the page of that name, from a dialog as well as from a plain form."""
-    url = reverse(page, args=args) + (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")
-    if getattr(request, "htmx", False):
-        return HttpResponseClientRedirect(url)
-    return SeeOther(url)
+    plain = reverse(page, args=args) + (f"?{query}" if query else "")
+    url = plain + (f"#{fragment}" if fragment else "")
+    htmx = getattr(request, "htmx", None)
+    if not htmx:
+        return SeeOther(url)
+    if fragment and (htmx.current_url_abs_path or "").partition("#")[0] == plain:
+        return HttpResponseClientRefresh()  # a browser that is there already would only scroll
+    return HttpResponseClientRedirect(url)
 
 
 def page_or_dialog(

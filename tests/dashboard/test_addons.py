@@ -180,3 +180,12 @@ def test_it_asks_no_more_when_there_is_more(app, as_alice, django_assert_max_num
         as_alice.get(f"{BASE}resources/")
     with django_assert_max_num_queries(22):
         as_alice.get(f"{BASE}addons/{Addon.objects.first().name}/")
+
+
+def test_whoever_ordered_from_a_dialog_sees_the_page_anew(app, as_alice):
+    """A redirect to where the browser is already, but for the fragment, would leave the dialog open."""
+    headers = {"HX-Request": "true", "HX-Current-URL": f"http://testserver{BASE}resources/#h-catalog"}
+    answer = as_alice.post(
+        f"{BASE}catalog/heroku-postgresql/orders/", {"plan": "mini", "as": ""}, headers=headers
+    )
+    assert answer.headers["HX-Refresh"] == "true" and "HX-Redirect" not in answer.headers
