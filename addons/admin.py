@@ -8,7 +8,7 @@ from unfold.admin import ModelAdmin
 
 from accounts.models import User
 from addons import actions
-from addons.models import Addon, AddonService, Attachment, Plan, Transfer
+from addons.models import Addon, AddonService, Attachment, Partner, Plan, Transfer
 from core.admin import Endless, Looked, Shown, ShownInline, is_operator, status
 
 
@@ -57,6 +57,16 @@ class Edited(Looked, ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         assert isinstance(request.user, User)
         actions.edit_catalog(obj, changed=form.changed_data, by=request.user)
+
+
+@admin.register(Partner)
+class PartnerAdmin(Shown):
+    """Who provides services over HTTP. `manage.py addonmanifest` loads what they say of themselves."""
+
+    list_display = ("service", "base_url", "sso_url", "updated_at")
+    search_fields = ("service__name", "base_url")
+    list_select_related = ("service",)
+    exclude = ("sealed_password", "sealed_sso_salt")
 
 
 class PlanInline(ShownInline):

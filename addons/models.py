@@ -48,6 +48,9 @@ class AddonService(models.Model):
     sharable = models.BooleanField(default=True, help_text="It can be attached to several apps.")
     several = models.BooleanField(default=True, help_text="An app can have more than one.")
     of_pipelines = models.BooleanField(default=False, help_text="A pipeline can own one.")
+    by_partner = models.BooleanField(
+        default=False, editable=False, help_text="Somebody else provides it: their manifest is loaded."
+    )
     position = models.PositiveIntegerField(default=100)
     edited = models.BooleanField(
         default=False, editable=False, help_text="An operator changed it: upgrades leave it alone."
@@ -276,6 +279,18 @@ def key_of(name: str, suffix: str) -> str:
     return f"{name}_{suffix}" if suffix else name
 
 
+from addons.partner_models import Partner, PartnerResource  # noqa: E402 - Django finds models here
 from addons.transfer_models import Schedule, Transfer  # noqa: E402 - Django finds models here
 
-__all__ = ["Addon", "AddonService", "Attachment", "Config", "Plan", "Schedule", "Transfer", "key_of"]
+__all__ = [
+    "Addon",
+    "AddonService",
+    "Attachment",
+    "Config",
+    "Partner",
+    "PartnerResource",
+    "Plan",
+    "Schedule",
+    "Transfer",
+    "key_of",
+]

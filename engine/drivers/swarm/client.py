@@ -114,6 +114,29 @@ class Client:
             return int(stats["total_rss"] + stats.get("total_shmem", 0))
         return int(stats.get("anon", 0) + stats.get("shmem", 0))
 
+    # --- who is let in ------------------------------------------------------------------------------------------
+
+    def create_exec(self, id: str, body: dict[str, Any]) -> str:
+        """Have a command ready to run in a container; returns an id for it. `Taken` when the container has ended."""
+        return str(self._post(f"/containers/{id}/exec", body)["Id"])
+
+    def start_exec(self, id: str, *, tty: bool) -> socket.socket:
+        """Run it; returns its streams."""
+        return self._open("POST", f"/exec/{id}/start", upgrade=True, body={"Detach": False, "Tty": tty})
+
+    def resize_exec(self, id: str, lines: int, columns: int) -> None:
+        """Set the size of its terminal."""
+        self._ask(self._api.exec_resize, id, height=lines, width=columns)
+
+    def exec(self, id: str) -> dict[str, Any]:
+        """All about it; `Absent` once its container is gone."""
+        return self._ask(self._api.exec_inspect, id)
+
+    def do(self, id: str, command: list[str]) -> None:
+        """Run a short command in a container and wait for its end. What it says is thrown away."""
+        made = self.create_exec(id, {"AttachStdout": True, "Cmd": command})
+        self._ask(self._api.exec_start, made)
+
     # --- what they need -----------------------------------------------------------------------------------------
 
     def image(self, reference: str) -> str:
@@ -201,15 +224,19 @@ class Client:
         asked = {"stream": 1, "stdin": 1, "stdout": 1, "stderr": 1}
         return self._open("POST", f"/containers/{id}/attach?{urlencode(asked)}", upgrade=True)
 
-    def _open(self, method: str, path: str, *, upgrade: bool = False) -> socket.socket:
+    def _open(
+        self, method: str, path: str, *, upgrade: bool = False, body: dict[str, Any] | None = None
+    ) -> socket.socket:
         """A connection of its own that carries what `path` streams, and nothing around it."""
         version = "1.1" if upgrade else "1.0"  # 1.0 knows no chunks
-        head = [f"{method} /v{API}{path} HTTP/{version}", "Host: docker", "Content-Length: 0"]
+        data = json.dumps(body).encode() if body else b""
+        head = [f"{method} /v{API}{path} HTTP/{version}", "Host: docker", f"Content-Length: {len(data)}"]
+        head += ["Content-Type: application/json"] if body else []
         head += ["Connection: Upgrade", "Upgrade: tcp"] if upgrade else []
         connection = None
         try:
             connection = self._connect()
-            connection.sendall("\r\n".join([*head, "", ""]).encode())
+            connection.sendall("\r\n".join([*head, "", ""]).encode() + data)
             status = _read_head(connection)
             if status not in (101, 200):
                 raise Absent(f"The Docker engine answered {status}.", permanent=True)

@@ -19,6 +19,7 @@ from engine.drivers.swarm.client import Client
 from engine.drivers.swarm.dyno import Dyno
 from engine.drivers.swarm.services import Last, Services
 from engine.drivers.swarm.slugs import Slugs
+from engine.drivers.swarm.visitor import visit
 from engine.drivers.swarm.watch import Watch
 from engine.plan import plan
 from engine.spec import Attached, DynoState, LineSink, ProcessSpec
@@ -30,8 +31,6 @@ SAMPLE_SECONDS = 20.0
 PATIENCE_SECONDS = 20.0  # for an engine that is just starting
 IMAGES = {"slipway-24": "slipway/stack:24"}
 AWAY = "The Docker engine can't be reached. What runs goes on; nothing can be started or stopped."
-
-NOT_INSIDE = "Nobody is let into a dyno that runs on this engine. heroku run starts one beside it."
 
 
 def _unknown(stream: str, dyno: str) -> tuple[float, int]:
@@ -150,11 +149,10 @@ class SwarmDriver:
             return {dyno.spec.app for dyno in self._dynos.values()}
 
     def run(self, spec: ProcessSpec) -> str:
-        """Start a one-off dyno, once per `spec.id`; returns that id."""
+        """Start a one-off dyno, once per `spec.id`; returns that id. `EngineError` for one inside a dyno that is not
+        there."""
         with self._lock:
             self._check_open()
-            if spec.inside:
-                raise EngineError(NOT_INSIDE, permanent=True)
             if spec.id not in self._dynos:
                 self._begin(spec)
         return spec.id
@@ -224,7 +222,9 @@ class SwarmDriver:
     # --- inside -------------------------------------------------------------------------------------------------
 
     def _begin(self, spec: ProcessSpec) -> None:
-        self._dynos[spec.id] = dyno = Dyno(spec, self._services)
+        host = self._dynos.get(spec.inside)
+        dyno = visit(spec, self._services, host) if spec.inside else Dyno(spec, self._services)
+        self._dynos[spec.id] = dyno
         dyno.begin()
 
     def _check_open(self) -> None:

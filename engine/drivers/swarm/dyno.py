@@ -66,6 +66,7 @@ class Dyno(Start):
         self._log_over = False  # nobody follows it
         self._rest_asked = False
         self._early: tuple[int | None, bool] | None = None  # how it ended, before we knew that it had started
+        self.guests: list[Callable[[], None]] = []  # each puts out one who was let in
 
     # --- the beginning ------------------------------------------------------------------------------------------
 
@@ -151,6 +152,11 @@ class Dyno(Start):
             self._reason = reason
             self._voice.say(reason)
             self._end()
+
+    @property
+    def container(self) -> str:
+        """The id of its container once there is one, or `ELSEWHERE`. For any thread."""
+        return self._container
 
     # --- the engine's news --------------------------------------------------------------------------------------
 
@@ -378,9 +384,14 @@ class Dyno(Start):
 
     def stop(self, *, closing: bool = False) -> None:
         """SIGTERM to all its processes, SIGKILL after the stop time, and forget it; may be called again."""
+        self._put_guests_out()
         super().stop(closing=closing)
         if self._made is not None and not self._ran and not self.over and not self._container:
             self._end()
+
+    def _put_guests_out(self) -> None:
+        for put_out in tuple(self.guests):
+            put_out()
 
     def let_go(self) -> None:
         """The driver ends, and it goes on."""
@@ -428,6 +439,7 @@ class Dyno(Start):
 
     def _end(self) -> None:
         if not self.over:
+            self._put_guests_out()
             self._conclude()
             self._services.pool.submit(self._clean)
 

@@ -16,11 +16,20 @@ class Carried:
     """Both ends, until each is where it belongs. For any thread.
 
     With a terminal the engine's connection carries its bytes as they are; without one, output comes in frames.
-    `hung_up` is called when who sat at a terminal is gone.
+    `hung_up` is called when who sat at a terminal is gone, `silenced` when the dyno will write no more.
     """
 
-    def __init__(self, attach: Attach, connection: socket.socket, *, hung_up: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        attach: Attach,
+        connection: socket.socket,
+        *,
+        hung_up: Callable[[], None],
+        silenced: Callable[[], None] | None = None,
+    ) -> None:
         self.taken = False
+        self.silent = False  # the dyno will write no more
+        self._silenced = silenced
         self._tty, self._engine, self._hung_up = attach.tty, connection, hung_up
         self._started = False
         self._lock = threading.Lock()
@@ -69,6 +78,9 @@ class Carried:
                             listening = False
             with contextlib.suppress(OSError):
                 self._writes.shutdown(socket.SHUT_WR)
+        self.silent = True
+        if self._silenced:
+            self._silenced()
 
     def _next(self) -> bytes:
         if self._tty:
