@@ -6,6 +6,7 @@ makes its release.
 """
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,15 @@ from core.changes import Change
 from core.errors import BuildFailed, LeaseLost, Refusal
 from engine.builder import BuildCancelled, BuildLimits, BuildResult, BuildSpec
 from engine.outbound import Outbound
+from pipelines import asked_addons
 from releases import checkouts
 from releases.actions import create_release
 from releases.models import Build, Manifest, Release, Slug, Source
 from scheduler import crontab
 
 CHUNK = 1024 * 1024
+ADDON_SECONDS = 60.0  # that a first deploy waits for its add-ons: its release command may need them
+LOOK_SECONDS = 0.2
 STEPS = ("fetch source", "compile", "release")
 
 
@@ -124,9 +128,13 @@ class Builds:
         failpoints.reach("build.compiled")
         with transaction.atomic():
             slug = _make_slug(row, result)
+            given: list[str] = []
             if result.app_json:
-                Manifest.objects.create(slug=slug, app_json=storable(result.app_json))
+                manifest = Manifest.objects.create(slug=slug, app_json=storable(result.app_json))
+                if asked_addons.is_new(row.app):
+                    given = asked_addons.give(row.app, manifest.app_json, by=row.by)
             row.next_step(slug=slug, buildpacks=result.buildpacks, steps=turn(row.steps, STEPS[2]))
+        self._say(row, *given)
         failpoints.reach("build.slug_stored")
 
     def _release(self, held: Held, row: Build) -> None:
@@ -135,6 +143,8 @@ class Builds:
         assert slug is not None
         if row.by and access.DEPLOY not in access.rights_in(row.by, row.app):
             raise BuildFailed(f"You do not have the right to deploy to {row.app.name} any more.")
+        if asked_addons.is_new(row.app):
+            self._await_addons(held, row)
         what = row.source.image or row.source.short or "a source"
         with transaction.atomic():
             release = create_release(
@@ -145,6 +155,21 @@ class Builds:
             tell(row.app)
         self._close(row, "-----> Launching...")
         self._parts.say(row.app.log_stream, "Build succeeded")
+
+    def _await_addons(self, held: Held, row: Build) -> None:
+        """Have the add-ons of a new app ready before its first release, if they are within a reasonable time."""
+        missing = asked_addons.being_made(row.app)
+        if not missing:
+            return
+        self._say(row, f"       Waiting for {', '.join(missing)}")
+        until = time.monotonic() + ADDON_SECONDS
+        while missing and time.monotonic() < until:
+            if self._stops(held):
+                raise BuildCancelled
+            held.cancel.wait(LOOK_SECONDS)
+            missing = asked_addons.being_made(row.app)
+        if missing:
+            self._say(row, " !     They are not ready yet: their config vars come with a later release.")
 
     # --- parts of steps -----------------------------------------------------------------------------------------
 

@@ -2,12 +2,13 @@
 
 import pytest
 
+from addons.models import Addon
 from core.errors import Refusal
 from releases import actions, repositories
 from releases.models import Build, Release, Source
 from tests.conductor.conftest import SERVER, SERVER_PY, ended
 from tests.conftest import eventually
-from tests.factories import make_app
+from tests.factories import make_addon, make_app
 
 SLOW = {"Procfile": "web: x\n", "requirements.txt": "", "bin/pre_compile": "sleep 30\n"}
 
@@ -148,3 +149,56 @@ def test_a_job_that_cannot_be_fails_the_build_with_its_place(platform, source, a
         "failed",
         "app.json: cron[0]: often is no schedule that ever comes.",
     )
+
+
+ASKS = """{"addons": ["heroku-postgresql", {"plan": "heroku-postgresql:basic", "as": "orders", "options": {"v": 16}},
+    "papertrail", "no-such-thing", 7]}"""
+
+
+def test_the_add_ons_of_app_json_are_there_before_the_first_release(platform, source, alice, shelf):
+    app = make_app("shop", owner=alice)
+    shelf.slow = 1
+    build = ended(actions.create_build(app, source(app, **{"app.json": ASKS}), by=alice), 60)
+    assert build.status == "succeeded", build.reason
+    assert build.release.config_keys == ["DATABASE_URL", "ORDERS_URL"]
+    assert {str(addon.plan) for addon in app.addons.all()} == {
+        "heroku-postgresql:essential-0",
+        "heroku-postgresql:basic",
+    }
+    eventually(lambda: platform.logs.ended(build.log_stream))
+    told = "\n".join(platform.lines(build.log_stream))
+    for text in (
+        "Adding the add-ons of app.json",
+        "heroku-postgresql:basic as ORDERS: postgresql-",
+        "Waiting for postgresql-",
+        "Papertrail is unavailable: ",
+        "Couldn't find the add-on service no-such-thing.",
+        "app.json: an add-on has to be its plan's name",
+    ):
+        assert text in told
+
+
+def test_later_deploys_bring_no_add_ons(platform, source, alice, shelf):
+    app = make_app("shop", owner=alice)
+    for text in ("{}", ASKS):
+        build = ended(actions.create_build(app, source(app, **{"app.json": text}), by=alice), 60)
+        assert build.status == "succeeded", build.reason
+    assert not Addon.objects.exists()
+
+
+def test_add_ons_that_the_app_has_already_are_not_ordered_again(platform, source, alice, shelf):
+    app = make_app("shop", owner=alice)
+    make_addon(app)
+    text = '{"addons": ["heroku-postgresql"]}'
+    build = ended(actions.create_build(app, source(app, **{"app.json": text}), by=alice), 60)
+    assert build.status == "succeeded", build.reason
+    assert app.addons.count() == 1
+
+
+@pytest.mark.parametrize("text", ['{"addons": "heroku-postgresql"}', '{"addons": {"a": 1}}'])
+def test_nonsense_for_add_ons_fails_no_build(platform, source, alice, text):
+    app = make_app("shop", owner=alice)
+    build = ended(actions.create_build(app, source(app, **{"app.json": text}), by=alice), 60)
+    assert build.status == "succeeded", build.reason
+    eventually(lambda: platform.logs.ended(build.log_stream))
+    assert any("addons has to be a list" in line for line in platform.lines(build.log_stream))
