@@ -38,6 +38,8 @@ class Loop:
         self._timers: list[tuple[float, int, Timer]] = []
         self._numbers = itertools.count()
         self._stopping = False
+        # Who posts last may be overtaken by the thread's end: nothing is written to a descriptor that is closed.
+        self._open, self._ends = True, threading.Lock()
         self.watch(self._wake_out, lambda: None)
         # A daemon: a program that forgets to close the driver still ends, and its dynos with it.
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -52,10 +54,12 @@ class Loop:
         self.thread.join()
 
     def post(self, call: Call) -> None:
-        """Have `call` called soon. The only method for other threads."""
+        """Have `call` called soon; never, once the thread has ended. The only method for other threads."""
         self._posted.append(call)
-        with contextlib.suppress(BlockingIOError):  # full: it wakes up anyway
-            os.write(self._wake_in, b"\0")
+        with self._ends:
+            if self._open:
+                with contextlib.suppress(BlockingIOError):  # full: it wakes up anyway
+                    os.write(self._wake_in, b"\0")
 
     def after(self, seconds: float, call: Call) -> Timer:
         """Have `call` called in `seconds`."""
@@ -84,9 +88,11 @@ class Loop:
             for _ in range(len(self._posted)):
                 self._call(self._posted.popleft())
             self._due()
-        self._selector.close()
-        os.close(self._wake_out)
-        os.close(self._wake_in)
+        with self._ends:
+            self._open = False
+            self._selector.close()
+            os.close(self._wake_out)
+            os.close(self._wake_in)
 
     def _wait(self) -> float | None:
         if self._posted:

@@ -2,6 +2,7 @@ import hashlib
 import itertools
 import os
 import re
+import select
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from core.errors import EngineError
 from engine.drivers.local import LocalDriver, cgroups
 from engine.drivers.local.ports import Ports
+from engine.drivers.loop import Loop
 from engine.drivers.output import Lines, Outlet
 from engine.spec import Line, ProcessSpec
 from tests.conftest import eventually
@@ -337,6 +339,20 @@ def test_nothing_is_left_of_a_driver_that_was_closed(start, spec, tmp_path):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("local-driver")]
     assert list((tmp_path / "driver" / "dynos").iterdir()) == []
     assert not [path for path in Path("/sys/fs/cgroup").glob(f"*/slipway-{tag_of(tmp_path / 'driver')}")]
+
+
+def test_nothing_is_written_to_who_got_the_descriptors_of_a_loop_that_ended():
+    """The last to post, from another thread, may come when the loop has ended already."""
+    loop = Loop("local-driver")
+    loop.start()
+    loop.stop()
+    pipes = [os.pipe() for _ in range(8)]  # numbers that are free are given out again
+    try:
+        loop.post(lambda: None)
+        assert select.select([reader for reader, _ in pipes], [], [], 0)[0] == []
+    finally:
+        for fd in itertools.chain(*pipes):
+            os.close(fd)
 
 
 # --- when the world fails -----------------------------------------------------------------------------------------
