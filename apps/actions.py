@@ -107,13 +107,15 @@ def destroy_app(app: App, *, confirm: str, by: User) -> None:
 
 @transaction.atomic
 def transfer_app(app: App, owner: User | Team, *, by: User) -> App:
-    """Hand the app to another owner, within that one's limits. A suspended app stays where it is. Offers of it end."""
+    """Hand the app to another owner, within that one's limits. A suspended app stays where it is. Offers of it end, and
+    so does its lock where a person gets it: nobody but a team has members to lock out."""
     demand_not_suspended(app, owner)
     limits.demand_room([app], owner=owner)
     before = str(app.owner)
     for field, value in App.owner_fields(owner).items():
         setattr(app, field, value)
-    app.save(update_fields=["user", "team", "updated_at"])
+    app.locked = app.locked and isinstance(owner, Team)
+    app.save(update_fields=["user", "team", "locked", "updated_at"])
     transfers.withdraw_open(AppTransfer, app=app)
     activity.record(by, "transferred", app, before=before, after=str(owner))
     _changed(app)

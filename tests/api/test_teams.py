@@ -97,5 +97,7 @@ def test_an_app_moves_between_person_and_team(api, alice, team):
     make_app("mine", owner=alice)
     assert api.patch("/teams/apps/mine", {"owner": "acme"}).json()["team"]["name"] == "acme"
     assert api.get("/apps/mine").json()["owner"]["email"] == "acme@herokumanager.com"
-    assert "no locked apps" in api.patch("/teams/apps/mine", {"locked": True}).json()["message"]
+    assert api.patch("/teams/apps/mine", {"locked": True}).json()["locked"] is True
+    back = api.patch("/teams/apps/mine", {"owner": "alice@example.com"}).json()
+    assert (back["team"], back["owner"]["email"], back["locked"]) == (None, "alice@example.com", False)
     assert Membership.objects.filter(team=team).count() == 3
