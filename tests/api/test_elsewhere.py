@@ -35,7 +35,10 @@ async def test_the_cli_gets_a_token_once_its_person_has_said_yes(alice, client):
     await sync_to_async(client.force_login)(alice)
     page = await sync_to_async(client.get)(asked["browser_url"])
     assert "CLI from laptop" in page.content.decode()
-    done = await sync_to_async(client.post)(f"{asked['browser_url']}approval/")
+    proof = await sync_to_async(client.post)(f"{asked['browser_url']}approval/")
+    assert proof.status_code == 302 and proof.url.startswith("/account/confirm/")
+    assert not await sync_to_async(ApiToken.objects.exists)()  # a browser left open lets nobody in
+    done = await sync_to_async(client.post)(proof.url, {"password": "a fine password"})
     assert "signed in" in done.content.decode()
     found = await told(asked)
     token = await sync_to_async(ApiToken.objects.presented)(found["access_token"])

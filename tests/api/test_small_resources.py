@@ -136,7 +136,8 @@ def test_what_there_is_none_of(api):
     ("path", "told"),
     [
         ("/pipelines/line/test-runs", "runs no tests"),
-        ("/client/v11/databases/x", "psql"),
+        ("/client/v11/databases/x", "Couldn't find that add-on"),
+        ("/client/v11/databases/x/nothing", "heroku help pg"),
         ("/spaces/x", "private spaces"),
         ("/enterprise-accounts", "a team's"),
         ("/apps/shop/nothing", "was not found"),

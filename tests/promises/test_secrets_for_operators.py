@@ -12,11 +12,12 @@ from accounts.invitations import invite
 from accounts.models import ApiToken, Invitation, SignInLink, User
 from apps.models import App, Dyno
 from core import secrets
+from core.admin import Shown
 from pipelines.models import Promotion, Stage, StageVar
 from releases.actions import create_build, set_config
 from releases.models import Release, Source
 from tests.admin.conftest import list_of, page_of
-from tests.factories import make_source, make_user
+from tests.factories import make_addon, make_source, make_user
 
 PLAIN = "hunter2-is-not-4-operators"
 
@@ -41,6 +42,7 @@ def known(shop, team, alice, bob):
     lease = uuid.uuid4()
     Release.objects.filter(status="pending").update(lease_token=lease)
     Promotion.objects.create(pipeline=shop, source=app, release=Release.objects.first(), by=alice)
+    addon = make_addon(app)
     Authenticator.objects.create(user=alice, type="totp", data={"secret": PLAIN})
     browser = Client()
     browser.force_login(alice)
@@ -56,6 +58,9 @@ def known(shop, team, alice, bob):
         browser.session.session_key,
         "put" + "d" * 40,
         "get" + "d" * 40,
+        *addon.config[""].values(),
+        addon.sealed_secret,
+        addon.sealed_config,
         *User.objects.values_list("password", flat=True),
         *ApiToken.objects.values_list("digest", flat=True),
         *Invitation.objects.values_list("digest", flat=True),
@@ -81,7 +86,7 @@ def addresses():
         for row in model._default_manager.all():
             yield page_of(row)
             yield page_of(row, "history")
-            for deed in site.deeds:
+            for deed in site.deeds if isinstance(site, Shown) else ():
                 yield f"{page_of(row).removesuffix('change/')}do/{deed.name}/"
 
 
