@@ -30,7 +30,7 @@ def rights_as_owner(user: User, thing: Owned) -> frozenset[str]:
         return frozenset()
     if thing.user_id is not None:
         return frozenset(RIGHTS) if thing.user_id == user.pk else frozenset()
-    membership = Membership.objects.filter(team=thing.team, user=user).first()
+    membership = Membership.objects.filter(team=thing.team_id, user=user).first()
     return ROLE_RIGHTS[Membership.Role(membership.role)] if membership else frozenset()
 
 

@@ -37,7 +37,7 @@ def addons_of(app: App) -> AddonQuerySet:
 def rights_in(user: User, addon: Addon) -> frozenset[str]:
     """What `user` may do with the add-on: rights in its owner, and to view it where it is attached."""
     if addon.app is not None:
-        rights = app_access.rights_in(user, addon.app)
+        rights = app_access.rights_at_hand(user, addon.app)
     else:
         rights = rights_as_owner(user, addon.owner)
     if VIEW in rights or not addons_for(user).filter(pk=addon.pk).exists():

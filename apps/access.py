@@ -1,5 +1,6 @@
 """The one door to apps: pages, API, git, websockets and streams all come through here."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
@@ -53,11 +54,12 @@ def _together(app: App, of_role: frozenset[str], shared: list[str] | None) -> fr
     return of_role | frozenset(shared or ())
 
 
-def app_for(user: User, ref: str, *, to: str = VIEW) -> App:
-    """The app with this name or UUID, for `user` to `to`. Foreign and absent are the same `NotFound`."""
+def app_for(user: User, ref: str, *, to: str = VIEW, along: Sequence[str] = ()) -> App:
+    """The app with this name or UUID, for `user` to `to`; `along` are paths to what is fetched with it. Foreign and
+    absent are the same `NotFound`."""
     if not user.is_authenticated:
         raise NotFound("Couldn't find that app.", resource="app")
-    found = App.objects.alive().select_related("user", "team").by_ref(str(ref))
+    found = App.objects.alive().select_related("user", "team", *along).by_ref(str(ref))
     app: App | None = with_rights(found, user).first()
     if app is None:
         raise NotFound("Couldn't find that app.", resource="app")

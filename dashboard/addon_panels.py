@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count
+from django.db.models import Count, Min, OuterRef, Prefetch, Q, Subquery
 
 from accounts.models import User
 from addons import access, catalog
@@ -14,7 +14,7 @@ from apps.models import App
 from dashboard import panels
 from dashboard.forms import Form
 from metering.budgets import money
-from pipelines.access import hiding_from, may_see_config
+from pipelines.access import may_see_config, showing_config
 
 SHARES = 50  # add-ons that can be chosen from to attach
 STATES = {
@@ -68,29 +68,33 @@ def of_app(app: App, user: User) -> dict[str, Any]:
 
 
 def lines(app: App, user: User, rows: Any = None) -> list[Line]:
-    """The add-ons of `app`, in three queries. Other apps are named to who may view them."""
+    """The add-ons of `app`, in two queries. Other apps are named to who may view them."""
     rows = access.addons_of(app) if rows is None else rows
-    found = list(rows.order_by("created_at", "name").prefetch_related("attachments"))
-    seen = set(
-        app_access.apps_for(user).filter(attachments__addon__in=found).values_list("pk", "name").distinct()
-    )
-    names = dict(seen)
-    return [_line(row, app, names) for row in found]
+    seen = app_access.apps_for(user).filter(pk=OuterRef("app")).values("name")[:1]
+    attached = Prefetch("attachments", Attachment.objects.annotate(seen_as=Subquery(seen)))
+    return [_line(row, app) for row in rows.order_by("created_at", "name").prefetch_related(attached)]
 
 
-def _line(row: Addon, app: App, names: dict[Any, str]) -> Line:
+def _line(row: Addon, app: App) -> Line:
     kind, word = STATES[Addon.State(row.state)]
-    attached = list(row.attachments.all())
+    attached: list[Any] = list(row.attachments.all())  # each with `seen_as`
     for one in attached:
         one.addon = row  # with its service, so that the config vars ask for nothing
-    others = sorted({names[one.app_id] for one in attached if one.app_id != app.pk and one.app_id in names})
+    others = sorted({one.seen_as for one in attached if one.app_id != app.pk and one.seen_as})
     mine = [one for one in attached if one.app_id == app.pk]
     return Line(row, kind, word, price_of(row.plan), row.app_id == app.pk, mine, others)
 
 
 def offers() -> list[Offer]:
     """The catalog, what can be had first."""
-    found = [Offer(service, _from(service), catalog.why_not(service)) for service in catalog.services()]
+    public = Q(plans__state=Plan.State.PUBLIC)
+    rows = catalog.services().prefetch_related(None)  # two figures are all that is told of the plans
+    found = [
+        Offer(row, _from(row.public, row.cheapest), catalog.why_not(row))
+        for row in rows.annotate(
+            public=Count("plans", filter=public), cheapest=Min("plans__price_cents", filter=public)
+        )
+    ]
     return sorted(found, key=lambda offer: bool(offer.why_not))
 
 
@@ -124,12 +128,8 @@ def replanning(app: App, user: User, addon: Addon, form: Form) -> dict[str, Any]
 
 def sharing(app: App, user: User, form: Form) -> dict[str, Any]:
     """The dialog that attaches what other apps own: add-ons whose owner's config the viewer may see."""
-    owners = app_access.with_rights(
-        app_access.apps_for(user).exclude(pk=app.pk).filter(addons__isnull=False), user
-    )
-    apps = {row for row in owners if app_access.DEPLOY in app_access.rights_found(user, row, row)}
-    hidden = hiding_from(user, apps)
-    rows = Addon.objects.there().whole().filter(app__in=[row for row in apps if row.pk not in hidden])
+    owners = showing_config(user, app_access.apps_for(user).exclude(pk=app.pk).filter(addons__isnull=False))
+    rows = Addon.objects.there().whole().filter(app__in=owners)
     able = rows.filter(plan__service__sharable=True).exclude(state=Addon.State.FAILED)
     return {
         **panels.frame(app, user, "resources"),
@@ -184,15 +184,17 @@ def price_of(plan: Plan) -> str:
     """What it costs, for people; empty where operators show no prices."""
     if not settings.SHOW_PRICES:
         return ""
-    return f"{money(plan.price_cents)} a month" if plan.price_cents else "No charge"
+    return _monthly(plan.price_cents)
 
 
-def _from(service: AddonService) -> str:
-    plans = [plan for plan in service.plans.all() if plan.state == Plan.State.PUBLIC]
-    if not plans or not settings.SHOW_PRICES:
+def _from(plans: int, cheapest: int | None) -> str:
+    if cheapest is None or not settings.SHOW_PRICES:
         return ""
-    cheapest = min(plans, key=lambda plan: plan.price_cents)
-    return price_of(cheapest) if len(plans) == 1 else f"From {money(cheapest.price_cents)} a month"
+    return _monthly(cheapest) if plans == 1 else f"From {money(cheapest)} a month"
+
+
+def _monthly(cents: int) -> str:
+    return f"{money(cents)} a month" if cents else "No charge"
 
 
 def _choice(plan: Plan, service: AddonService, chosen: str, current: Plan | None = None) -> Choice:

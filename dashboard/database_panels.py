@@ -18,6 +18,7 @@ from dashboard.forms import Form
 from engine.servers import contents
 from engine.servers.valkey import POLICIES
 from pipelines import databases as door
+from pipelines.access import showing_config
 
 KINDS = {POSTGRESQL, REDIS}  # services that have such a page
 SHOWN, SESSIONS = 50, 20
@@ -57,8 +58,6 @@ class Move:
 
 def of_database(app: App, user: User, addon: Addon, form: Form | None = None) -> dict[str, Any]:
     """The page, as it is seen from an app that owns or uses the add-on."""
-    if addon.app_id == app.pk:
-        addon.app = app  # whose rights are known already
     ready = bool(addon.sealed_config)
     told = (_database(addon) if addon.service.name == POSTGRESQL else _store(addon)) if ready else {}
     schedule: Schedule | None = getattr(addon, "schedule", None)
@@ -98,16 +97,9 @@ def restoring(app: App, user: User, backup: Transfer, addon: Addon, form: Form) 
 
 def copying(app: App, user: User, addon: Addon, form: Form) -> dict[str, Any]:
     """The dialog that asks from which database to copy: those whose content the viewer may see."""
-    seen = (
-        Addon.objects.there()
-        .whole()
-        .filter(plan__service__name=POSTGRESQL, app__in=app_access.apps_for(user))
-    )
-    found = [
-        row
-        for row in seen.exclude(pk=addon.pk).order_by("app__name", "name")[:50]
-        if door.may_enter(user, row)
-    ]
+    owners = showing_config(user, app_access.apps_for(user).filter(addons__plan__service__name=POSTGRESQL))
+    rows = Addon.objects.there().whole().filter(plan__service__name=POSTGRESQL, app__in=owners)
+    found = list(rows.exclude(pk=addon.pk).order_by("app__name", "name")[:SHOWN])
     return {**panels.frame(app, user, "resources"), "addon": addon, "sources": found, "form": form}
 
 

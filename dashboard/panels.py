@@ -22,12 +22,13 @@ from releases import estimates
 from releases.models import Build, Release
 
 APPS_PER_PAGE = 50
+PLACE = ("stage", "pipeline", "pipeline__team", "pipeline__user")  # what a coupling says of an app
+PLACED = tuple(f"coupling__{path}" for path in PLACE)
 
 
 def frame(app: App, user: User, tab: str) -> dict[str, Any]:
     """What every page of an app needs: the app, its place in a pipeline, what the viewer may do."""
-    related = ("stage", "pipeline", "pipeline__team", "pipeline__user")
-    return frame_of(app, user, tab, Coupling.objects.filter(app=app).select_related(*related).first())
+    return frame_of(app, user, tab, Coupling.objects.filter(app=app).select_related(*PLACE).first())
 
 
 def frame_of(app: App, user: User, tab: str, coupling: Coupling | None) -> dict[str, Any]:
@@ -104,12 +105,13 @@ def _memory(amount: int) -> str:
 def resources(
     app: App, user: User, *, scaling: Form | None = None, running: Form | None = None
 ) -> dict[str, Any]:
-    """The formation with its dynos, one-off dynos; with what was typed into a form that was refused."""
+    """The formation with its dynos, one-off dynos; with what was typed into a form that was refused. `app` has come
+    with what `PLACED` names."""
     return {
         "scaling": scaling or Form(),
         "running": running or Form(size="standard-1x"),
         "may_run": may_see_config(user, app),
-        **frame(app, user, "resources"),
+        **frame_of(app, user, "resources", getattr(app, "coupling", None)),
         **stand(app),
         "sizes": sizes(),
         "usual_start": estimates.expected(app, "start"),

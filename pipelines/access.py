@@ -5,10 +5,20 @@ from typing import Any
 
 from django.db.models import Q
 
-from accounts.access import DEPLOY, MANAGE, RIGHTS, VIEW, demand, managers_of, owned_by, rights_as_owner
-from accounts.models import User
+from accounts.access import (
+    DEPLOY,
+    MANAGE,
+    RIGHTS,
+    ROLE_RIGHTS,
+    VIEW,
+    demand,
+    managers_of,
+    owned_by,
+    rights_as_owner,
+)
+from accounts.models import Membership, User
 from apps import access as app_access
-from apps.models import App
+from apps.models import App, AppQuerySet
 from core.errors import Forbidden, NotFound
 from pipelines.models import Coupling, Pipeline, PipelineQuerySet, Stage
 
@@ -33,6 +43,7 @@ __all__ = [
     "pipelines_for",
     "protected_from",
     "rights_in",
+    "showing_config",
     "visible_couplings",
 ]
 
@@ -148,12 +159,21 @@ def hiding_from(user: User, apps: Iterable[App]) -> frozenset[Any]:
     that compare several. The right to deploy is asked for besides."""
     rows = Coupling.objects.filter(app__in=list(apps), stage__readers=Stage.Readers.ADMINS)
     found = list(app_access.with_rights(rows.select_related("app", "pipeline"), user, app="app__"))
-    managed = {pipeline for pipeline in {row.pipeline for row in found} if _manages(user, pipeline)}
+    managed = _managed(user, {row.pipeline for row in found})
     return frozenset(
         row.app_id
         for row in found
         if MANAGE not in app_access.rights_found(user, row.app, row) and row.pipeline not in managed
     )
+
+
+def showing_config(user: User, rows: AppQuerySet) -> list[App]:
+    """Those of the apps `rows` whose config `user` may see, as `may_see_config` says: three queries at most."""
+    apps = {
+        row for row in app_access.with_rights(rows, user) if DEPLOY in app_access.rights_found(user, row, row)
+    }
+    hidden = hiding_from(user, apps)
+    return [row for row in apps if row.pk not in hidden]
 
 
 def demand_config(user: User, app: App) -> None:
@@ -189,6 +209,18 @@ def demand_leaving(user: User, coupling: Coupling) -> None:
             f"You may not take {coupling.app.name} out of {coupling.stage.title}, which is protected. "
             f"{_ask(managers_of(coupling.pipeline.owner)[:NAMED])}"
         )
+
+
+def _managed(user: User, pipelines: Iterable[Pipeline]) -> set[Pipeline]:
+    """Those of `pipelines` that `user` manages, in one query at most."""
+    found = set(pipelines)
+    if not found or not user.is_active:
+        return set()
+    roles = [role for role, rights in ROLE_RIGHTS.items() if MANAGE in rights]
+    teams = [pipeline.team_id for pipeline in found]
+    rows = Membership.objects.filter(user=user, team__in=teams, role__in=roles)
+    managed = set(rows.values_list("team_id", flat=True))
+    return {pipeline for pipeline in found if pipeline.user_id == user.pk or pipeline.team_id in managed}
 
 
 def _manages(user: User, pipeline: Pipeline) -> bool:

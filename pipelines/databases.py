@@ -19,6 +19,7 @@ __all__ = [
     "backup_called",
     "database_at",
     "database_for",
+    "demand_entry",
     "transfer_for",
     "transfers_of",
 ]
@@ -29,7 +30,16 @@ _BACKUP = re.compile(r"/database-backups/([0-9a-f-]{36})(?:/|$)")
 
 def database_for(user: User, ref: str, *, service: str = POSTGRESQL, to: str = DEPLOY) -> Addon:
     """The database with this name or id, for `user` to `to`."""
-    addon = databases.demand(access.addon_for(user, ref, to=to), service)
+    return _entered(user, access.addon_for(user, ref, to=to), service, to)
+
+
+def demand_entry(user: User, addon: Addon, *, service: str = POSTGRESQL, to: str = DEPLOY) -> Addon:
+    """The database, for `user` to `to`; `Refusal` when it is none of that service."""
+    return _entered(user, access.demand_right(user, addon, to), service, to)
+
+
+def _entered(user: User, addon: Addon, service: str, to: str) -> Addon:
+    databases.demand(addon, service)
     if to != VIEW and addon.app is not None:
         demand_config(user, addon.app)
     return addon

@@ -5,7 +5,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from accounts.models import Membership, User
@@ -37,9 +38,9 @@ def candidates(pipeline: Pipeline) -> QuerySet[User]:
     apps = App.objects.filter(coupling__pipeline=pipeline)
     teams = Q(team=pipeline.team_id) | Q(team__in=apps.values("team"))
     members = Membership.objects.filter(teams).exclude(role=Membership.Role.VIEWER).values("user")
-    sharers = [
-        row.user_id for row in Collaborator.objects.filter(app__in=apps) if "deploy" in row.rights
-    ]  # JSON lists can't be looked into alike in every database
+    # JSON lists can't be looked into alike in every database, but all of them have a text of the list.
+    shares = Collaborator.objects.filter(app__in=apps).annotate(told=Cast("rights", TextField()))
+    sharers = shares.filter(told__contains='"deploy"').values("user")
     owners = Q(pk=pipeline.user_id) | Q(pk__in=apps.values("user"))
     found = User.objects.filter(owners | Q(pk__in=members) | Q(pk__in=sharers), is_active=True)
     return found.order_by("name", "email")

@@ -179,7 +179,10 @@ def promote(request: PageRequest, name: str, attachment_id: str) -> HttpResponse
 
 def _addon(request: PageRequest, name: str, addon: str) -> tuple[App, Addon]:
     app = app_access.app_for(request.user, name)
-    return app, access.one(access.named(access.addons_of(app), addon), addon)
+    found = access.one(access.named(access.addons_of(app), addon), addon)
+    if found.app_id == app.pk:
+        found.app = app  # whose rights are known already
+    return app, found
 
 
 def _attachment(request: PageRequest, name: str, attachment_id: str) -> tuple[App, Attachment]:

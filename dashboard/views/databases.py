@@ -174,6 +174,8 @@ def _seen(request: PageRequest, name: str, addon: str) -> tuple[App, Addon]:
     found = access.addons_of(app).select_related("schedule").filter(name=addon).first()
     if found is None or found.service.name not in database_panels.KINDS:
         raise NotFound(f"Couldn't find that database: {addon}.", resource="add_on")
+    if found.app_id == app.pk:
+        found.app = app  # whose rights are known already
     return app, found
 
 
@@ -181,7 +183,7 @@ def _entered(
     request: PageRequest, name: str, addon: str, *, service: str = POSTGRESQL, to: str = door.DEPLOY
 ) -> tuple[App, Addon]:
     app, found = _seen(request, name, addon)
-    return app, door.database_for(request.user, str(found.pk), service=service or found.service.name, to=to)
+    return app, door.demand_entry(request.user, found, service=service or found.service.name, to=to)
 
 
 def _move(addon: Addon, move_id: uuid.UUID) -> Transfer:

@@ -24,7 +24,7 @@ from releases.models import Release
 @login_required
 def resources(request: PageRequest, name: str) -> HttpResponse:
     """The formation, one-off dynos and add-ons; htmx gets the part that changes."""
-    app = access.app_for(request.user, name)
+    app = access.app_for(request.user, name, along=panels.PLACED)
     template = "apps/_resources.html" if request.htmx else "apps/resources.html"
     return render(request, template, _context(request, app))
 
@@ -33,7 +33,7 @@ def resources(request: PageRequest, name: str) -> HttpResponse:
 @login_required
 def scale(request: PageRequest, name: str) -> HttpResponse:
     """Change quantities and sizes, all in one. What is refused comes back as it was typed."""
-    app = access.app_for(request.user, name, to=access.OPERATE)
+    app = access.app_for(request.user, name, to=access.OPERATE, along=panels.PLACED)
     if request.htmx:  # the page has what was typed still
         _scale(request, app)
         return see("app-resources", app.name)
@@ -67,7 +67,7 @@ def restart(request: PageRequest, name: str) -> HttpResponse:
 @login_required
 def run(request: PageRequest, name: str) -> HttpResponse:
     """Run a command in a one-off dyno of the current release."""
-    app = access.app_for(request.user, name, to=access.DEPLOY)
+    app = access.app_for(request.user, name, to=access.DEPLOY, along=panels.PLACED)
     demand_config(request.user, app)
     if request.htmx:
         _run(request, app)

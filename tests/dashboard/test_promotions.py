@@ -127,7 +127,15 @@ def test_it_says_what_will_change_and_never_a_value(shop, alice, staging, produc
 
     client.force_login(alice)
     page = client.get(NEW)
-    for text in ("2 commits", "Round prices", "Add a cart", "migrate --now", "clock", "postgresql", "mini"):
+    for text in (
+        "2 commits",
+        "Round prices",
+        "Add a cart",
+        "migrate --now",
+        "clock",
+        "heroku-postgresql",
+        "mini",
+    ):
         assertContains(page, text)
     assertNotContains(page, "s3cret")
     plan = changes.plan(
@@ -143,7 +151,7 @@ def test_it_says_what_will_change_and_never_a_value(shop, alice, staging, produc
     }
     assert plan.config_alike == 1
     assert [(row.name, row.source, row.targets) for row in plan.addons] == [
-        ("postgresql", "mini", ("missing",))
+        ("heroku-postgresql", "mini", ("missing",))
     ]
 
 

@@ -101,7 +101,7 @@ def test_it_stops_a_one_off_and_shows_how_one_ended(app, client):
 
 def test_it_says_honestly_that_there_are_no_add_ons(app, client):
     page = client.get("/apps/shop-staging/resources/").text
-    assert "No add-on is attached" in page and "/apps/shop-staging/config/" in page
+    assert "No add-on yet" in page and "/apps/shop-staging/catalog/heroku-postgresql/" in page
 
 
 def test_the_formation_can_be_changed_on_the_overview_too(app, client, vera):
