@@ -2,6 +2,7 @@
 they share."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from django.db import transaction
@@ -10,7 +11,7 @@ from accounts.models import User
 from addons import actions, attachments, catalog, naming
 from addons.models import Addon, Attachment, Plan
 from apps.models import App
-from core import activity
+from core import activity, live
 from core.errors import Refusal
 from pipelines.models import Coupling, Pipeline, SharedAddon, Stage
 
@@ -45,14 +46,7 @@ def take_away(app: App, pipeline: Pipeline, *, stage: Stage | None = None, by: U
     """Detach what the pipeline shared and the app has no claim to any more, now that it is in `stage`, or gone."""
     rows = SharedAddon.objects.filter(addon__pipeline=pipeline)
     kept = [shared.addon_id for shared in rows if stage and shared.stage_id in (None, stage.pk)]
-    gone = Attachment.objects.filter(app=app, addon__pipeline=pipeline).exclude(addon__in=kept)
-    found = list(gone.select_related("addon", "app"))
-    for row in found:
-        activity.record(by, "detached", row, app=app, from_=row.addon.name)
-        row.delete()
-    if found:
-        names = ", ".join(f"{row.name} (@ref:{row.addon.name})" for row in found)
-        attachments.settle(app, f"Detach {names}", by=by)
+    _detach(Attachment.objects.filter(app=app, addon__pipeline=pipeline).exclude(addon__in=kept), by=by)
 
 
 @transaction.atomic
@@ -61,17 +55,48 @@ def share(
 ) -> SharedAddon:
     """Order an add-on that belongs to the pipeline, attached to every app of `stage`, or of all stages: also to those
     that join later. An app that uses the name already is left out, and that is told in its activity."""
-    if not plan.service.sharable:
+    if not (plan.service.sharable and plan.service.of_pipelines):
         raise Refusal(
             f"{plan.service.human_name} can't be shared between apps.", fields={"plan": "It can't be shared."}
         )
-    called = naming.check_attachment_name(as_) if as_ else plan.service.first_name
     addon = actions.order_for_pipeline(pipeline, plan, name=name, by=by)
-    shared = SharedAddon.objects.create(addon=addon, stage=stage, name=called)
+    return share_with(addon, stage=stage, as_=as_, by=by)
+
+
+@transaction.atomic
+def share_with(addon: Addon, *, stage: Stage | None = None, as_: str = "", by: User) -> SharedAddon:
+    """Have an add-on of a pipeline's own attached to every app of `stage`, or of all stages, and to no others."""
+    addon, pipeline = actions.locked(addon), addon.owner
+    called = naming.check_attachment_name(as_) if as_ else addon.service.first_name
+    if addon.state in attachments.GOING:
+        raise Refusal(f"{addon.name} is {addon.get_state_display()}: it can't be shared.")
+    shared, _ = SharedAddon.objects.update_or_create(addon=addon, defaults={"stage": stage, "name": called})
     couplings = Coupling.objects.filter(pipeline=pipeline).select_related("app")
-    for coupling in couplings.filter(stage=stage) if stage else couplings:
-        _attach(shared, coupling.app, by=by)
+    apps = [row.app for row in (couplings.filter(stage=stage) if stage else couplings)]
+    _detach(Attachment.objects.filter(addon=addon).exclude(app__in=apps, name=called), by=by)
+    for app in apps:
+        _attach(shared, app, by=by)
+    activity.record(by, "shared", addon, pipeline=pipeline, what=stage.title if stage else "every stage")
+    live.tell(pipeline.topic)
     return shared
+
+
+@transaction.atomic
+def stop_sharing(addon: Addon, *, by: User) -> None:
+    """Detach an add-on of a pipeline's own from every app. It stays, with what it holds."""
+    addon = actions.locked(addon)
+    SharedAddon.objects.filter(addon=addon).delete()
+    _detach(Attachment.objects.filter(addon=addon), by=by)
+    activity.record(by, "stopped sharing", addon, pipeline=addon.owner)
+    live.tell(addon.owner.topic)
+
+
+def stage_called(pipeline: Pipeline, name: str) -> Stage | None:
+    """The stage to share with; None, for every stage, where there is no name. `Refusal` for one that is not there."""
+    found = pipeline.stages.filter(name=name).first() if name else None
+    if name and found is None:
+        raise Refusal(f"{pipeline.name} has no stage {name[:60]}.", fields={"stage": "No such stage."})
+    return found
 
 
 def demand_none_of_its_own(pipeline: Pipeline) -> None:
@@ -82,6 +107,19 @@ def demand_none_of_its_own(pipeline: Pipeline) -> None:
             f"{pipeline.name} has add-ons of its own: {', '.join(owned)}. Destroy them first.",
             fields={"confirm": f"Destroy its add-ons first: {', '.join(owned)}."},
         )
+
+
+def _detach(rows: Any, *, by: User) -> None:
+    """Take these attachments away, with one release of each app."""
+    found = list(rows.select_related("addon", "app").order_by("app", "name"))
+    for row in found:
+        activity.record(by, "detached", row, app=row.app, from_=row.addon.name)
+        row.delete()
+    for _, some in groupby(found, key=lambda row: row.app_id):
+        of_app = list(some)
+        names = ", ".join(f"{row.name} (@ref:{row.addon.name})" for row in of_app)
+        attachments.settle(of_app[0].app, f"Detach {names}", by=by)
+        live.tell(of_app[0].app.topic)
 
 
 def _attach(shared: SharedAddon, app: App, *, by: User) -> None:

@@ -11,7 +11,7 @@ from addons.models import Addon, Attachment
 from apps import actions as app_actions
 from apps.models import App, Formation
 from pipelines import actions as pipeline_actions
-from pipelines.models import Coupling, Pipeline, Stage
+from pipelines.models import Coupling, Pipeline, SharedAddon, Stage
 from releases.actions import create_release
 from releases.models import Release, Slug, Source
 
@@ -100,4 +100,17 @@ def make_addon(
     addon.config = {"": {suffix: f"value-of-{addon.name}" for suffix in addon.service.config}}
     addon.save(force_insert=True)
     Attachment.objects.create(app=app, addon=addon, name=as_)
+    return addon
+
+
+def make_shared_addon(pipeline: Pipeline, *apps: App, name: str = "", as_: str = "SHARED") -> Addon:
+    """An add-on of a pipeline's own at rest, shared with every stage and attached to `apps`."""
+    plan = catalog.plan_called("heroku-postgresql:mini")
+    addon = Addon(pipeline=pipeline, plan=plan, name=name or f"addon-{next(_numbers)}")
+    addon.secret = "a secret"
+    addon.config = {"": {"URL": f"value-of-{addon.name}"}}
+    addon.save(force_insert=True)
+    SharedAddon.objects.create(addon=addon, name=as_)
+    for app in apps:
+        Attachment.objects.create(app=app, addon=addon, name=as_)
     return addon

@@ -37,6 +37,7 @@ from tests.factories import (
     make_app,
     make_pipeline,
     make_release,
+    make_shared_addon,
     make_slug,
     make_source,
     make_user,
@@ -160,7 +161,13 @@ class World:
         Addon.objects.filter(pk=broken.pk).update(
             state="failed", message="The disk is full. Make room first."
         )
-        self.names |= {"addon": database.name, "store": store.name, "backup": self._backups(database)}
+        shared = make_shared_addon(self.pipeline, self.jp, name="postgresql-solid-70231")
+        self.names |= {
+            "shared": shared.name,
+            "addon": database.name,
+            "store": store.name,
+            "backup": self._backups(database),
+        }
 
     def _backups(self, database: Addon) -> str:
         """One that is there, one that failed, and one under way."""
@@ -218,6 +225,7 @@ class World:
             _ended(built, "succeeded")
             app_actions.add_domain(self.us, f"shop-{next(_numbers)}.example.com", by=self.mara)
             make_addon(self.us, "heroku-postgresql:mini", as_=f"DB_{next(_numbers)}")
+            make_shared_addon(self.pipeline, self.jp, as_=f"SHARED_{next(_numbers)}")
             _dyno(self.us, "web", number + 10)
             scheduler_actions.add_job(self.us, f"rake job-{number}", schedule="0 * * * *", by=self.mara)
             _dyno(self.us, "run", next(_numbers), one_off=True, state="down", by=self.mara, exit_code=0)

@@ -25,7 +25,7 @@ def home(request: PageRequest, addon: str) -> HttpResponse:
     """Send who follows an address of the API to where the add-on is shown."""
     found = access.addon_for(request.user, addon)
     if found.app is None:
-        return see("pipeline-settings", found.owner.name)
+        return see("pipeline-resources", found.owner.name)
     seen = app_access.apps_for(request.user).filter(addons=found).first()
     used = seen or app_access.apps_for(request.user).filter(attachments__addon=found).first()
     if used is None:

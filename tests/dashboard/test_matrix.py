@@ -18,7 +18,7 @@ from pipelines import actions as pipeline_actions
 from releases.models import Build, Source
 from scheduler.actions import add_job
 from tests.certificates import leaf
-from tests.factories import make_addon, make_app, make_release, make_slug
+from tests.factories import make_addon, make_app, make_release, make_shared_addon, make_slug
 from tests.pages import ELSEWHERE
 
 
@@ -59,11 +59,12 @@ def things(shop, team, alice, bob, charlie):
     token, _ = create_token(alice, by=alice, expires_at=timezone.now() + timedelta(days=1))
     addon = make_addon(app, "heroku-postgresql:hobby-dev")
     move = databases.capture(addon, by=alice)
+    shared = make_shared_addon(shop, app)
     client, _ = oauth.create_client("Bot", "https://bot.example.com/back", by=alice)
     job = add_job(app, "rake clean", schedule="0 * * * *", by=alice)
     return {
         "addon": addon.name, "attachment_id": addon.attachments.get().pk, "service": "heroku-postgresql",
-        "job_id": job.pk, "client_id": client.pk, "apps": {"name": app.name}, "pipelines": {"name": shop.name}, "teams": {"name": team.name},
+        "job_id": job.pk, "client_id": client.pk, "apps": {"name": app.name}, "pipelines": {"name": shop.name, "addon": shared.name}, "teams": {"name": team.name},
         "app_name": app.name, "build_id": build.pk, "promotion_id": promotion.pk, "domain_id": domain.pk,
         "collaborator_id": collaborator.pk, "version": 2, "key": "GREETING", "dyno": "run.1", "user_id": bob.pk,
         "invitation_id": invitation.pk, "stage_name": "production", "ref": question.pk, "secret": secret,
@@ -89,7 +90,7 @@ RULES = {
         transfer-withdrawal pipeline-new apps app-new teams account account-name account-shortcuts account-removal tokens
         token-new token-removal oauth oauth-approval oauth-refusal programs program-removal client-new client-secret
         client-removal account-usage account-usage-csv""",
-    VIEW: """database addon addon-home pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
+    VIEW: """database addon addon-home pipeline-resources pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
         app-deploy build app-releases releases-compare release app-activity app-access app-settings team team-activity
         team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv
         app-schedule scheduled-job""",
@@ -102,7 +103,8 @@ RULES = {
         scheduled-job-resumption scheduled-job-runs scheduled-job-removal""",
     OPERATE: """database-backup-removal database-restores database-copies restart-new app-formation app-restarts dyno-removal app-logs app-logs-histogram app-logs-text
         app-maintenance outlets drains drain-removal webhooks webhook-removal""",
-    MANAGE: """pipeline-name pipeline-owner pipeline-removal stage-order stages stage stage-place stage-removal
+    MANAGE: """pipeline-addon-new pipeline-addon-orders pipeline-addon-sharing pipeline-addon-sharing-removal
+        pipeline-addon-retries pipeline-addon-removal pipeline-name pipeline-owner pipeline-removal stage-order stages stage stage-place stage-removal
         stage-config-vars stage-config-value stage-config-removal app-lock app-lock-removal collaborators collaborator-rights collaborator-removal
         app-name app-stack app-buildpacks buildpack-place buildpack-removal app-health domains domain-removal domain-certificate
         certificate-new certificate certificate-removal automatic-certificates
@@ -129,7 +131,8 @@ MAY = {
 
 def address_of(name, path, args, things):
     group = path.split("/")[0]
-    given = {arg: things[group][arg] if arg == "name" and group in things else things[arg] for arg in args}
+    of_group = things.get(group, {})
+    given = {arg: of_group[arg] if arg in of_group else things[arg] for arg in args}
     if path.startswith("^"):  # allauth's own patterns
         return {
             "account_reset_password_from_key": "/sign-in/forgotten/x-y/",
