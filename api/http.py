@@ -17,7 +17,9 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, URLResolver
 from ninja import NinjaAPI, Status
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.renderers import JSONRenderer
 from ninja.security.base import AuthBase
+from pydantic_core import PydanticSerializationError, to_json
 
 from accounts import scopes
 from accounts.actions import note_use
@@ -83,6 +85,16 @@ class Allowance:
 allowance = Allowance()
 
 
+class Renderer(JSONRenderer):
+    """Writes JSON several times as fast as the standard library, which can do it where this can't (half a surrogate)."""
+
+    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> Any:
+        try:
+            return to_json(data)
+        except PydanticSerializationError:
+            return super().render(request, data, response_status=response_status)
+
+
 class PlatformApi(NinjaAPI):
     """The API with the headers that every answer carries."""
 
@@ -108,6 +120,7 @@ def make_api() -> PlatformApi:
         version="3",
         auth=TokenAuth(),
         parser=StrictParser(),
+        renderer=Renderer(),
         docs_url=None,
         openapi_url=None,
         urls_namespace="api",
