@@ -125,7 +125,7 @@ def why_not(service: AddonService) -> str:
     """Why the service can't be ordered on this machine, as a sentence; empty when it can."""
     if service.state == AddonService.State.SHUTDOWN:
         return f"{service.human_name} is not offered any more."
-    return provider_for(service.name).why_not()
+    return provider_for(service.name, by_partner=service.by_partner).why_not()
 
 
 def demand_available(plan: Plan) -> None:

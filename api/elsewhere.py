@@ -15,6 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import cli_sign_in, oauth
+from addons import partners
 from api.http import basic
 from core.errors import Refusal
 from core.middleware import client_address
@@ -75,6 +76,8 @@ def token(request: HttpRequest) -> HttpResponse:
     """Where programs fetch and renew their tokens (RFC 6749): a form, with the program's secret in it or in HTTP
     Basic."""
     given = request.POST
+    if partners.is_grant(given.get("code", "") or given.get("refresh_token", "")):
+        return _partner_token(request)
     name, password = basic(request.headers.get("Authorization", ""))
     client = {
         "client_id": name or given.get("client_id", ""),
@@ -105,6 +108,26 @@ def token(request: HttpRequest) -> HttpResponse:
         "scope": " ".join(granted.token.scope),
         "user_id": str(granted.token.user_id),
         "session_nonce": None,
+    }
+    return _kept(200, answer)
+
+
+def _partner_token(request: HttpRequest) -> HttpResponse:
+    """The same for the partner behind an add-on, whose secret is the password of its manifest."""
+    given = request.POST
+    secret = basic(request.headers.get("Authorization", ""))[1] or given.get("client_secret", "")
+    try:
+        if given.get("grant_type") == "refresh_token":
+            granted = partners.refresh(given.get("refresh_token", ""), secret=secret)
+        else:
+            granted = partners.exchange(given.get("code", ""), secret=secret)
+    except Refusal as refusal:
+        return _kept(refusal.status, {"error": refusal.id, "error_description": refusal.message})
+    answer = {
+        "access_token": granted.access,
+        "refresh_token": granted.refresh,
+        "token_type": "Bearer",
+        "expires_in": partners.TOKEN_SECONDS,
     }
     return _kept(200, answer)
 

@@ -16,7 +16,8 @@ from django.utils import timezone
 from addons import actions
 from addons.models import Addon, Plan, Transfer
 from addons.orders import order_of
-from addons.providers import Provided, provider_for
+from addons.providers import Provided, Provider, provider_for
+from addons.providers.base import Slow
 from conductor.turns import release_connections
 from conductor.work import Held
 from core import activity, changes, failpoints
@@ -39,7 +40,7 @@ def advance(held: Held) -> float | None:
         verb, *arguments = addon.tasks[0]
         wait = STEPS[verb](addon, *arguments)
         if wait is not None:
-            return wait
+            return _wait(addon, wait)
         if not Addon.objects.filter(pk=addon.pk).exists():
             return None
         addon = _load(held)
@@ -75,7 +76,8 @@ def fail(job: Any, reason: str) -> None:
 def _provision(addon: Addon) -> float | None:
     made = _ask(addon, lambda provider, order: provider.provision(order))
     if made is None:
-        return NOT_READY
+        provider = _provider(addon)
+        return provider.ask_again if isinstance(provider, Slow) else NOT_READY
     failpoints.reach("addon.provisioned")
     with transaction.atomic():
         if _still(addon, ["provision"]):
@@ -149,14 +151,27 @@ WORDS = {
 }
 
 
+def _wait(addon: Addon, seconds: float) -> float | None:
+    """Keep the row in hand for a moment; let go of it, and of the room it takes, when it is to be longer."""
+    if seconds <= NOT_READY:
+        return seconds
+    addon.record(attempt=0)
+    addon.put_back(seconds=seconds)
+    return None
+
+
 # --- parts of tasks -----------------------------------------------------------------------------------------------------
 
 
 def _ask(addon: Addon, question: Callable[..., Any]) -> Any:
     """Ask the provider, with no connection to the database held meanwhile."""
-    order, provider = order_of(addon), provider_for(addon.service.name)
+    order, provider = order_of(addon), _provider(addon)
     release_connections()
     return question(provider, order)
+
+
+def _provider(addon: Addon) -> Provider:
+    return provider_for(addon.service.name, by_partner=addon.service.by_partner)
 
 
 def _load(held: Held) -> Addon:

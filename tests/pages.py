@@ -90,6 +90,7 @@ PAGES: dict[str, list[Page]] = {
     "pipeline-addon-new": [Page("/pipelines/{pipeline}/catalog/heroku-postgresql/")],
     "pipeline-addon-sharing": [Page("/pipelines/{pipeline}/addons/{shared}/sharing/")],
     "pipeline-addon-removal": [Page("/pipelines/{pipeline}/addons/{shared}/removal/")],
+    "addon-sign-in": [Page("/addons/{addon}/sign-in/", whole=False, status=303)],
     "addon-new": [Page("/apps/{app}/catalog/heroku-postgresql/")],
     "addon-plan": [Page("/apps/{app}/addons/{addon}/plan/")],
     "addon-removal": [Page("/apps/{app}/addons/{addon}/removal/")],

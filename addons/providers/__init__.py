@@ -7,6 +7,7 @@ the engine, or one that the platform runs itself, is for the module to say.
 from addons.providers.base import Order, Provided, Provider
 from addons.providers.included import Included
 from addons.providers.none import NoProvider
+from addons.providers.partner import ByPartner
 from addons.providers.postgresql import Postgresql
 from addons.providers.redis import Redis
 
@@ -19,8 +20,13 @@ _BY_SERVICE: dict[str, Provider] = {
 }
 
 
-def provider_for(service_name: str) -> Provider:
-    """The provider of a service; one that can do nothing and says so when there is none."""
+_PARTNERS = ByPartner()
+
+
+def provider_for(service_name: str, *, by_partner: bool = False) -> Provider:
+    """The provider of a service, which may be `by_partner`; one that can do nothing and says so when there is none."""
+    if by_partner:
+        return _PARTNERS
     return _BY_SERVICE.get(service_name) or NoProvider(service_name)
 
 

@@ -66,6 +66,13 @@ class Provider(Protocol):
 
 
 @runtime_checkable
+class Slow(Protocol):
+    """A provider whose things may take hours, and who says when they are ready."""
+
+    ask_again: float  # seconds until it is asked again all the same
+
+
+@runtime_checkable
 class Lists(Protocol):
     """A provider that can say what it holds, for whoever looks for what nobody owns."""
 

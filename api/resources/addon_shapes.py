@@ -186,8 +186,9 @@ class ConfigOut(Schema):
 
 
 def page_of(addon: Addon) -> str:
-    """Where the dashboard shows it."""
-    return f"{settings.URL}/addons/{addon.name}/"
+    """Where the dashboard shows it, or signs people in at its partner."""
+    there = f"{settings.URL}/addons/{addon.name}/"
+    return f"{there}sign-in/" if addon.service.by_partner else there
 
 
 def text_of(ref: dict[str, Any] | str | None) -> str:

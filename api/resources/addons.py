@@ -7,10 +7,11 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema, Status
 
 from accounts import access as account_access
-from addons import access, actions, catalog
+from addons import access, actions, catalog, partner_config, partners
 from addons.models import Addon
 from api.asker import asker
 from api.http import ranged
+from api.partner_auth import PartnerAuth, resource_of
 from api.resources.addon_shapes import AddonOut, ConfigOut, text_of
 from api.shapes import Named
 from apps import access as app_access
@@ -42,6 +43,19 @@ class Destruction(Schema):
     """Whether it may go though other apps use it."""
 
     force: bool = False
+
+
+class Setting(Schema):
+    """A config var under the name that the partner's manifest has for it."""
+
+    name: str
+    value: str
+
+
+class NewConfig(Schema):
+    """The config vars that a partner sets; others stay."""
+
+    config: list[Setting]
 
 
 class AddonQuery(Schema):
@@ -89,6 +103,23 @@ def config(request: HttpRequest, ref: str) -> list[ConfigOut]:
     """The names of the config vars that the add-on sets where it belongs."""
     addon = access.addon_for(asker(request), ref)
     return [ConfigOut(name=name) for name in AddonOut.of(addon).config_vars]
+
+
+@router.patch("/addons/{ref}/config", response=list[ConfigOut], auth=PartnerAuth())
+def set_config(request: HttpRequest, ref: str, body: NewConfig) -> list[ConfigOut]:
+    """For the add-on's partner, with its own token: give other values, with one release of each app that uses it."""
+    resource = resource_of(request, ref)
+    found = partners.set_config(resource, {one.name: one.value for one in body.config})
+    names = partner_config.names_of(resource.addon.service)
+    return [
+        ConfigOut(name=name, value=found[suffix]) for name, suffix in sorted(names.items()) if suffix in found
+    ]
+
+
+@router.post("/addons/{ref}/actions/provision", response=AddonOut, auth=PartnerAuth())
+def provisioned(request: HttpRequest, ref: str) -> AddonOut:
+    """For the add-on's partner, with its own token: it is ready, after an answer of 202."""
+    return AddonOut.of(partners.ready(resource_of(request, ref)))
 
 
 @router.get("/addons/{ref}/config/{namespace}", response=list[ConfigOut])

@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from dashboard.views import addons
+from dashboard.views import addon_sign_in, addons
 
 urlpatterns = [
     path("addons/<slug:addon>/", addons.home, name="addon-home"),
+    path("addons/<slug:addon>/sign-in/", addon_sign_in.sign_in, name="addon-sign-in"),
     path("apps/<slug:name>/catalog/<slug:service>/", addons.new, name="addon-new"),
     path("apps/<slug:name>/catalog/<slug:service>/orders/", addons.order, name="addon-orders"),
     path("apps/<slug:name>/attachments/", addons.share, name="attachments"),

@@ -95,7 +95,7 @@ RULES = {
         team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv
         app-schedule scheduled-job""",
     DEPLOY: """database-backups database-backup-cancellation database-backup-links database-schedule
-        database-schedule-removal database-passwords database-session-end store-settings addon-new addon-orders attachments attachment-removal attachment-promotion addon-plan addon-name
+        database-schedule-removal database-passwords database-session-end store-settings addon-new addon-sign-in addon-orders attachments attachment-removal attachment-promotion addon-plan addon-name
         addon-retries addon-removal coupling-new couplings coupling coupling-stage coupling-removal promotion-new promotions promotion-stop
         card-targets sources builds ref-builds url-builds image-builds build-cancellation rollback-new rollbacks app-config config-vars
         config-value config-edit config-removal config-write-only config-file config-values config-preview
