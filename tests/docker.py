@@ -40,7 +40,7 @@ class Engine:
         which = {"label": f"{LABEL}={instance}"}
         for service in self.client.services.list(filters=which):
             gone(service.remove)
-        for container in self.client.containers.list(all=True, filters=which):
+        for container in self.client.containers.list(all=True, filters=which, ignore_removed=True):
             gone(lambda container=container: container.remove(force=True, v=True))
         for volume in self.client.volumes.list(filters=which):
             gone(volume.remove)

@@ -31,7 +31,10 @@ def left(engine, instance):
     """What the engine has of an instance, networks and images apart."""
     which = {"label": f"slipway.instance={instance}"}
     client = engine.client
-    return [*client.services.list(filters=which), *client.containers.list(all=True, filters=which)]
+    return [
+        *client.services.list(filters=which),
+        *client.containers.list(all=True, filters=which, ignore_removed=True),
+    ]
 
 
 class TestSwarmDriver(DriverContract):

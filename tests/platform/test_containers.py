@@ -33,7 +33,8 @@ def platform(tmp_path_factory, engine):
 def removed(engine, instance):
     """Whether all could be removed: what ends takes the engine a moment."""
     engine.remove(instance)
-    return not engine.client.containers.list(all=True, filters={"label": f"slipway.instance={instance}"})
+    which = {"label": f"slipway.instance={instance}"}
+    return not engine.client.containers.list(all=True, filters=which, ignore_removed=True)
 
 
 def test_a_slug_is_built_in_a_container_and_promoted(platform, tmp_path):

@@ -161,7 +161,8 @@ def test_nothing_is_left_of_an_app_that_is_destroyed(engine, platform, shop):
     platform.api("DELETE", "/apps/shop-eu")
 
     def left() -> list[docker.models.containers.Container]:
-        return engine.client.containers.list(all=True, filters={"label": f"slipway.app={app}"})
+        which = {"label": f"slipway.app={app}"}
+        return engine.client.containers.list(all=True, filters=which, ignore_removed=True)
 
     eventually(lambda: not left(), 30)
     assert engine.client.services.list(filters={"label": f"slipway.app={app}"}) == []

@@ -57,6 +57,7 @@ class Dyno(Start):
         self._container = ""
         self._began = 0.0  # on the monotonic clock
         self._ran = False  # its container was seen running, or to have run
+        self._shown = False  # and its state says so
         self._adopted = False
         self._published = False
         self._env = ""
@@ -181,7 +182,7 @@ class Dyno(Start):
 
     def is_settled(self) -> bool:
         """Whether all is known of it that the engine knows. For any thread."""
-        return self.over or self._ran or not self._container
+        return self.over or self._shown or not self._container
 
     def died(self, code: int | None, oom: bool = False) -> None:
         """Its container has ended. May be called again."""
@@ -297,6 +298,7 @@ class Dyno(Start):
         if self.spec.seconds is not None:
             self._after(max(0.0, self.spec.seconds - age), self._time_limit)
         self._wait_until_up(age)
+        self._shown = True
         self._changed()
 
     def _wait_until_up(self, age: float) -> None:
