@@ -36,9 +36,10 @@ def refresh_connections() -> None:
 
 
 def release_connections() -> None:
-    """Give database connections back while this thread waits for somebody outside. SQLite's cost nothing and stay."""
+    """Give database connections back while this thread waits for somebody outside. SQLite's cost nothing and stay, and
+    so does one with a transaction under way."""
     for connection in connections.all(initialized_only=True):
-        if connection.vendor != "sqlite":
+        if connection.vendor != "sqlite" and not connection.in_atomic_block:
             connection.close()
 
 
