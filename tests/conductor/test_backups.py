@@ -16,7 +16,6 @@ import pytest
 import zstandard
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.utils import timezone
 
 from conductor.backups import archive, files, history
@@ -158,17 +157,20 @@ def test_one_backup_at_a_time(shop, monkeypatch):
 def test_what_is_deleted_or_pushed_during_a_backup_does_no_harm(shop, monkeypatch):
     slug = next((django_settings.DATA / "slugs/archives").iterdir())
     accepted = git(repositories.path(shop), "rev-parse", "main")
-    monkeypatch.setenv("FAILPOINTS", "backup.snapshot=sleep:1.5")
-    results = []
+    taken, go_on, results = threading.Event(), threading.Event(), []
+
+    def reach(name):
+        if name == "backup.snapshot":
+            taken.set()
+            assert go_on.wait(20)
+
+    monkeypatch.setattr("core.failpoints.reach", reach)
     backup = threading.Thread(target=lambda: results.append(made()))
     backup.start()
-    eventually(
-        lambda: (
-            list((django_settings.DATA / "tmp").glob("backup-*/db.sqlite3")) or connection.vendor != "sqlite"
-        )
-    )
+    assert taken.wait(20)
     slug.unlink()
     ahead = push(shop, "two")  # its build is in no snapshot yet
+    go_on.set()
     backup.join()
     found = members(results[0])
     assert f"slugs/archives/{slug.name}" in found
