@@ -93,7 +93,9 @@ def attachments(app: App) -> Any:
 def sizes() -> list[tuple[str, str]]:
     """The sizes of a dyno, each with its memory in words, and its price where prices are shown."""
     cents = prices.of_sizes()
-    each = {name: f", {budgets.money(cents[name])} a month" for name in SIZES if cents.get(name)}
+    each = {
+        name: f", {budgets.money(cents[name]).removesuffix('.00')}/month" for name in SIZES if cents.get(name)
+    }
     return [(name, f"{name}, {_memory(size.memory)}{each.get(name, '')}") for name, size in SIZES.items()]
 
 
