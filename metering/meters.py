@@ -22,7 +22,7 @@ from pipelines.models import Coupling, Pipeline
 
 TICK = timedelta(microseconds=1)
 BILLED = (Addon.State.PROVISIONED, Addon.State.CHANGING)
-OF_DYNOS = ("appeared", "went", "ran", "resized", "stopped")
+OF_DYNOS = ("appeared", "went", "ran", "resized")
 
 
 def heard(change: Change) -> None:

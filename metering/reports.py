@@ -156,11 +156,6 @@ def months(scope: Scope, count: int = 6, now: datetime | None = None) -> list[tu
     return [(day, spent.get(day, 0)) for day in reversed(firsts)]
 
 
-def rate(thing: Thing) -> int:
-    """What all that runs now costs in a whole month, in cents."""
-    return Meter.objects.filter(scope_of(thing).rows).aggregate(n=Sum("cents_per_month"))["n"] or 0
-
-
 def as_csv(found: Report) -> Iterator[str]:
     """The report's lines as CSV, costs in units of money; text that a spreadsheet would run is made plain."""
     yield _csv([COLUMNS])
