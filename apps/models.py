@@ -51,6 +51,12 @@ class App(Owned):
         default=list, blank=True, help_text="Names of those that are on: apps.features."
     )
     stack = models.CharField(max_length=40, default="slipway-24", editable=False)
+    ephemeral = models.CharField(
+        max_length=6,
+        blank=True,
+        editable=False,
+        help_text="review or test: the platform made it, and destroys it again.",
+    )
     locked = models.BooleanField(
         default=False, help_text="Members of its team who are no collaborators only view it."
     )
@@ -497,3 +503,41 @@ class Dyno(models.Model):
     @env.setter
     def env(self, variables: dict[str, Any]) -> None:
         self.sealed_env = secrets.seal(json.dumps(variables).encode(), to=self.env_bound_to)
+
+
+class Traffic(models.Model):
+    """What the router says of one minute of an app's requests, by the release that answered."""
+
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="traffic")
+    minute = models.DateTimeField(help_text="Its beginning.")
+    release_version = models.PositiveIntegerField(default=0)
+    requests = models.PositiveIntegerField(default=0)
+    errors = models.PositiveIntegerField(default=0, help_text="Answered with 5xx, by the app or for it.")
+    spread = models.JSONField(default=list, help_text="How many took so long: apps.traffic.BOUNDS.")
+
+    class Meta:
+        ordering: ClassVar = ["minute"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["app", "minute", "release_version"], name="one_count_per_minute")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.app} at {self.minute:%H:%M}"
+
+
+class Crash(models.Model):
+    """One crash of a dyno: rows of dynos come and go, and a gate asks about what was."""
+
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="crashes")
+    release_version = models.PositiveIntegerField()
+    dyno = models.CharField(max_length=140)
+    exit_code = models.IntegerField(null=True)
+    reason = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering: ClassVar = ["-at"]
+        indexes: ClassVar = [models.Index(fields=["app", "at"], name="crashes_by_app")]
+
+    def __str__(self) -> str:
+        return f"{self.dyno} of {self.app}"

@@ -16,12 +16,13 @@ import time
 import uuid
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.db import connections
 from django.db.models import Q
 
-from addons.models import Addon, Transfer
+from addons.models import Addon
 from apps import acm
 from apps.models import CertificateOrder
 from conductor import (
@@ -86,6 +87,7 @@ class Conductor:
         self._nodes = nodes.Nodes(parts, self.keeper.poke)
         self._orders = orders.Orders(self.keeper)
         self._kinds = self._make_kinds()
+        self._turns = {kind.name: kind.turns for kind in self._kinds}
         self._held: dict[Key, Held] = {}
         self._lock = threading.Lock()
         self._woken = threading.Event()
@@ -313,8 +315,16 @@ class Conductor:
                 promotions.fail,
             ),
             Kind("release", Release, RELEASES_AT_ONCE, releases.advance, releases.fail, led=True),
-            Kind("node", NodeRequest, NODES_AT_ONCE, self._nodes.advance, self._nodes.fail, led=True),
-            Kind("addon", Addon, addons.AT_ONCE, addons.advance, addons.fail, led=True),
+            Kind(
+                "node",
+                NodeRequest,
+                NODES_AT_ONCE,
+                self._nodes.advance,
+                self._nodes.fail,
+                led=True,
+                turns="ask",
+            ),
+            Kind("addon", Addon, addons.AT_ONCE, addons.advance, addons.fail, led=True, turns="ask"),
             self._transfers.kind(),
             Kind(
                 "order",
@@ -330,6 +340,7 @@ class Conductor:
                 settings.BUILD_SLOTS,
                 self._builds.advance,
                 self._builds.fail,
+                turns="build",
             ),
         ]
 
@@ -360,12 +371,7 @@ class Conductor:
         self._woken.set()
 
     def _turns_of(self, key: Key) -> Turns[Key]:
-        return {
-            "build": self._builders,
-            "addon": self._askers,
-            "transfer": self._askers,
-            "node": self._askers,
-        }.get(key[0], self._movers)
+        return {"build": self._builders, "ask": self._askers}.get(self._turns[key[0]], self._movers)
 
     # --- nudges -------------------------------------------------------------------------------------------------
 
@@ -398,5 +404,6 @@ def _let_go(in_hand: list[Held]) -> None:
 
 def free_leases() -> None:
     """At the start nobody works on anything, whatever leases say: whoever held them did so on this folder."""
-    for model in (Build, Release, PromotionTarget, Delivery, Addon, Transfer, NodeRequest, CertificateOrder):
-        model.objects.filter(status__in=OPEN).update(lease_until=None)
+    models: tuple[Any, ...] = (*agenda.JOBS, Delivery)
+    for model in models:
+        model._default_manager.filter(status__in=OPEN).update(lease_until=None)

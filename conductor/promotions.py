@@ -11,7 +11,7 @@ from conductor.work import Held
 from core import failpoints, live
 from core.errors import ReleaseFailed
 from pipelines import access as pipeline_access
-from pipelines import outcomes
+from pipelines import guards, outcomes
 from pipelines.models import Coupling, Promotion, PromotionTarget
 from releases.actions import create_release
 from releases.models import OPEN, Release
@@ -99,13 +99,27 @@ def _check(target: PromotionTarget) -> None:
         raise ReleaseFailed(f"{app.name} is suspended by an operator.")
     if promotion.by is None or access.DEPLOY not in access.rights_in(promotion.by, app):
         raise ReleaseFailed(f"You do not have the right to deploy to {app.name}.")
-    coupling = Coupling.objects.filter(app=app).select_related("stage__pipeline").first()
+    coupling = Coupling.objects.filter(app=app).select_related("app", "stage__pipeline", "pipeline").first()
     if coupling and not pipeline_access.may_promote_into(promotion.by, coupling.stage):
         raise ReleaseFailed(f"You may not promote into {coupling.stage.title} any more.")
+    _ask_guards(target, coupling)
     if promotion.release.slug is None or promotion.release.slug.expired_at:
         raise ReleaseFailed(
             f"The slug of {promotion.source.name} v{promotion.release.version} was cleaned away."
         )
+
+
+def _ask_guards(target: PromotionTarget, coupling: Coupling | None) -> None:
+    """`ReleaseFailed` when a gate has closed, or a line has been stopped, since the promotion was accepted."""
+    promotion = target.promotion
+    source = Coupling.objects.filter(app=promotion.source).select_related("app", "stage", "pipeline").first()
+    if coupling is None or source is None:
+        return
+    attempt = guards.Attempt(
+        source, promotion.release, coupling, promotion.by, promotion.automatic, promotion.override
+    )
+    if reasons := guards.against(attempt):
+        raise ReleaseFailed(" ".join(reasons)[:500])
 
 
 def _follow(target: PromotionTarget) -> None:

@@ -54,7 +54,7 @@ class Transfers:
 
     def kind(self) -> Kind:
         """This kind of job."""
-        return Kind("transfer", Transfer, AT_ONCE, self.advance, self.fail)
+        return Kind("transfer", Transfer, AT_ONCE, self.advance, self.fail, turns="ask")
 
     def advance(self, held: Held) -> float | None:
         """Take the transfer forward; returns after how many seconds to look again."""

@@ -50,6 +50,7 @@ class Kind:
     advance: Callable[[Held], float | None]
     fail: Callable[[Any, str], None]
     led: bool = False
+    turns: str = "move"  # whose threads do it: "build", "ask" (what waits for others), or else "move"
 
     def claim(self) -> Held | None:
         """Take the next row, if there is one that is free."""

@@ -14,8 +14,8 @@ from apps import actions as app_actions
 from apps import limits
 from apps.models import App
 from core import activity, failpoints, live, names
-from core.errors import Conflict, NotFound, Refusal
-from pipelines import access, default_addons, stages
+from core.errors import Conflict, Forbidden, NotFound, Refusal
+from pipelines import access, default_addons, guards, stages
 from pipelines.models import Coupling, Pipeline, PipelineTransfer, Promotion, Stage
 from releases.models import Release
 
@@ -247,11 +247,14 @@ def promote(
     release: Release | None = None,
     note: str = "",
     one_by_one: bool = False,
+    automatic: bool = False,
+    override: str = "",
 ) -> Promotion:
     """Ask for the slug of `release`, or the one that `source` runs now, to be released on every target (I-07, I-08).
 
     Each target ends by itself. Whether its stage lets `by` promote into it is judged now and when its turn comes, the
-    right to deploy it when its turn comes. With `one_by_one` they take turns in the order given, and after one that
+    right to deploy it when its turn comes; so is what else may keep it out (`pipelines.guards`), which `override`, a
+    reason, passes for who manages the pipeline. `automatic` says that a line asks in the name of `by`. With `one_by_one` they take turns in the order given, and after one that
     fails the rest are not started.
     """
     release = release or Release.objects.current_for(source.app)
@@ -260,6 +263,11 @@ def promote(
     for target in targets:
         access.demand_promotion(by, target)
     demand_not_suspended(source.app, *(target.app for target in targets))
+    if override.strip() and access.MANAGE not in access.rights_in(by, source.pipeline):
+        raise Forbidden(f"Only who manages {source.pipeline.name} may promote past what keeps a release out.")
+    guards.demand_open(
+        [guards.Attempt(source, release, target, by, automatic, override.strip()) for target in targets]
+    )
     promotion = Promotion.objects.create(
         pipeline=source.pipeline,
         source=source.app,
@@ -267,6 +275,8 @@ def promote(
         by=by,
         note=note[:500],
         one_by_one=one_by_one,
+        automatic=automatic,
+        override=override.strip()[:500],
     )
     for place, target in enumerate(targets):  # the order of their times is the order of their turns
         at = promotion.created_at + timedelta(microseconds=place)
@@ -282,6 +292,8 @@ def promote(
         note=note,
         promotion=str(promotion.pk),
         one_by_one=one_by_one,
+        **({"automatic": True} if automatic else {}),
+        **({"override": promotion.override} if promotion.override else {}),
     )
     live.tell(source.pipeline.topic)
     live.wake_conductor()

@@ -243,6 +243,10 @@ class Promotion(models.Model):
     )
     by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     note = models.CharField(max_length=500, blank=True)
+    automatic = models.BooleanField(default=False, help_text="The line made it, in the name of `by`.")
+    override = models.CharField(
+        max_length=500, blank=True, help_text="Why it passes although something says that it should not."
+    )
     one_by_one = models.BooleanField(
         default=False, help_text="Its targets in turn, in their order, stopping at the first that fails."
     )

@@ -22,7 +22,7 @@ def fill(source: Source, *, say: Callable[[str], None], stop: Callable[[], bool]
         if source.repository:
             _fetch(source, say, stop)
         elif source.commit and source.app is not None:
-            _keep(source, repos.path(source.app), source.commit)
+            _keep(source, repos.path(source.origin or source.app), source.commit)
     except (Refusal, EngineError) as no:
         raise BuildFailed(str(no)) from no
     except repos.GitFailed as fault:

@@ -23,6 +23,13 @@ class Source(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     app = models.ForeignKey(App, null=True, on_delete=models.CASCADE, related_name="sources")
+    origin = models.ForeignKey(
+        App,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Another app, in whose repository the commit is; empty: its own.",
+    )
     user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     path = models.CharField(max_length=200, blank=True, editable=False, help_text="Below the data folder.")
     checksum = models.CharField(max_length=80, blank=True, help_text="sha256:… of the archive.")

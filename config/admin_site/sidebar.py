@@ -73,6 +73,19 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("Releases", "admin:releases_release_changelist", "new_releases", now["releases"]),
                 _item("Slugs", "admin:releases_slug_changelist", "inventory_2"),
                 _item("Sources", "admin:releases_source_changelist", "folder_zip"),
+                _item("Repositories", "admin:forge_repository_changelist", "hub"),
+                _item("Pull requests", "admin:forge_pullrequest_changelist", "call_merge"),
+            ],
+        },
+        {
+            "title": "Flow",
+            "separator": True,
+            "items": [
+                _item("Lines", "admin:flow_line_changelist", "linear_scale"),
+                _item("Passages", "admin:flow_passage_changelist", "moving"),
+                _item("Probes", "admin:flow_probe_changelist", "labs"),
+                _item("Holds", "admin:flow_hold_changelist", "front_hand"),
+                _item("Watches", "admin:flow_watch_changelist", "visibility"),
             ],
         },
         {

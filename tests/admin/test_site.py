@@ -27,6 +27,8 @@ OURS = {
     "pipelines",
     "scheduler",
     "metering",
+    "forge",
+    "flow",
     "hooks",
     "conductor",
     "core",
@@ -103,10 +105,13 @@ def test_every_model_of_ours_is_there():
         "certificateorder",
         "sharedaddon",
         "schedule",
+        "gate",
+        "verdict",
+        "freeze",
     }
     secret = {"signinlink", "failedsignin", "clisignin", "oauthcode"}
     # a conductor's bookmark, its key to an authority, what is in an app's source, a partner's tokens
-    inner = {"place", "authorityaccount", "manifest", "partnerresource"}
+    inner = {"place", "authorityaccount", "manifest", "partnerresource", "traffic", "crash"}
     personal = {"favorite", "readmark", "sshkey"}
     assert (
         ours - {model._meta.model_name for model in admin.site._registry}
