@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from core.admin import Shown
-from forge.models import PullRequest, Repository
+from forge.models import AutoDeploy, CommitStatus, PullRequest, Receipt, Report, Repository
 
 
 @admin.register(Repository)
@@ -25,3 +25,42 @@ class PullRequestAdmin(Shown):
     list_filter = ("state", "draft")
     search_fields = ("title", "branch", "repository__full_name")
     list_select_related = ("repository",)
+
+
+@admin.register(CommitStatus)
+class CommitStatusAdmin(Shown):
+    """What others say of commits."""
+
+    list_display = ("context", "state", "commit", "repository", "updated_at")
+    list_filter = ("state",)
+    search_fields = ("context", "commit")
+    list_select_related = ("repository",)
+
+
+@admin.register(Receipt)
+class ReceiptAdmin(Shown):
+    """Hooks that came, and what each caused."""
+
+    list_display = ("__str__", "repository", "accepted", "about", "times", "at")
+    list_filter = ("accepted", "event")
+    search_fields = ("delivery", "about", "repository__full_name")
+    list_select_related = ("repository",)
+
+
+@admin.register(Report)
+class ReportAdmin(Shown):
+    """What hosts were told, or are to be."""
+
+    list_display = ("subject", "repository", "state", "status", "reason", "created_at")
+    list_filter = ("status",)
+    search_fields = ("subject", "repository__full_name")
+    list_select_related = ("repository",)
+
+
+@admin.register(AutoDeploy)
+class AutoDeployAdmin(Shown):
+    """Branches that deploy by themselves."""
+
+    list_display = ("app", "branch", "wait_for_ci", "path", "by", "note", "noted_at")
+    search_fields = ("app__name", "branch")
+    list_select_related = ("app", "by")
