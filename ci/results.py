@@ -1,0 +1,88 @@
+"""What tests say of a commit: those that ran here, and, where asked for, those of others that its host knows of."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from ci.models import ENDED, State, TestRun
+from forge.models import CommitStatus
+from pipelines.models import Pipeline
+
+OURS = "slipway/"  # what we told the host ourselves is no news
+NONE, PENDING, PASSED, FAILED = "none", "pending", "passed", "failed"
+_OF_RUN = {State.SUCCEEDED: PASSED, State.FAILED: FAILED, State.ERRORED: FAILED}
+
+
+@dataclass(frozen=True)
+class Result:
+    """The answer: `state` is none, pending, passed or failed; `words` are for people; `url` is of the page that says
+    more, empty where there is none."""
+
+    state: str = NONE
+    words: str = "No tests have run for this commit."
+    url: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the tests passed."""
+        return self.state == PASSED
+
+
+def result_of(
+    pipeline: Pipeline,
+    commit: str,
+    *,
+    runs: bool = True,
+    host: bool = False,
+    contexts: Collection[str] = (),
+) -> Result:
+    """What tests say of `commit`: with `runs` those that ran here, with `host` the statuses that the repository's host
+    told of, of which `contexts` names those that count (none: all). All that is asked must have passed."""
+    found = []
+    if runs:
+        found.append(results_of(pipeline, [commit]).get(commit, Result()))
+    if host:
+        found.append(_of_host(pipeline, commit, contexts))
+    return _together(found)
+
+
+def results_of(pipeline: Pipeline, commits: Iterable[str]) -> Mapping[str, Result]:
+    """What the runs here say of each of `commits`, in one query; commits without a run are left out."""
+    wanted = {commit for commit in commits if commit}
+    if not wanted:
+        return {}
+    rows = TestRun.objects.filter(pipeline=pipeline, commit__in=wanted, debug=False).order_by("number")
+    told = rows.exclude(state=State.CANCELLED)
+    return {row.commit: _of_run(row, pipeline) for row in told}  # the newest of a commit comes last
+
+
+def _of_run(row: TestRun, pipeline: Pipeline) -> Result:
+    row.pipeline = pipeline
+    if row.state not in ENDED:
+        return Result(PENDING, f"Test run {row.number} is {row.state}.", row.url_path)
+    if row.state == State.SUCCEEDED:
+        return Result(PASSED, f"Test run {row.number} passed.", row.url_path)
+    why = f": {row.reason}" if row.reason else "."
+    return Result(_OF_RUN[State(row.state)], f"Test run {row.number} {row.state}{why}"[:300], row.url_path)
+
+
+def _of_host(pipeline: Pipeline, commit: str, contexts: Collection[str]) -> Result:
+    """What the host's statuses of the commit amount to; a named one that it has not told of is missing."""
+    rows = CommitStatus.objects.filter(repository__pipeline=pipeline, commit=commit)
+    if contexts:
+        rows = rows.filter(context__in=contexts)
+    told = {row.context: _of_status(row) for row in rows.exclude(context__startswith=OURS)}
+    silent = sorted(set(contexts) - told.keys())
+    missing = [Result(words=f"{context} has said nothing of this commit yet.") for context in silent]
+    return _together([*told.values(), *missing])
+
+
+def _of_status(row: CommitStatus) -> Result:
+    state = {"pending": PENDING, "success": PASSED}.get(row.state, FAILED)
+    said = row.description or {PENDING: "is not done yet", PASSED: "passed", FAILED: "failed"}[state]
+    return Result(state, f"{row.context}: {said}"[:300], row.url)
+
+
+def _together(found: Iterable[Result]) -> Result:
+    """One answer of several: the worst of them."""
+    worst = {FAILED: 0, PENDING: 1, NONE: 2, PASSED: 3}
+    return min(found, key=lambda result: worst[result.state], default=Result())
