@@ -28,6 +28,7 @@ OURS = {
     "scheduler",
     "metering",
     "forge",
+    "ci",
     "flow",
     "hooks",
     "conductor",
@@ -108,6 +109,8 @@ def test_every_model_of_ours_is_there():
         "gate",
         "verdict",
         "freeze",
+        "testnode",
+        "testcase",
     }
     secret = {"signinlink", "failedsignin", "clisignin", "oauthcode"}
     # a conductor's bookmark, its key to an authority, what is in an app's source, a partner's tokens
