@@ -27,7 +27,7 @@ from core.errors import BuildFailed, LeaseLost, Refusal
 from engine.builder import BuildCancelled, BuildLimits, BuildResult, BuildSpec
 from engine.outbound import Outbound
 from pipelines import asked_addons
-from releases import checkouts
+from releases import app_json, checkouts
 from releases.actions import create_release
 from releases.models import Build, Manifest, Release, Slug, Source
 from scheduler import crontab
@@ -35,6 +35,7 @@ from scheduler import crontab
 CHUNK = 1024 * 1024
 ADDON_SECONDS = 60.0  # that a first deploy waits for its add-ons: its release command may need them
 LOOK_SECONDS = 0.2
+SAID = 20  # lines about what is wrong with an app.json
 STEPS = ("fetch source", "compile", "release")
 
 
@@ -128,11 +129,7 @@ class Builds:
         failpoints.reach("build.compiled")
         with transaction.atomic():
             slug = _make_slug(row, result)
-            given: list[str] = []
-            if result.app_json:
-                manifest = Manifest.objects.create(slug=slug, app_json=storable(result.app_json))
-                if asked_addons.is_new(row.app):
-                    given = asked_addons.give(row.app, manifest.app_json, by=row.by)
+            given = _take_manifest(row, slug, storable(result.app_json)) if result.app_json else []
             row.next_step(slug=slug, buildpacks=result.buildpacks, steps=turn(row.steps, STEPS[2]))
         self._say(row, *given)
         failpoints.reach("build.slug_stored")
@@ -234,12 +231,22 @@ def _config(app: App) -> Mapping[str, str]:
     return {var.key: var.value for var in ConfigVar.objects.filter(app=app)}
 
 
-def _check(app_json: dict[str, Any]) -> None:
+def _check(found: dict[str, Any]) -> None:
     """`BuildFailed` for what an app.json asks for that can't be: rather now than when it is released."""
     try:
-        crontab.read(app_json)
+        crontab.read(found)
     except Refusal as refusal:
         raise BuildFailed(refusal.message) from refusal
+
+
+def _take_manifest(row: Build, slug: Slug, found: dict[str, Any]) -> list[str]:
+    """Keep what app.json says, and give a new app the add-ons that it asks for. The lines for the build's output."""
+    Manifest.objects.create(slug=slug, app_json=found)
+    asked = app_json.read(found, row.app.ephemeral)
+    lines = [f" !     {text}" for text in (*asked.errors, *asked.warnings)[:SAID]]
+    if asked_addons.is_new(row.app):
+        lines += asked_addons.give(row.app, asked.addons, by=row.by)
+    return lines
 
 
 def storable(value: Any) -> Any:

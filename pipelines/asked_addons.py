@@ -6,7 +6,7 @@ Later deploys bring none: people may have given them up since.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,11 +38,10 @@ def is_new(app: App) -> bool:
     return not Release.objects.filter(app=app).exclude(slug=None).exists()
 
 
-def give(app: App, app_json: dict[str, Any], *, by: User | None) -> list[str]:
-    """Order what app.json asks for and the app has not yet, by the rights of `by`, who deploys it. What can't be had
+def give(app: App, entries: Any, *, by: User | None) -> list[str]:
+    """Order what these `addons` of an app.json ask for and the app has not yet, by the rights of `by`, who deploys it. What can't be had
     is left out: no deploy fails for it. The lines for the build's output; call it in a transaction."""
-    entries = app_json.get("addons", [])
-    if not isinstance(entries, list):
+    if not isinstance(entries, list | tuple):
         return [" !     app.json: addons has to be a list. The app goes on without."]
     lines = [_ordered(app, entry, have, by) for entry, have in _with_stock(app, entries[:MOST])]
     if len(entries) > MOST:
@@ -57,7 +56,7 @@ def being_made(app: App) -> list[str]:
     return list(rows.values_list("name", flat=True))
 
 
-def _with_stock(app: App, entries: list[Any]) -> Iterator[tuple[Any, bool]]:
+def _with_stock(app: App, entries: Sequence[Any]) -> Iterator[tuple[Any, bool]]:
     """Each entry, and whether the app has one of its service already that no entry before it has meant."""
     used = app.attachments.values_list("addon__plan__service__name", "addon").distinct()
     stock = Counter(service for service, _ in used)

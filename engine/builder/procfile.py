@@ -11,6 +11,7 @@ from engine.builder.unpack import show
 
 TYPE = re.compile(r"[-\w]{1,128}", re.ASCII)
 MAX_BYTES = 256 * 1024
+MAX_DEPTH = 64
 
 
 def parse_procfile(data: bytes) -> dict[str, str]:
@@ -46,19 +47,50 @@ def read_procfile(root: Path) -> dict[str, str] | None:
 def read_app_json(root: Path) -> dict[str, Any]:
     """The app.json of `root`; empty without one. A `BuildFailed` gives line and column of a mistake."""
     data = read_small(root / "app.json")
-    if data is None:
-        return {}
+    return {} if data is None else parse_app_json(data)
+
+
+def parse_app_json(data: bytes) -> dict[str, Any]:
+    """The object that this text is. `BuildFailed` when it is none, too long or too deep; what it asks for is read by
+    `releases.app_json`."""
+    if len(data) > MAX_BYTES:
+        raise _too_long("app.json", MAX_BYTES)
     try:
-        found = json.loads(data.removeprefix(BOM_UTF8).decode())
+        found = json.loads(data.removeprefix(BOM_UTF8).decode(), parse_constant=_no_number)
     except UnicodeDecodeError:
         raise BuildFailed("app.json is not UTF-8 text.") from None
     except json.JSONDecodeError as fault:
         raise BuildFailed(f"app.json, line {fault.lineno}, column {fault.colno}: {fault.msg}.") from None
     except RecursionError:
         raise BuildFailed("app.json is nested too deeply.") from None
+    except ValueError:  # of thousands of digits
+        raise BuildFailed("app.json has a number that is too long.") from None
     if not isinstance(found, dict):
         raise BuildFailed("app.json has to be an object: { … }.")
+    _check_depth(found)
     return found
+
+
+def _no_number(text: str) -> None:
+    raise BuildFailed(f"app.json: {text} is no number that can be kept.")
+
+
+def _check_depth(found: dict[str, Any]) -> None:
+    level: list[Any] = [found]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for item in level
+            if isinstance(item, dict | list)
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return
+    raise BuildFailed(f"app.json is nested too deeply: {MAX_DEPTH} levels are the most.")
+
+
+def _too_long(name: str, most: int) -> BuildFailed:
+    return BuildFailed(f"{name} is over {most // 1024} kB.")
 
 
 def read_small(path: Path, *, most: int = MAX_BYTES) -> bytes | None:
@@ -68,5 +100,5 @@ def read_small(path: Path, *, most: int = MAX_BYTES) -> bytes | None:
     with path.open("rb") as file:
         data = file.read(most + 1)
     if len(data) > most:
-        raise BuildFailed(f"{path.name} is over {most // 1024} kB.")
+        raise _too_long(path.name, most)
     return data

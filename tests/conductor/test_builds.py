@@ -202,3 +202,14 @@ def test_nonsense_for_add_ons_fails_no_build(platform, source, alice, text):
     assert build.status == "succeeded", build.reason
     eventually(lambda: platform.logs.ended(build.log_stream))
     assert any("addons has to be a list" in line for line in platform.lines(build.log_stream))
+
+
+def test_what_is_wrong_in_app_json_is_told_in_the_output_and_hinders_no_build(platform, source, alice):
+    app = make_app("shop", owner=alice)
+    text = '{"colour": "red", "env": {"KEY": 7}}'
+    build = ended(actions.create_build(app, source(app, **{"app.json": text}), by=alice), 60)
+    assert build.status == "succeeded", build.reason
+    eventually(lambda: platform.logs.ended(build.log_stream))
+    told = platform.lines(build.log_stream)
+    assert " !     app.json: colour is unknown here, and left out." in told
+    assert any("app.json: env.KEY has to be text" in line for line in told)
