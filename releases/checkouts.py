@@ -14,6 +14,15 @@ from releases import repositories as repos
 from releases.commits import Commit, read_commit
 from releases.models import Source
 
+Lender = Callable[[Source], str]
+_lenders: list[Lender] = []
+
+
+def lend(lender: Lender) -> None:
+    """Have `lender` asked what git is to show where `source` is fetched from; it answers with an Authorization header,
+    empty for none."""
+    _lenders.append(lender)
+
 
 def fill(source: Source, *, say: Callable[[str], None], stop: Callable[[], bool]) -> None:
     """Get the archive of a source that names a commit or a ref, `say`ing a line about each step. `BuildFailed` when
@@ -34,7 +43,14 @@ def _fetch(source: Source, say: Callable[[str], None], stop: Callable[[], bool])
     spool.mkdir(parents=True, exist_ok=True)
     say(f"-----> Fetching {source.ref} from {source.repository}")
     with tempfile.TemporaryDirectory(dir=spool, prefix="fetch-") as folder:
-        found = remotes.fetch(source.repository, source.commit or source.ref, Path(folder), stop=stop)
+        authorization = next((shown for lender in _lenders if (shown := lender(source))), "")
+        found = remotes.fetch(
+            source.repository,
+            source.commit or source.ref,
+            Path(folder),
+            stop=stop,
+            authorization=authorization,
+        )
         if found is None:
             return
         sha, branch = found

@@ -1,5 +1,6 @@
-"""Public git repositories elsewhere. git connects to the address that was checked and to no other (I-41): no redirects,
-no protocols but http and https, no credentials, nothing of the machine's own configuration."""
+"""Git repositories elsewhere. git connects to the address that was checked and to no other (I-41): no redirects, no
+protocols but http and https, nothing of the machine's own configuration. Credentials come as the `authorization` that
+git is to show, and reach it by its environment alone: no URL, command line or message has them."""
 
 import ipaddress
 import os
@@ -8,9 +9,11 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -20,8 +23,11 @@ from engine.outbound import Outbound, Target
 from releases import repositories as repos
 
 SECONDS = 300  # for all of a fetch
+LOOK_SECONDS = 20  # for a look at the names of branches: somebody may wait for it
+LISTED_BYTES = 8 * 1024**2  # of such names
 POLL_SECONDS = 0.1
 MAX_URL = 1000
+BRANCHES = "refs/heads/"
 HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\]")
 PATH = re.compile(r"(/[A-Za-z0-9._~%!$&'()*+,;=:@-]+)+/?")
 REF = re.compile(
@@ -64,34 +70,93 @@ def check_ref(ref: str) -> str:
     return ref
 
 
-def fetch(url: str, ref: str, place: Path, *, stop: Callable[[], bool]) -> tuple[str, str] | None:
+@dataclass(frozen=True)
+class Listed:
+    """What a repository has: `refs` are {full name: commit}, `default` is the branch that HEAD names, if it is one."""
+
+    refs: Mapping[str, str]
+    default: str = ""
+
+    @property
+    def branches(self) -> dict[str, str]:
+        """{branch: commit}."""
+        return {
+            name.removeprefix(BRANCHES): sha for name, sha in self.refs.items() if name.startswith(BRANCHES)
+        }
+
+
+def look(url: str, *patterns: str, authorization: str = "") -> Listed:
+    """The refs of the repository at `url` that match one of `patterns` (`refs/heads/*`), and its HEAD. Nothing is
+    fetched. `Refusal` and `EngineError` as for `fetch`."""
+    url = check_url(url)
+    target = Outbound(settings.OUTBOUND_ALLOW).check(url)
+    command = ["git", "ls-remote", "--symref", "--end-of-options", url, "HEAD", *patterns]
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as names:
+        place = Path(folder)
+        complaint = _run(command, place, target, _never, authorization, into=names, seconds=LOOK_SECONDS)
+        if complaint:
+            raise Refusal(_reason(url, "HEAD", complaint, bool(authorization)))
+        return _listed(names)
+
+
+def fetch(
+    url: str, ref: str, place: Path, *, stop: Callable[[], bool], authorization: str = ""
+) -> tuple[str, str] | None:
     """Fetch one commit of the repository at `url` into `place`, an empty folder that becomes a bare repository.
-    Returns the commit and, if `ref` is a branch, its name; None once `stop()` is true. `Refusal` says why there is
-    nothing to be had, `EngineError` that the host is not known."""
+    Returns the commit and, if `ref` is a branch, its name; None once `stop()` is true. `authorization` is the header
+    of that name for a repository that is not public. `Refusal` says why there is nothing to be had, `EngineError` that
+    the host is not known."""
     url, ref = check_url(url), check_ref(ref)
     target = Outbound(settings.OUTBOUND_ALLOW).check(url)
     repos.git(place, "init", "--quiet", "--bare", "--template=", ".")
     options = ("--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules")
-    complaint = _run(["git", "fetch", *options, "--end-of-options", url, ref], place, target, stop)
+    command = ["git", "fetch", *options, "--end-of-options", url, ref]
+    complaint = _run(command, place, target, stop, authorization)
     if complaint is None:
         return None
     if complaint:
-        raise Refusal(_reason(url, ref, complaint))
+        raise Refusal(_reason(url, ref, complaint, bool(authorization)))
     sha = repos.git(place, "rev-parse", "--verify", "FETCH_HEAD^{commit}").decode().strip()
     said = (place / "FETCH_HEAD").read_text(errors="replace").split("\t")[-1]
     return sha, ref if said.startswith("branch ") else ""
 
 
-def _run(command: list[str], place: Path, target: Target, stop: Callable[[], bool]) -> str | None:
-    """Run git until it ends; returns what it complains about, empty when it is content, None when it was stopped."""
-    deadline = time.monotonic() + min(SECONDS, settings.BUILD_SECONDS)
+def _never() -> bool:
+    return False
+
+
+def _listed(file: IO[bytes]) -> Listed:
+    file.seek(0)
+    refs, default = {}, ""
+    for line in file.read().decode("utf-8", "replace").splitlines():
+        said, _, name = line.partition("\t")
+        if said.startswith("ref: ") and name == "HEAD":
+            default = said.removeprefix("ref: ").removeprefix(BRANCHES)
+        elif repos.SHA.fullmatch(said):
+            refs[name] = said
+    return Listed(refs, default)
+
+
+def _run(
+    command: list[str],
+    place: Path,
+    target: Target,
+    stop: Callable[[], bool],
+    authorization: str = "",
+    *,
+    into: IO[bytes] | None = None,
+    seconds: float = SECONDS,
+) -> str | None:
+    """Run git until it ends; returns what it complains about, empty when it is content, None when it was stopped. What
+    it prints is written `into` a file."""
+    deadline = time.monotonic() + min(seconds, settings.BUILD_SECONDS)
     with tempfile.TemporaryFile() as errors:
         git = subprocess.Popen(
             command,
             cwd=place,
-            env=repos.environment(place, _options(target)),
+            env=repos.environment(place, [*_options(target), *_shown(authorization)]),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if into is None else into,
             stderr=errors,
             start_new_session=True,
         )
@@ -100,6 +165,8 @@ def _run(command: list[str], place: Path, target: Target, stop: Callable[[], boo
                 if stop():
                     return None
                 _be_modest(place, deadline)
+                if into is not None and os.fstat(into.fileno()).st_size > LISTED_BYTES:
+                    raise Refusal("The repository has more branches and tags than can be looked at.")
                 with suppress(subprocess.TimeoutExpired):
                     git.wait(POLL_SECONDS)
         finally:
@@ -109,6 +176,10 @@ def _run(command: list[str], place: Path, target: Target, stop: Callable[[], boo
         errors.seek(0)
         said = errors.read(64 * 1024).decode("utf-8", "replace").strip()
     return "" if git.returncode == 0 else said or f"git ended with {git.returncode}"
+
+
+def _shown(authorization: str) -> list[tuple[str, str]]:
+    return [("http.extraHeader", f"Authorization: {authorization}")] if authorization else []
 
 
 def _options(target: Target) -> list[tuple[str, str]]:
@@ -157,13 +228,15 @@ def _size(place: Path) -> int:
     return total
 
 
-def _reason(url: str, ref: str, complaint: str) -> str:
+def _reason(url: str, ref: str, complaint: str, authorized: bool = False) -> str:
     """git's complaint in words that say what to do."""
     told = complaint.lower()
     if "couldn't find remote ref" in told or "not our ref" in told or "no such ref" in told:
         short = " A commit needs all of its 40 digits here." if repos.SHORT_SHA.fullmatch(ref) else ""
         return f"{url} has no branch or tag {ref}.{short}"
     if "could not read username" in told or "authentication failed" in told or "error: 403" in told:
+        if authorized:
+            return f"{url} does not take the token: it is wrong, has expired, or may not read the code."
         return f"There is no public repository at {url}: it asks for a password."
     if "not found" in told or "error: 404" in told or "not valid: is this a git repository" in told:
         return f"There is no repository at {url}."
