@@ -3,7 +3,16 @@
 from django.contrib import admin
 
 from core.admin import Endless, Shown, ShownInline, status
-from pipelines.models import Coupling, Pipeline, PipelineTransfer, Promotion, PromotionTarget, Stage, StageVar
+from pipelines.models import (
+    Coupling,
+    Pipeline,
+    PipelineTransfer,
+    PipelineVar,
+    Promotion,
+    PromotionTarget,
+    Stage,
+    StageVar,
+)
 
 
 class StageInline(ShownInline):
@@ -63,9 +72,19 @@ class PipelineTransferAdmin(Shown):
 
 @admin.register(StageVar)
 class StageVarAdmin(Shown):
-    """Which config vars apps start with in a stage; never their values."""
+    """Which config vars the apps of a stage inherit; never their values."""
 
     list_display = ("key", "stage", "set_at", "set_by")
     search_fields = ("key", "stage__pipeline__name", "stage__name")
     list_select_related = ("stage__pipeline", "set_by")
+    exclude = ("sealed",)
+
+
+@admin.register(PipelineVar)
+class PipelineVarAdmin(Shown):
+    """Which config vars all apps of a pipeline inherit; never their values."""
+
+    list_display = ("key", "pipeline", "set_at", "set_by")
+    search_fields = ("key", "pipeline__name")
+    list_select_related = ("pipeline", "set_by")
     exclude = ("sealed",)

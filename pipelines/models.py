@@ -73,6 +73,13 @@ class Stage(models.Model):
         DEPLOYERS = "deployers", "Everybody who may deploy the app"
         ADMINS = "admins", "Admins only"
 
+    class Origin(models.TextChoices):
+        """Where the releases of apps here come from."""
+
+        ANY = "any", "Anywhere: promotions, pushes and builds"
+        OWN = "own", "Builds of their own"
+        PROMOTION = "promotion", "Promotions only"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="stages")
     name = models.CharField(max_length=30)
@@ -83,7 +90,16 @@ class Stage(models.Model):
         User, blank=True, related_name="+", help_text="Who may promote into it, where people are named."
     )
     readers = models.CharField(max_length=10, choices=Readers, default=Readers.DEPLOYERS)
+    source = models.CharField(
+        max_length=9, choices=Origin, default=Origin.ANY, help_text="Where releases of apps here come from."
+    )
     buildpacks = models.JSONField(default=list, blank=True, help_text="Of new apps here; empty: detected.")
+    build_command = models.CharField(
+        max_length=500, blank=True, help_text="Of new apps here: run after their buildpacks."
+    )
+    stack = models.CharField(
+        max_length=40, blank=True, help_text="Of new apps here; empty: the platform's own."
+    )
     health_path = models.CharField(max_length=200, blank=True, help_text="Of new apps here.")
     formation = models.JSONField(
         default=dict, blank=True, help_text="{type: {quantity, size}} of new apps here."
@@ -135,22 +151,19 @@ class SharedAddon(models.Model):
         return str(self.addon)
 
 
-class StageVar(models.Model):
-    """A config var that apps start with in a stage. Its value is sealed to the stage and the key."""
+class LayerVar(models.Model):
+    """A config var that apps inherit as long as they have no value of their own. Sealed to its place and the key."""
 
     SEALED: ClassVar = {"sealed": "bound_to"}
 
-    stage = models.ForeignKey(Stage, on_delete=models.CASCADE, related_name="config_vars")
     key = models.CharField(max_length=255)
     sealed = models.TextField(editable=False)
     set_at = models.DateTimeField(default=timezone.now, editable=False)
     set_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
 
     class Meta:
+        abstract = True
         ordering: ClassVar = ["key"]
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["stage", "key"], name="one_value_per_stage_var")
-        ]
 
     def __str__(self) -> str:
         return self.key
@@ -158,7 +171,7 @@ class StageVar(models.Model):
     @property
     def bound_to(self) -> str:
         """What the sealed value belongs to."""
-        return f"stage/{self.stage_id}/config/{self.key}"
+        raise NotImplementedError
 
     @property
     def value(self) -> str:
@@ -168,6 +181,40 @@ class StageVar(models.Model):
     @value.setter
     def value(self, text: str) -> None:
         self.sealed = secrets.seal(text.encode(), to=self.bound_to)
+
+
+class StageVar(LayerVar):
+    """A config var that the apps of a stage inherit."""
+
+    stage = models.ForeignKey(Stage, on_delete=models.CASCADE, related_name="config_vars")
+
+    class Meta(LayerVar.Meta):
+        abstract = False
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["stage", "key"], name="one_value_per_stage_var")
+        ]
+
+    @property
+    def bound_to(self) -> str:
+        """What the sealed value belongs to."""
+        return f"stage/{self.stage_id}/config/{self.key}"
+
+
+class PipelineVar(LayerVar):
+    """A config var that all apps of a pipeline inherit, unless their stage has it too."""
+
+    pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="config_vars")
+
+    class Meta(LayerVar.Meta):
+        abstract = False
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["pipeline", "key"], name="one_value_per_pipeline_var")
+        ]
+
+    @property
+    def bound_to(self) -> str:
+        """What the sealed value belongs to."""
+        return f"pipeline/{self.pipeline_id}/config/{self.key}"
 
 
 class PipelineTransfer(Transfer):
@@ -196,6 +243,9 @@ class Coupling(models.Model):
     app = models.OneToOneField(App, on_delete=models.CASCADE, related_name="coupling")
     stage = models.ForeignKey(Stage, on_delete=models.PROTECT, related_name="couplings")
     pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="couplings")
+    inherits = models.BooleanField(
+        default=True, help_text="The config vars of stage and pipeline; not so where a stranger's code runs."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -120,6 +120,7 @@ class Build(Job):
     clear_cache = models.BooleanField(default=False)
     buildpacks = models.JSONField(default=list, help_text="Asked for; after the build: those that were used.")
     stack = models.CharField(max_length=40, default="slipway-24")
+    command = models.CharField(max_length=500, blank=True, help_text="Run after the buildpacks.")
     steps = models.JSONField(default=list, help_text="[{name, at, seconds}], for the timeline.")
     started_at = models.DateTimeField(null=True, editable=False)
     slug = models.ForeignKey("Slug", null=True, on_delete=models.SET_NULL, related_name="builds")
@@ -261,6 +262,9 @@ class Release(Job):
     addon_plans = models.JSONField(default=list)
     attached_keys = models.JSONField(
         default=list, help_text="Config vars that add-ons set: a rollback leaves them as they are by then."
+    )
+    inherited_keys = models.JSONField(
+        default=list, help_text="Config vars whose values its stage or pipeline gave."
     )
     skips_phase = models.BooleanField(
         default=False,
