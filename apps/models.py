@@ -61,6 +61,11 @@ class App(Owned):
         default=False, help_text="Members of its team who are no collaborators only view it."
     )
     suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
+    sleep_minutes = models.PositiveIntegerField(
+        default=0, help_text="Without a request for so long, its dynos sleep until the next; 0: never."
+    )
+    asleep_since = models.DateTimeField(null=True, editable=False)
+    woken_at = models.DateTimeField(null=True, editable=False, help_text="Empty unless it has ever slept.")
     destroyed_at = models.DateTimeField(null=True, editable=False, help_text="The conductor clears it away.")
     last_version = models.PositiveIntegerField(default=0, editable=False, help_text="Of its releases.")
     write_only_keys = models.JSONField(

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from apps.models import App, Dyno
+from apps.models import App, Crash, Dyno
 from conductor import one_offs, routes, wishes
 from conductor.crew import Busy
 from conductor.duty import NotOnDuty
@@ -169,9 +169,11 @@ class Keeper:
             return False
         found = self._observe(view.app.pk)
         wanted = {(row.release_version, row.type, row.number) for row in view.dynos if view.is_wanted(row)}
+        runs = [row for row in view.dynos if not view.sleeps(row)]
         return (
-            len(wanted) == len(view.dynos) == len(found) == len(view.wanted(view.current))
-            and all(self._is_noted(view, row, found) for row in view.dynos)
+            len(wanted) == len(view.dynos) == len(view.wanted(view.current))
+            and len(runs) == len(found)
+            and all(self._is_noted(view, row, found) for row in runs)
             and self.board.serves(str(view.app.pk)) == self._route(view, found)
         )
 
@@ -190,7 +192,9 @@ class Keeper:
             for (type, number), formation in view.wanted(release).items():
                 row = have.get((release.version, type, number))
                 if row is None:
-                    missing.append(_new_row(view.app, release, type, number, formation.size))
+                    row = _new_row(view.app, release, type, number, formation.size)
+                    row.state = Dyno.State.IDLE if view.sleeps(row) else row.state
+                    missing.append(row)
                 elif row.size != formation.size:
                     row.size = formation.size
                     resized.append(row)
@@ -210,7 +214,7 @@ class Keeper:
         news = []
         for row in view.dynos:
             state = found.get(row.incarnation)
-            if state is None or not view.is_wanted(row):
+            if state is None or not view.is_wanted(row) or view.sleeps(row):
                 continue
             if state.state in ALIVE:
                 news += _seen(row, state)
@@ -234,6 +238,8 @@ class Keeper:
                 setattr(row, name, value)
             if row.state != before:
                 told.note(Change(row, app_id=row.app_id, details={"state": before}))
+            if changes.get("state") == Dyno.State.CRASHED:
+                _keep_crash(row)
 
     def _drop_rows(self, view: View, wanted: Sequence[tuple[Dyno, str]], found: States) -> None:
         """Delete the rows of dynos that are not wanted and have ended."""
@@ -266,7 +272,8 @@ class Keeper:
     def _route(self, view: View, found: States) -> Route:
         version = view.current.version if view.current else 0
         rows = [row for row in view.dynos if row.release_version == version and view.is_wanted(row)]
-        return routes.route(view, self._backends(rows, found), rows)
+        awake = [row for row in rows if not view.sleeps(row)]
+        return routes.route(view, self._backends(awake, found), rows)
 
     @staticmethod
     def _is_up(row: Dyno, found: States) -> bool:
@@ -292,16 +299,17 @@ class Keeper:
         now, wanted, due = timezone.now(), [], []
         for row in view.dynos:
             keep = []
-            if view.is_wanted(row):
+            runs = view.is_wanted(row) and not view.sleeps(row)
+            if runs:
                 pause = (row.start_after - now).total_seconds() if row.start_after else 0.0
                 if pause > 0:
                     due.append(pause)
                 else:
                     keep.append(row.incarnation)
             for state in _of(row, found):
-                if (state.id == row.incarnation and view.is_wanted(row)) or state.state not in ALIVE:
+                if (state.id == row.incarnation and runs) or state.state not in ALIVE:
                     continue
-                if view.is_wanted(row) and not self._is_up(row, found):
+                if runs and not self._is_up(row, found):
                     keep.append(state.id)  # the former one serves until the fresh one is up
                 elif self.board.is_draining(state):
                     keep.append(state.id)
@@ -348,6 +356,18 @@ def _new_row(app: App, release: Release, type: str, number: int, size: str) -> D
         size=size,
         command=release.process_types[type],
         release_version=release.version,
+    )
+
+
+def _keep_crash(row: Dyno) -> None:
+    """Rows of dynos come and go: write down for later what became of this one."""
+    Crash.objects.create(
+        app_id=row.app_id,
+        release_version=row.release_version,
+        dyno=row.name,
+        exit_code=row.exit_code,
+        reason=row.reason,
+        at=row.state_at,
     )
 
 

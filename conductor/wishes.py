@@ -65,6 +65,11 @@ class View:
         """Whether none of its dynos may run."""
         return bool(self.app.suspended_at or self.app.destroyed_at)
 
+    def sleeps(self, row: Dyno) -> bool:
+        """Whether `row` is there and does not run: its app sleeps, and it is not of a release on its way."""
+        of_coming = self.coming is not None and row.release_version == self.coming.version
+        return self.app.asleep_since is not None and not of_coming
+
     def wanted(self, release: Release | None) -> dict[tuple[str, int], Formation]:
         """The dynos that `release` should have, by type and number."""
         if release is None or release.slug is None or self.halted:

@@ -162,11 +162,12 @@ def _owner(thing: App | Pipeline) -> dict[str, Any]:
 
 
 def _dynos(app: App, place: dict[str, Any]) -> Iterable[Meter]:
-    """One per name: the old and the new dyno of a switch are side by side for moments, and count once."""
+    """One per name: the old and the new dyno of a switch are side by side for moments, and count once. What sleeps does
+    not count."""
     prices = dict(DynoPrice.objects.values_list("size", "cents_per_month"))
     rows = Dyno.objects.filter(app=app).order_by("release_version")
     for row in rows:
-        if row.one_off and row.state == Dyno.State.DOWN:
+        if row.state == (Dyno.State.DOWN if row.one_off else Dyno.State.IDLE):
             continue
         yield Meter(
             **place,
