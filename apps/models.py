@@ -44,6 +44,7 @@ class App(Owned):
     acm = models.BooleanField(default=False, help_text="Certificates of its domains come by themselves.")
     health_path = models.CharField(max_length=200, blank=True)
     buildpacks = models.JSONField(default=list, blank=True, help_text="In order; empty: detected.")
+    build_command = models.CharField(max_length=500, blank=True, help_text="Run after the buildpacks.")
     purge_cache = models.BooleanField(
         default=False, editable=False, help_text="The next build starts without the cache of those before it."
     )
@@ -132,8 +133,8 @@ class ConfigVarQuerySet(models.QuerySet["ConfigVar"]):
         return self.filter(write_only=False)
 
     def by_hand(self) -> Self:
-        """Those that people set, and no add-on."""
-        return self.filter(attachment_id__isnull=True)
+        """Those that are the app's own: people set them, and no add-on, stage or pipeline."""
+        return self.filter(attachment_id__isnull=True, layer="")
 
 
 class AppTransfer(Transfer):
@@ -158,6 +159,13 @@ class AppTransfer(Transfer):
 class ConfigVar(models.Model):
     """One config var as it will be in the next release. Its value is sealed to the app and the key."""
 
+    class Layer(models.TextChoices):
+        """Whose value it is, where the app inherits it and has none of its own."""
+
+        OWN = "", "the app"
+        STAGE = "stage", "its stage"
+        PIPELINE = "pipeline", "its pipeline"
+
     SEALED: ClassVar = {"sealed": "bound_to"}
 
     app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="config_vars")
@@ -175,6 +183,13 @@ class ConfigVar(models.Model):
     )
     attachment_id = models.UUIDField(
         null=True, editable=False, help_text="The attachment of an add-on that sets it, and nobody else may."
+    )
+    layer = models.CharField(
+        max_length=8,
+        choices=Layer,
+        blank=True,
+        editable=False,
+        help_text="What the value is inherited from; a value of the app's own replaces it.",
     )
 
     objects = ConfigVarQuerySet.as_manager()
@@ -460,6 +475,12 @@ class Dyno(models.Model):
     )
     inside = models.CharField(
         max_length=80, blank=True, editable=False, help_text="The start of a dyno in whose walls it runs."
+    )
+    code = models.UUIDField(
+        null=True, editable=False, help_text="The slug that a one-off dyno runs, if not its release's."
+    )
+    stream = models.CharField(
+        max_length=80, blank=True, editable=False, help_text="The log of its output, if not the app's."
     )
     time_to_live = models.PositiveIntegerField(null=True, help_text="Seconds that a one-off dyno may run.")
     stop_asked = models.BooleanField(default=False)
