@@ -47,7 +47,12 @@ def put_to_sleep(app: App, *, by: User | None) -> bool:
     app.asleep_since, app.woken_at = now, None
     rows = list(Dyno.objects.filter(app=app, one_off=False))
     Dyno.objects.filter(pk__in=[row.pk for row in rows]).update(
-        generation=F("generation") + 1, crashes=0, start_after=None, state=Dyno.State.IDLE, state_at=now, port=None
+        generation=F("generation") + 1,
+        crashes=0,
+        start_after=None,
+        state=Dyno.State.IDLE,
+        state_at=now,
+        port=None,
     )
     _told(app, rows, Dyno.State.IDLE, SLEPT, by)
     return True

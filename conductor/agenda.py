@@ -15,6 +15,7 @@ from apps.models import CertificateOrder
 from conductor.models import NodeRequest
 from core.jobs import Job
 from core.models import Event
+from flow.models import Watch
 from pipelines.models import PromotionTarget
 from releases.models import Build, Release
 
@@ -26,6 +27,7 @@ JOBS: tuple[type[Job], ...] = (
     Transfer,
     NodeRequest,
     CertificateOrder,
+    Watch,
 )
 _FREE = (
     "EXISTS(SELECT 1 FROM {} WHERE status IN ('pending', 'running')"

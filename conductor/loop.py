@@ -31,6 +31,7 @@ from conductor import (
     cleaning,
     disk,
     doctor,
+    flow,
     guests,
     metering,
     nodes,
@@ -57,6 +58,7 @@ from conductor.work import Held, Kind
 from core import live
 from core.errors import EngineError, LeaseLost
 from engine.rendezvous import Guest
+from flow.models import Watch
 from hooks.models import Delivery
 from pipelines.models import PromotionTarget
 from releases.models import OPEN, Build, Release
@@ -86,6 +88,7 @@ class Conductor:
         self._rounds = doctor.Rounds()
         self._nodes = nodes.Nodes(parts, self.keeper.poke)
         self._orders = orders.Orders(self.keeper)
+        self._flow = flow.Flow()
         self._kinds = self._make_kinds()
         self._turns = {kind.name: kind.turns for kind in self._kinds}
         self._held: dict[Key, Held] = {}
@@ -135,6 +138,7 @@ class Conductor:
         self._deafen()
         self._woken.set()
         self._news.set()
+        self._flow.woken.set()
         in_hand = self.held()
         for held in in_hand:
             held.lost.set()
@@ -156,6 +160,7 @@ class Conductor:
         """Another process has changed something: look for work, and at all apps. Never blocks."""
         self._look_at_all.set()
         self._woken.set()
+        self._flow.woken.set()
 
     @property
     def leads(self) -> bool:
@@ -188,6 +193,8 @@ class Conductor:
             ("measurer", lambda: disk.measure(self.parts.data), disk.EVERY_SECONDS),
             ("scheduler", scheduler.look, scheduler.LOOK_SECONDS),
             ("meter", metering.keep, metering.EVERY_SECONDS),
+            ("flow", self._flow.look, flow.LOOK_SECONDS),
+            ("freezes", flow.show_all, flow.SHOW_SECONDS),
             ("cleaner", lambda: cleaning.clean(self.parts), cleaning.EVERY_SECONDS),
             ("backups", take_turns, TRANSFERS_SECONDS),
             ("keeper", schedule.look, schedule.EVERY_SECONDS),
@@ -238,7 +245,8 @@ class Conductor:
     def _loop(self, name: str, duty: Callable[[], None], every: float) -> None:
         """Do `duty` every so many seconds, and some also when they are woken. Trouble ends no thread."""
         mark_ours()
-        wake = {"dispatcher": self._woken, "courier": self._news}.get(name, self._stopping)
+        wakes = {"dispatcher": self._woken, "courier": self._news, "flow": self._flow.woken}
+        wake = wakes.get(name, self._stopping)
         while not self._stopping.is_set():
             refresh_connections()
             try:
@@ -326,6 +334,7 @@ class Conductor:
             ),
             Kind("addon", Addon, addons.AT_ONCE, addons.advance, addons.fail, led=True, turns="ask"),
             self._transfers.kind(),
+            Kind("watch", Watch, flow.WATCHES_AT_ONCE, flow.advance, flow.fail, led=True),
             Kind(
                 "order",
                 CertificateOrder,
@@ -378,6 +387,7 @@ class Conductor:
     def _heard(self, topic: str) -> None:
         if topic == live.CONDUCTOR:
             self._woken.set()
+            self._flow.woken.set()
         elif topic == live.DELIVERIES:
             self._news.set()
         elif topic.startswith("app:") and self._leads and not is_ours():

@@ -31,6 +31,8 @@ NAMES = frozenset(
         "promotion.target_claimed",
         "promotion.target_released",
         "promotion.done",
+        "flow.promoted",
+        "flow.rolled_back",
         "config.snapshot",
         "scale.applied",
         "log.batch_written",

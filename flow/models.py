@@ -58,6 +58,12 @@ class Line(models.Model):
     needs_config = models.BooleanField(
         default=False, help_text="Nothing passes to an app that lacks a config var that app.json requires."
     )
+    stale = models.BooleanField(
+        default=True, editable=False, help_text="What wants to pass may have changed: the conductor looks."
+    )
+    shown = models.JSONField(
+        default=dict, editable=False, help_text="Rules and stops, for boards: flow.stands."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -136,7 +142,14 @@ class Passage(models.Model):
     asked_at = models.DateTimeField(
         null=True, editable=False, help_text="When people were told that it waits."
     )
-    looked_at = models.DateTimeField(null=True, editable=False)
+    look_at = models.DateTimeField(
+        default=timezone.now, editable=False, help_text="When its gates are to be looked at again."
+    )
+    shown = models.JSONField(
+        default=list,
+        editable=False,
+        help_text="How its gates stood at the last look, for boards: flow.gates.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     ended_at = models.DateTimeField(null=True, editable=False)
 
@@ -146,6 +159,9 @@ class Passage(models.Model):
             models.UniqueConstraint(
                 fields=["line", "source"], condition=Q(state="open"), name="one_open_passage_per_source"
             )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["look_at"], condition=Q(state="open"), name="open_passages_by_look")
         ]
 
     def __str__(self) -> str:
