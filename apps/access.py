@@ -73,10 +73,10 @@ def rights_at_hand(user: User, app: App) -> frozenset[str]:
 
 
 def apps_for(user: User) -> AppQuerySet:
-    """Every app that `user` may view."""
+    """Every app that `user` may view, for lists: the apps of test runs are not among them."""
     shared = Collaborator.objects.filter(user=user).exclude(rights=[])
     mine = owned_by(user) | Q(pk__in=shared.values("app"))
-    return App.objects.alive().filter(pk__in=App.objects.filter(mine).values("pk"))
+    return App.objects.alive().listed().filter(pk__in=App.objects.filter(mine).values("pk"))
 
 
 def with_rights(rows: QuerySet[Any], user: User, *, app: str = "") -> QuerySet[Any]:

@@ -30,7 +30,7 @@ def max_builds(owner: User | Team) -> int | None:
 
 def apps_of(owner: User | Team) -> int:
     """How many apps `owner` has."""
-    return App.objects.alive().filter(**_owned(owner)).count()
+    return App.objects.alive().listed().filter(**_owned(owner)).count()
 
 
 def dynos_of(owner: User | Team) -> int:

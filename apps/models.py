@@ -15,12 +15,19 @@ from core.jobs import Job, JobQuerySet
 from engine import certificates
 
 
+REVIEW, TEST = "review", "test"  # what apps are ephemeral for
+
+
 class AppQuerySet(models.QuerySet["App"]):
     """Questions about apps."""
 
     def alive(self) -> Self:
         """Not being destroyed."""
         return self.filter(destroyed_at__isnull=True)
+
+    def listed(self) -> Self:
+        """Those that lists of apps show: all but the apps of test runs."""
+        return self.exclude(ephemeral=TEST)
 
     def by_ref(self, ref: str) -> Self:
         """The app with this name or UUID, as both stand in paths."""

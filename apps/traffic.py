@@ -1,36 +1,18 @@
 """How an app has done lately: requests, errors and response times as the router saw them, and crashes of its dynos."""
 
-from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
+from uuid import UUID
+
+from django.db import transaction
 
 from apps.models import App, Crash, Traffic
+from engine.tally import BOUNDS, Count, Key
 
-# Milliseconds: an answer that took up to the first bound counts in the first place, one beyond the last in the last.
-BOUNDS = (
-    5,
-    10,
-    20,
-    35,
-    50,
-    75,
-    100,
-    150,
-    200,
-    300,
-    500,
-    750,
-    1000,
-    1500,
-    2000,
-    3000,
-    5000,
-    10_000,
-    20_000,
-    30_000,
-)
 QUANTILE = 0.95
+KEPT = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -46,11 +28,6 @@ class Figures:
     def error_rate(self) -> float:
         """Percent of the answers."""
         return 100 * self.errors / self.requests if self.requests else 0.0
-
-
-def place(milliseconds: float) -> int:
-    """Where in a spread an answer counts that took so long."""
-    return bisect_left(BOUNDS, milliseconds)
 
 
 def figures(app: App, since: datetime, *, version: int | None = None) -> Figures:
@@ -84,3 +61,37 @@ def quantile(spread: Sequence[int]) -> int | None:
         if so_far >= QUANTILE * total:
             return bound
     return BOUNDS[-1]
+
+
+@transaction.atomic
+def add(counts: Mapping[Key, Count]) -> None:
+    """Add what a router counted to the rows of its minutes; apps that are gone have none. Whatever else adds at the same
+    time, nothing is lost."""
+    alive = set(App.objects.filter(pk__in={UUID(app) for app, _, _ in counts}).values_list("pk", flat=True))
+    wanted = {
+        (UUID(app), datetime.fromtimestamp(minute * 60, UTC), release): count
+        for (app, release, minute), count in counts.items()
+        if UUID(app) in alive
+    }
+    Traffic.objects.bulk_create(
+        [Traffic(app_id=app, minute=minute, release_version=release) for app, minute, release in wanted],
+        ignore_conflicts=True,
+    )
+    chosen = Traffic.objects.filter(
+        app__in={key[0] for key in wanted}, minute__in={key[1] for key in wanted}
+    ).order_by("pk")
+    rows = []
+    for row in chosen.select_for_update():
+        count = wanted.get((row.app_id, row.minute, row.release_version))
+        if count is not None:
+            row.requests += count.requests
+            row.errors += count.errors
+            row.spread = [a + b for a, b in zip_longest(row.spread, count.spread, fillvalue=0)]
+            rows.append(row)
+    Traffic.objects.bulk_update(rows, ["requests", "errors", "spread"])
+
+
+def forget_old(app: App, now: datetime) -> None:
+    """Delete what is older than it is kept, of one app."""
+    Traffic.objects.filter(app=app, minute__lt=now - KEPT).delete()
+    Crash.objects.filter(app=app, at__lt=now - KEPT).delete()

@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from addons import actions as addons
+from apps import traffic
 from apps.models import App, Dyno
 from conductor import deliveries, nodes
 from conductor.parts import Parts
@@ -60,6 +61,7 @@ def clean(parts: Parts) -> None:
         _expire_releases(app.pk)
         _drop_sources(parts, app.pk)
         _drop_outputs(parts, app.pk)
+        traffic.forget_old(app, timezone.now())
         if repositories.path(app).exists():
             repositories.tidy(app)
     sources.sweep()

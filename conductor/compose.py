@@ -20,6 +20,7 @@ from engine.drivers.local import LocalDriver
 from engine.nodes import Machines
 from engine.outbound import is_network
 from engine.spec import Driver, Router
+from engine.tally import Tally
 from releases.slugs import store as slugs
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 LAST_LINES = 200  # more than come within a microsecond
 
 
-def compose(router: Router | None = None) -> Conductor:
-    """A conductor on this machine's engine. Without a router, dynos run but nobody reaches them by host name."""
+def compose(router: Router | None = None, tally: Tally | None = None) -> Conductor:
+    """A conductor on this machine's engine. Without a router, dynos run but nobody reaches them by host name. `tally` is
+    where the router counts."""
     builder = _builder()
     crew = _crew()
     return Conductor(
@@ -44,6 +46,7 @@ def compose(router: Router | None = None) -> Conductor:
             servers=servers(),
             crew=crew,
             machines=_machines(),
+            tally=tally or Tally(),
         )
     )
 

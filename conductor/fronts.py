@@ -14,6 +14,7 @@ from engine.proxy import Folder, Keeper, ProxyRouter, Setup, prepare
 from engine.rendezvous import Guest
 from engine.router import LocalRouter
 from engine.spec import Router
+from engine.tally import Tally
 from engine.tls import RENEW_DAYS, LocalCA
 
 PROXY = "haproxy://"
@@ -26,6 +27,11 @@ class Front(Protocol):
     @property
     def router(self) -> Router:
         """What the conductor tells its routes."""
+        ...
+
+    @property
+    def tally(self) -> Tally:
+        """Where it counts requests."""
         ...
 
     async def start(self, find_guest: Find, serves: Callable[[], bool]) -> str:
@@ -58,6 +64,7 @@ class LocalFront:
 
     def __init__(self, ca: LocalCA | None) -> None:
         self._find: Find | None = None
+        self.tally = Tally()
         self.router = LocalRouter(
             sink=logs(),
             control=settings.CONTROL_SOCKET,
@@ -66,6 +73,7 @@ class LocalFront:
             ca=ca,
             trusted_proxies=settings.TRUSTED_PROXIES,
             find_guest=self._guest if ca else None,
+            tally=self.tally,
         )
 
     def _guest(self, secret: str) -> Guest:
@@ -89,12 +97,15 @@ class ProxyFront:
     def __init__(self, folder: Path) -> None:
         hosts = frozenset(settings.ALLOWED_HOSTS)
         self.router = ProxyRouter(folder, control_hosts=hosts)
+        self.tally = Tally()
         write(self.router.folder)
         self._keeper: Keeper | None = None
 
     async def start(self, find_guest: Find, serves: Callable[[], bool]) -> str:
         """See `Front`."""
-        self._keeper = Keeper(self.router, sink=logs(), find_guest=find_guest, serves=serves)
+        self._keeper = Keeper(
+            self.router, sink=logs(), find_guest=find_guest, serves=serves, tally=self.tally
+        )
         self._keeper.start()
         return f"{settings.BIND}:{settings.PORT}, by HAProxy"
 

@@ -40,6 +40,7 @@ from conductor import (
     promotions,
     scheduler,
     status,
+    traffic,
     work,
 )
 from conductor.backups import schedule
@@ -152,6 +153,7 @@ class Conductor:
         self.parts.driver.close()
         if self.parts.servers:
             self.parts.servers.stop()
+        traffic.write(self.parts)
         self._status.write(stopped=True)
         self.parts.crew.leave()
         connections.close_all()
@@ -180,6 +182,7 @@ class Conductor:
             ("courier", self._deliveries.look, LOOK_SECONDS),
             ("heartbeat", self._beat, settings.HEARTBEAT_SECONDS),
             ("status", lambda: self._status.write(), status.EVERY_SECONDS),
+            ("counter", lambda: traffic.write(self.parts), traffic.EVERY_SECONDS),
             *((name, partial(self._if_leading, duty), every) for name, duty, every in self._for_all()),
         ]
 

@@ -13,6 +13,7 @@ from engine.logstore import LogStore
 from engine.nodes import Machines
 from engine.servers import Servers
 from engine.spec import Driver, Line, Route, Router
+from engine.tally import Tally
 
 
 class Leftovers(Protocol):
@@ -42,6 +43,7 @@ class Parts:
     servers: Servers | None = None  # of databases, that the platform runs itself
     crew: Crew = field(default_factory=Lone)  # who else conducts
     machines: Machines | None = None  # of an engine that has several
+    tally: Tally = field(default_factory=Tally)  # where the router counts requests
 
     def say(self, stream: str, *texts: str, source: str = "app", dyno: str = "api") -> None:
         """Write lines of the platform's own into a log stream."""

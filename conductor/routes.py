@@ -19,7 +19,7 @@ BELIEVED = (
 def backend(row: Dyno, state: DynoState) -> Backend:
     """How the router is told of a web dyno that is up."""
     assert state.port is not None
-    return Backend(state.id, row.name, state.host, state.port)
+    return Backend(state.id, row.name, state.host, state.port, row.release_version)
 
 
 def route(view: View, backends: Sequence[Backend], rows: Sequence[Dyno]) -> Route:
@@ -32,6 +32,7 @@ def route(view: View, backends: Sequence[Backend], rows: Sequence[Dyno]) -> Rout
         maintenance=view.app.maintenance and not view.app.suspended_at,
         certificates=view.certificates,
         challenges=view.challenges,
+        release=max((row.release_version for row in rows), default=0),
         why_none="H84" if view.app.suspended_at else _why_none([r.state for r in rows if r.type == WEB]),
     )
 

@@ -102,7 +102,7 @@ async def _live(loop: asyncio.AbstractEventLoop, ready: Callable[[], None]) -> N
     before = front(https=True)
     await in_thread(end_abandoned)
     web = await server.serve(application, unix=settings.CONTROL_SOCKET)
-    conductor = compose(before.router)
+    conductor = compose(before.router, before.tally)
     await loop.run_in_executor(None, conductor.start)
     await before.start(conductor.find_guest, lambda: conductor.leads)
     threading.Thread(target=ready, name="ready", daemon=True).start()

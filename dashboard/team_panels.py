@@ -65,7 +65,9 @@ def frame(membership: Membership, tab: str) -> dict[str, Any]:
 def overview(membership: Membership, page: str | None) -> dict[str, Any]:
     """What the team owns, how that stands, and the limits that operators set."""
     team = membership.team
-    owned = App.objects.alive().filter(team=team).select_related("coupling__stage", "coupling__pipeline")
+    owned = (
+        App.objects.alive().listed().filter(team=team).select_related("coupling__stage", "coupling__pipeline")
+    )
     apps = Paginator(owned, APPS).get_page(page)
     pipelines = list(
         Pipeline.objects.filter(team=team).annotate(

@@ -160,6 +160,7 @@ class Backend:
     dyno: str
     host: str
     port: int
+    release: int = 0  # the version that it runs
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,7 @@ class Route:
     challenges: Mapping[str, str] = field(
         default_factory=dict, hash=False
     )  # what is answered to a certificate authority, by the token that it asks for
+    release: int = 0  # the version that is current: whose it counts as when no dyno answers
 
 
 class Router(Protocol):

@@ -37,6 +37,8 @@ def give(app: App, stage: Stage, *, by: User) -> None:
     for name in stage.addons:
         if name.partition(":")[0] not in have:
             _try(app, name, by, lambda name=name: actions.provision(app, catalog.plan_called(name), by=by))
+    if not Coupling.objects.filter(app=app, inherits=True).exists():
+        return
     for shared in SharedAddon.objects.filter(addon__pipeline=stage.pipeline_id).select_related("addon"):
         if shared.stage_id in (None, stage.pk):
             _attach(shared, app, by=by)
@@ -71,7 +73,7 @@ def share_with(addon: Addon, *, stage: Stage | None = None, as_: str = "", by: U
     if addon.state in attachments.GOING:
         raise Refusal(f"{addon.name} is {addon.get_state_display()}: it can't be shared.")
     shared, _ = SharedAddon.objects.update_or_create(addon=addon, defaults={"stage": stage, "name": called})
-    couplings = Coupling.objects.filter(pipeline=pipeline).select_related("app")
+    couplings = Coupling.objects.filter(pipeline=pipeline, inherits=True).select_related("app")
     apps = [row.app for row in (couplings.filter(stage=stage) if stage else couplings)]
     _detach(Attachment.objects.filter(addon=addon).exclude(app__in=apps, name=called), by=by)
     for app in apps:

@@ -108,8 +108,10 @@ def merged(app_json: Mapping[str, Any], environment: str) -> dict[str, Any]:
         return base
     for key, value in over.items():
         below = base.get(key)
-        both = key in MERGED and isinstance(below, dict) and isinstance(value, dict)
-        base[key] = {**below, **value} if both else value
+        if key in MERGED and isinstance(below, dict) and isinstance(value, dict):
+            base[key] = {**below, **value}
+        else:
+            base[key] = value
     return base
 
 
@@ -138,19 +140,16 @@ class _Reader:
                 self._unknown(value, KNOWN, f"environments.{name}.")
             else:
                 self._error(f"environments.{name}", "has to be an object.")
-        read = {
-            "env": dict(self._env()),
-            "formation": dict(self._formation()),
-            "buildpacks": self._buildpacks(),
-            "scripts": dict(self._scripts()),
-        }
         return AppJson(
             name=self._text("name", 300),
             description=self._text("description", 2000),
             success_url=self._text("success_url", 2000),
             stack=self._text("stack", 40),
+            env=dict(self._env()),
+            formation=dict(self._formation()),
+            buildpacks=self._buildpacks(),
+            scripts=dict(self._scripts()),
             addons=self._found.get("addons", ()),
-            **read,
             warnings=tuple(self._warnings),
             errors=tuple(self._errors),
         )
@@ -181,11 +180,14 @@ class _Reader:
         value, required = entry.get("value", ""), entry.get("required", True)
         generator, description = entry.get("generator"), entry.get("description", "")
         if not isinstance(value, str) or "\0" in value:
-            return self._error(f"{where}.value", "has to be text.")
+            self._error(f"{where}.value", "has to be text.")
+            return None
         if not isinstance(required, bool):
-            return self._error(f"{where}.required", "has to be true or false.")
+            self._error(f"{where}.required", "has to be true or false.")
+            return None
         if generator not in (None, "secret"):
-            return self._error(f"{where}.generator", "has to be “secret”: there is no other.")
+            self._error(f"{where}.generator", "has to be “secret”: there is no other.")
+            return None
         told = description[:500] if isinstance(description, str) else ""
         return Var(value, required, generated=generator == "secret" and not value, description=told)
 
@@ -215,7 +217,7 @@ class _Reader:
         if not isinstance(entries, list):
             self._error("buildpacks", "has to be a list.")
             return ()
-        urls = [entry.get("url") if isinstance(entry, dict) else entry for entry in entries[:MOST]]
+        urls: list[Any] = [entry.get("url") if isinstance(entry, dict) else entry for entry in entries[:MOST]]
         wrong = next((at for at, url in enumerate(urls) if not isinstance(url, str)), None)
         if wrong is not None:
             self._error(f"buildpacks[{wrong}]", "has to be an object with the url of a buildpack.")

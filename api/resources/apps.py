@@ -83,7 +83,9 @@ def of_user(request: HttpRequest, response: HttpResponse, ref: str) -> Status[li
 @router.get("/teams/{team}/apps", response=TEAM_APPS)
 def of_team(request: HttpRequest, response: HttpResponse, team: str) -> Status[list[TeamAppOut]]:
     """The apps of a team."""
-    rows = with_current(App.objects.alive()).filter(team=account_access.team_for(asker(request), team))
+    rows = with_current(App.objects.alive().listed()).filter(
+        team=account_access.team_for(asker(request), team)
+    )
     return ranged(request, response, rows, TeamAppOut.of, fields=["name"])
 
 

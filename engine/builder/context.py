@@ -46,6 +46,7 @@ class Context:
     walled: bool  # whether this build, and so the dynos, have a file tree of their own
     doors: Mapping[str, int] = field(default_factory=dict)  # folder: descriptor of it from before the walls
     layers: list[Layer] = field(default_factory=list)
+    test: bool = False  # whether the slug is to be tested, and so has what only tests need
 
     def say(self, text: str) -> None:
         """A step: `-----> text`."""

@@ -32,7 +32,8 @@ class ScriptBuildpack:
         return self.shown
 
     def compile(self, build: Context) -> None:
-        script = self._script("compile")
+        name = self._compiler(build)
+        script = self._script(name)
         status = subprocess.run(
             [script, build.root, build.cache, build.env_dir],
             cwd=build.root,
@@ -41,7 +42,7 @@ class ScriptBuildpack:
             stderr=subprocess.STDOUT,
         ).returncode
         if status != 0:
-            raise BuildFailed(f"The buildpack {self.shown} failed (bin/compile: {how_it_ended(status)}).")
+            raise BuildFailed(f"The buildpack {self.shown} failed (bin/{name}: {how_it_ended(status)}).")
         self._export(build)
 
     def release(self, build: Context) -> dict[str, str]:
@@ -51,6 +52,10 @@ class ScriptBuildpack:
         if answer is None:
             raise BuildFailed(f"The buildpack {self.shown} failed (bin/release).")
         return default_process_types(answer, self.shown)
+
+    def _compiler(self, build: Context) -> str:
+        """For tests a buildpack may have a script of its own: https://devcenter.heroku.com/articles/testpack-api"""
+        return "test-compile" if build.test and (self.folder / "bin/test-compile").is_file() else "compile"
 
     def _script(self, name: str) -> Path:
         script = self.folder / "bin" / name

@@ -44,6 +44,9 @@ class BuildSpec:
     work: Path
     fresh: bool = False  # whether to begin with an empty cache
     image: str = ""  # a ready-made image to run instead of building `source`, by its name in a registry
+    test: bool = (
+        False  # whether it is to be tested: with what only tests need, by the buildpacks' bin/test-compile
+    )
 
 
 @dataclass(frozen=True)

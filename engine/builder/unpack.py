@@ -1,4 +1,4 @@
-"""The one place where archives are unpacked. They are hostile: made by whoever may push."""
+"""The one place where archives are unpacked, beside `peek`. They are hostile: made by whoever may push."""
 
 import gzip
 import os
@@ -47,14 +47,15 @@ def unpack(
     bomb stops early. Links are made last, so nothing is ever written through one.
     """
     try:
-        with _tar_stream(archive) as stream:
+        with tar_stream(archive) as stream:
             return _Unpacker(into, max_bytes, max_files, outer_links, folders).run(stream)
     except DAMAGE as fault:
         raise BuildFailed(f"The archive is damaged or not a tar archive: {fault}.") from fault
 
 
 @contextmanager
-def _tar_stream(archive: Path | BinaryIO) -> Iterator["_Readable"]:
+def tar_stream(archive: Path | BinaryIO) -> Iterator["_Readable"]:
+    """The bytes of the tar archive itself, whatever it is compressed by."""
     if isinstance(archive, Path):
         with archive.open("rb") as file:
             yield _decompressed(file)
@@ -77,7 +78,7 @@ class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-class _Bounded:
+class Bounded:
     """Counts what is read, headers included, so that endless padding or headers stop too."""
 
     def __init__(self, stream: _Readable, limit: int) -> None:
@@ -91,7 +92,7 @@ class _Bounded:
         return data
 
 
-class _TarInfo(tarfile.TarInfo):
+class TarInfo(tarfile.TarInfo):
     """Refuses huge extended headers, which tarfile reads into memory whole."""
 
     def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
@@ -115,11 +116,11 @@ class _Unpacker:
 
     def run(self, stream: _Readable) -> int:
         overhead = 4096 * (self.max_files + 100)
-        bounded = _Bounded(stream, self.max_bytes + overhead)
+        bounded = Bounded(stream, self.max_bytes + overhead)
         with tarfile.open(
             fileobj=bounded,  # type: ignore[call-overload]
             mode="r|",
-            tarinfo=_TarInfo,
+            tarinfo=TarInfo,
             encoding="utf-8",
             errors="surrogateescape",
             bufsize=BUFFER,

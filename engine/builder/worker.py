@@ -85,6 +85,7 @@ def _context(job: Mapping[str, Any]) -> Context:
         as_other=job["as_other"],
         pythons=[Interpreter(minor, Path(path), access) for minor, path, access in job["pythons"]],
         walled=job["walls"]["namespaces"],
+        test=job["test"],
     )
 
 

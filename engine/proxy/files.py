@@ -26,7 +26,7 @@ class Place:
 
     slot: str
     app: str = SPARE
-    state: str = ""  # the value in apps.map: the app, with the code of why there is no answer behind a dot
+    state: str = ""  # the value in apps.map: the app, its version, and why there is no answer
     hosts: list[str] = field(default_factory=list)
     servers: dict[str, str] = field(default_factory=dict)  # address by name
     certificates: dict[str, str] = field(default_factory=dict)  # digest by host

@@ -16,6 +16,7 @@ from engine.proxy import records
 from engine.proxy.router import ProxyRouter
 from engine.rendezvous import PREFIX, Find, Meeting
 from engine.spec import Line, LineSink
+from engine.tally import TURNED_AWAY, Tally
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
@@ -24,7 +25,7 @@ CHUNK = 256 * 1024
 
 class Keeper:
     """Serves the HAProxy of `router` from threads of its own and the running loop, while `serves` says that it is ours
-    to do so and nobody else does."""
+    to do so and nobody else does. Requests of apps are counted in `tally`."""
 
     def __init__(
         self,
@@ -33,10 +34,13 @@ class Keeper:
         sink: LineSink,
         find_guest: Find,
         serves: Callable[[], bool] = lambda: True,
+        tally: Tally | None = None,
     ) -> None:
         self._router = router
         self._folder = router.folder
         self._sink = sink
+        self._tally = tally or Tally()
+        self._counting = threading.Lock()
         self._find_guest = find_guest
         self._serves = serves
         self._stopping = threading.Event()
@@ -135,9 +139,12 @@ class Keeper:
         now = time.time()
         batch: dict[str, list[Line]] = {}
         for record in found:
-            made = records.line(record)
+            made = records.read(record)
             if made is not None:
-                batch.setdefault(f"app/{made[0]}", []).append(Line("heroku", "router", made[1], now))
+                batch.setdefault(f"app/{made.app}", []).append(Line("heroku", "router", made.line, now))
+                if made.code not in TURNED_AWAY:
+                    with self._counting:
+                        self._tally.add(made.app, made.release, made.status, made.milliseconds, now)
         for stream, lines in batch.items():
             try:
                 self._sink(stream, lines)

@@ -1,6 +1,7 @@
 """What HAProxy reports of a request, and the router's line that says the same: in the words of the embedded router."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 
@@ -32,15 +33,29 @@ def frames(buffer: bytearray) -> Iterator[bytes]:
     del buffer[:at]
 
 
-def line(record: bytes) -> tuple[str, bytes] | None:
-    """The app of a record, and the line for its log; None for a request that was no app's."""
+@dataclass(frozen=True)
+class Record:
+    """One request of an app."""
+
+    app: str
+    release: int  # that answered, or should have; 0 where that is not known
+    code: str  # what went wrong, in the router's words
+    status: int
+    milliseconds: int
+    line: bytes  # for the app's log
+
+
+def read(record: bytes) -> Record | None:
+    """What a record says; None for a request that was no app's."""
     fields = record.split(b" ", FIELDS - 1)
     if len(fields) != FIELDS or fields[0] == b"-":
         return None
     state, ended, status, sent, head, headers, connect, total, server, tls, id, method, host, path, fwd = (
         fields
     )
-    app, _, why = state.partition(b".")
+    place, _, why = state.partition(b".")
+    app, _, current = place.partition(b"@")
+    dyno, _, version = _server(server)
     code = _code(why, ended, status)
     number, start = int(status), b"at=info"
     if code:
@@ -48,7 +63,7 @@ def line(record: bytes) -> tuple[str, bytes] | None:
         number = what.status if not (code == "H15" and number == TUNNEL) else 503
         start = b'at=%b code=%b desc="%b"' % (what.at.encode(), code.encode(), what.words.encode())
     connected = max(0, int(connect))
-    return app.decode(), (
+    text = (
         b"%b method=%b path=%b host=%b request_id=%b fwd=%b dyno=%b connect=%dms service=%dms status=%d "
         b"bytes=%d protocol=%b"
         % (
@@ -58,7 +73,7 @@ def line(record: bytes) -> tuple[str, bytes] | None:
             host,
             id,
             quoted(fwd),
-            b"" if server[:1] == b"<" else server.partition(b":")[0],
+            dyno,
             connected,
             max(0, int(total) - connected),
             number,
@@ -66,6 +81,17 @@ def line(record: bytes) -> tuple[str, bytes] | None:
             b"https" if tls == b"1" else b"http",
         )
     )
+    release = int(version or current or 0)
+    return Record(app.decode(), release, code, number, max(connected, int(total)), text)
+
+
+def _server(name: bytes) -> tuple[bytes, bytes, bytes]:
+    """Dyno, id and version in a server's name; empty for those that are not known, or for no server."""
+    if name[:1] == b"<":
+        return b"", b"", b""
+    dyno, _, rest = name.partition(b":")
+    id, _, version = rest.partition(b":")
+    return dyno, id, version if version.isdigit() else b""
 
 
 def _code(why: bytes, ended: bytes, status: bytes) -> str:

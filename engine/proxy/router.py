@@ -78,7 +78,7 @@ class ProxyRouter:
         """Of one worker, by its table of the servers in a backend."""
         for line in table.splitlines():
             _, name, queued, _, current, *_ = [*line.split(","), "", "", "", "", ""]
-            if name.partition(":")[2] == backend_id:
+            if name.split(":")[1:2] == [backend_id]:
                 return max(0, int(queued) + int(current) - self._tunnels(name))
         return 0
 
@@ -93,7 +93,7 @@ class ProxyRouter:
         return Place(
             slot,
             route.app,
-            route.app if not (why := _why_not(route)) else f"{route.app}.{why}",
+            _state(route),
             sorted(route.hosts - self._control_hosts),
             {_name(each): _address(each) for each in route.backends},
             {host: _digest(one) for host, one in usable.items()},
@@ -282,13 +282,21 @@ def make_spares(folder: Folder, setup: Setup, count: int, *, reload: Callable[[]
     return slots[0]
 
 
+def _state(route: Route) -> str:
+    """What the map of apps says: the app, after @ its current version, and behind a dot why there is no answer."""
+    version = f"@{route.release}" if route.release else ""
+    why = _why_not(route)
+    return f"{route.app}{version}.{why}" if why else f"{route.app}{version}"
+
+
 def _why_not(route: Route) -> str:
     return "H80" if route.maintenance else "" if route.backends else route.why_none
 
 
 def _name(backend: Backend) -> str:
-    """A server's name: what the dyno is called, and its id."""
-    return _UNSAFE.sub("_", f"{backend.dyno}:{backend.id}")
+    """A server's name: what the dyno is called, its id, and the version that it runs if that is known."""
+    version = f":{backend.release}" if backend.release else ""
+    return _UNSAFE.sub("_", f"{backend.dyno}:{backend.id}{version}")
 
 
 def _address(backend: Backend) -> str:

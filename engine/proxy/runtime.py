@@ -41,7 +41,7 @@ class Runtime:
         if not commands:
             return []
         if len(commands) == 1:
-            return [self.ask(commands[0])]
+            return [self.ask(commands[0]).strip()]
         # Each answer ends in an empty line; so may be told apart only where each is one line.
         with _connect(self.worker) as sock:
             sock.sendall(b"prompt\n")

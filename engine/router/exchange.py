@@ -11,6 +11,7 @@ from engine.router import pages, wire
 from engine.router.lines import quoted
 from engine.router.table import Entry
 from engine.router.upstream import CLOSED, Pool, Upstream, tcp_state
+from engine.tally import TURNED_AWAY
 
 if TYPE_CHECKING:
     from engine.router.front import Front
@@ -389,16 +390,24 @@ class Exchange:
                 and tcp_state(self.front.transport.get_extra_info("socket")) == CLOSED
             ):
                 code, self.status = "H27", 499  # it had left, not just ended its side
-            self.front.router.lines.add(self.entry.stream, self._line(code))
+            self._tell(self.entry, code)
 
-    def _line(self, code: str) -> bytes:
+    def _tell(self, entry: Entry, code: str) -> None:
+        """Write the request's line, and count it."""
+        router, took = self.front.router, (monotonic() - self.started) * 1000
+        router.lines.add(entry.stream, self._line(code, took - self.connect_ms))
+        answered = self.pool and self.pool.backend
+        release = answered.release if answered else entry.route.release
+        if code not in TURNED_AWAY:
+            router.tally.add(entry.route.app, release, self.status, took, time.time())
+
+    def _line(self, code: str, service: float) -> bytes:
         request = self.request
         pool = self.pool
         start = b"at=info"
         if code:
             what = pages.fault(code)
             start = b'at=%b code=%b desc="%b"' % (what.at.encode(), code.encode(), what.words.encode())
-        service = (monotonic() - self.started) * 1000 - self.connect_ms
         return (
             b"%b method=%b path=%b host=%b request_id=%b fwd=%b dyno=%b connect=%dms service=%dms status=%d "
             b"bytes=%d protocol=%b"

@@ -19,6 +19,7 @@ from engine.router.lines import RouterLines
 from engine.router.table import Table
 from engine.router.upstream import Pool
 from engine.spec import LineSink, Route
+from engine.tally import Tally
 from engine.tls import LocalCA
 
 TLS_HANDSHAKE = 0x16  # the first byte of a TLS connection; no HTTP request starts with it
@@ -32,6 +33,7 @@ class LocalRouter:
     pages, for requests to `control_hosts`. Every other name below `apps_host` is an app's, or nobody's. Without `ca`
     https is turned away. Peers in `trusted_proxies` (addresses) are believed what they say was forwarded. Clients that
     come by TLS with a secret of `engine.rendezvous` instead of a request are shown to the dyno that `find_guest` finds.
+    Requests of apps are counted in `tally`.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class LocalRouter:
         trusted_proxies: Collection[str] = (),
         limits: Limits | None = None,
         find_guest: Find | None = None,
+        tally: Tally | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.control_hosts = frozenset(host.lower().strip("[]") for host in control_hosts) | control_hosts
@@ -53,6 +56,7 @@ class LocalRouter:
         self.table = Table(self.limits, self._apps_domain)
         self.control_pool = Pool(None, control, self.limits)
         self.lines = RouterLines(sink)
+        self.tally = tally or Tally()
         self.fronts: set[Front] = set()
         self._find_guest = find_guest
         self._meetings: set[Meeting] = set()

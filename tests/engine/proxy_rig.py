@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.proxy import Keeper, ProxyRouter, Setup, prepare
+from engine.tally import Tally
 from engine.tls import LocalCA
 from tests.engine import router_rig
 from tests.ports import free_port
@@ -62,10 +63,12 @@ class ProxyRig(router_rig.Rig):
         self.router.port = self.port
         prepare(setup, self.router.folder, default_certificate=self.ca.pem(["localhost", "*.localhost"]))
         self.process = spawn(self.router.folder)
+        self.tally = Tally()
         self.keeper = Keeper(
             self.router,
             sink=lambda stream, lines: self.lines.extend((stream, line.text.decode()) for line in lines),
             find_guest=lambda secret: self.find_guest(secret),
+            tally=self.tally,
         )
         self.keeper.start()
         await router_rig.until(self.is_up, 20)

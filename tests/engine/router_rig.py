@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engine.router import Limits, LocalRouter
 from engine.spec import Backend, Route
+from engine.tally import Tally
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -92,6 +93,7 @@ class Rig:
         self.servers = []
         self.limits = Limits(**limits)
         self.options = {}
+        self.tally = Tally()
 
     async def __aenter__(self):
         self.control = Dyno(says(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\ncontrol"))
@@ -104,6 +106,7 @@ class Rig:
             control_hosts=frozenset({"localhost", "127.0.0.1"}),
             apps_host="localhost",
             limits=self.limits,
+            tally=self.tally,
             **self.options,
         )
         await self.router.start("127.0.0.1", 0)

@@ -143,9 +143,13 @@ async def test_a_body_of_any_length_passes():
 
 
 def test_a_record_becomes_the_line_that_the_embedded_router_writes():
-    record = b'a1 -- 200 55 29 2 3 20 web.1:x 1 id-12345 GET shop.localhost /a"b 1.2.3.4, 10.0.0.1'
-    assert records.line(record) == (
+    record = b'a1@11 -- 200 55 29 2 3 20 web.1:x:12 1 id-12345 GET shop.localhost /a"b 1.2.3.4, 10.0.0.1'
+    assert records.read(record) == records.Record(
         "a1",
+        12,
+        "",
+        200,
+        20,
         b'at=info method=GET path="/a%22b" host=shop.localhost request_id=id-12345 fwd="1.2.3.4, 10.0.0.1" dyno=web.1 '
         b"connect=3ms service=17ms status=200 bytes=2 protocol=https",
     )
@@ -169,11 +173,13 @@ def test_a_record_becomes_the_line_that_the_embedded_router_writes():
 )
 def test_how_a_request_ended_becomes_a_code(ended, status, code):
     record = f"a1 {ended} {status} 0 - - 0 0 web.1:x 0 id-12345 GET shop.localhost / 1.2.3.4"
-    assert f" code={code} ".encode() in records.line(record.encode())[1]
+    assert f" code={code} ".encode() in records.read(record.encode()).line
 
 
 def test_a_tunnel_that_ends_is_no_fault():
-    assert records.line(b"a1 CD 101 9 - - 0 0 web.1:x 0 id-12345 GET h / 1.2.3.4")[1].startswith(b"at=info ")
+    assert records.read(b"a1 CD 101 9 - - 0 0 web.1:x 0 id-12345 GET h / 1.2.3.4").line.startswith(
+        b"at=info "
+    )
 
 
 def test_records_are_read_from_any_pieces():

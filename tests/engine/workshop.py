@@ -55,7 +55,7 @@ class Workshop:
     def output(self):
         return b"\n".join(self.lines).decode("utf-8", "replace")
 
-    def spec(self, files, *, env=None, buildpacks=(), app="app", fresh=False, image="", **limits):
+    def spec(self, files, *, env=None, buildpacks=(), app="app", fresh=False, image="", test=False, **limits):
         number = next(numbers)
         source = self.root / f"source-{number}.tar"
         source.write_bytes(files if isinstance(files, bytes) else tar(files))
@@ -72,6 +72,7 @@ class Workshop:
             work=self.root / "work" / str(number),
             fresh=fresh,
             image=image,
+            test=test,
         )
 
     def build(self, files, *, cancelled=lambda: False, outbound=None, **options):

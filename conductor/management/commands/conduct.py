@@ -32,7 +32,7 @@ class Command(BaseCommand):
             loop.add_signal_handler(number, stop.set)
         before = front(https=False)
         live.use_loop(loop)
-        conductor = compose(before.router)
+        conductor = compose(before.router, before.tally)
         await loop.run_in_executor(None, conductor.start)
         where = await before.start(conductor.find_guest, lambda: conductor.leads)
         self.stdout.write(f"Conducting; apps answer on {where}.")

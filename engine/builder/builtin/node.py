@@ -30,6 +30,7 @@ PROFILE = """\
 export PATH="$HOME/node_modules/.bin:{node}$PATH"
 export NODE_ENV="${{NODE_ENV:-production}}"
 """
+WITH_DEVELOPMENT = {"NPM_CONFIG_PRODUCTION": "false", "npm_config_include": "dev"}
 ABSENT = "Node.js is not installed on this machine. Have the operator install it (with Debian: apt-get install nodejs npm)."
 
 
@@ -88,7 +89,7 @@ class Node:
     def compile(self, build: Context) -> None:
         package = read_package(build.root)
         node = self._node(build, package)
-        build.env.setdefault("NODE_ENV", "production")
+        build.env.setdefault("NODE_ENV", "test" if build.test else "production")
         manager = _manager(build.root, package)
         tool = self._tool(build, manager)
         env = self._environment(build)
@@ -101,7 +102,8 @@ class Node:
             self._packages_only(build, manager, tool, env, node)
         standard = {"/usr/local/bin", "/usr/bin", "/bin"}
         folder = "" if str(node.parent) in standard else f"{node.parent}:"
-        build.write_profile("nodejs", PROFILE.format(node=folder))
+        profile = PROFILE.replace("production", "test") if build.test else PROFILE
+        build.write_profile("nodejs", profile.format(node=folder))
         build.env["PATH"] = f"{build.root}/node_modules/.bin:{build.env['PATH']}"
 
     def release(self, build: Context) -> dict[str, str]:
@@ -176,12 +178,16 @@ class Node:
         if "heroku-prebuild" in scripts:
             self._run(build, [*npm_run, "heroku-prebuild"], env, "Running heroku-prebuild")
         shutil.rmtree(build.root / "node_modules", ignore_errors=True)
-        development = {**env, "NPM_CONFIG_PRODUCTION": "false", "npm_config_include": "dev"}
-        self._run(build, [*tool, *manager.install], development, f"Installing packages with {manager.name}")
+        self._run(
+            build,
+            [*tool, *manager.install],
+            {**env, **WITH_DEVELOPMENT},
+            f"Installing packages with {manager.name}",
+        )
         script = "heroku-postbuild" if "heroku-postbuild" in scripts else "build"
         if script in scripts:
             self._run(build, [*npm_run, script], env, f"Running {script}")
-        if manager.prune:
+        if manager.prune and not build.test:
             self._run(build, [*tool, *manager.prune], env, "Leaving out what only development needs")
 
     def _packages_only(
@@ -191,7 +197,10 @@ class Node:
         if not kept.fits(_key(build, manager, node)):
             shutil.rmtree(build.root / "node_modules", ignore_errors=True)
             label = f"Installing packages with {manager.name}"
-            self._run(build, [*tool, *manager.production], env, label)
+            wanted = manager.install if build.test else manager.production
+            if build.test:
+                env = {**env, **WITH_DEVELOPMENT}
+            self._run(build, [*tool, *wanted], env, label)
             (build.root / "node_modules").mkdir(exist_ok=True)
             kept.take(build.root / "node_modules")
             kept.finish(_key(build, manager, node))
@@ -243,6 +252,7 @@ def _manager(root: Path, package: Mapping[str, Any]) -> Manager:
 def _key(build: Context, manager: Manager, node: Path) -> str:
     real = node.resolve()
     digest = hashlib.sha256(f"{manager.name}\0{real}\0{real.stat().st_mtime_ns}".encode())
+    digest.update(b"\0test" if build.test else b"")
     for name in ("package.json", manager.lock, ".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml"):
         path = build.root / name
         digest.update(f"\0{name}\0".encode() + (path.read_bytes() if name and path.is_file() else b""))

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from engine.builder.context import Context
 from engine.builder.procfile import read_small
 
 MARKS = ("requirements.txt", "uv.lock", "poetry.lock", "Pipfile.lock", "Pipfile", "pyproject.toml")
+FOR_TESTS = ("requirements-test.txt", "requirements-dev.txt")
 LOCK_BYTES = 16 * 1024 * 1024
 INCLUDE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[\s=]+(\S+)")
 EDITABLE = re.compile(r"^\s*(?:-e|--editable)[\s=]+")
@@ -41,6 +42,8 @@ def read(build: Context) -> Inputs:
     source = _source(root)
     digest = hashlib.sha256(source.encode())
     files = _files(root, source)
+    for also in tests_need(build):
+        files |= _files(root, also, includes=True)
     for name, data in sorted(files.items()):
         digest.update(f"\0{name}\0{len(data)}\0".encode("utf-8", "surrogateescape") + data)
     for name, value in sorted(build.config.items()):
@@ -50,6 +53,11 @@ def read(build: Context) -> Inputs:
         digest.update(_tree_digest(root))
     version, said_by = _version(root, source)
     return Inputs(source, digest.hexdigest(), version, said_by, _requires_python(root))
+
+
+def tests_need(build: Context) -> list[str]:
+    """The files with what only tests require, in a build that is to be tested."""
+    return [name for name in FOR_TESTS if build.test and (build.root / name).is_file()]
 
 
 def allows(specifier: str, minor: int) -> bool:
@@ -76,13 +84,20 @@ def install(build: Context, wanted: Inputs, venv: Path, env: Mapping[str, str]) 
     """Install into `venv`; `BuildFailed` if uv fails, which has then said why."""
     if wanted.source == "uv.lock":
         env = {**env, "UV_PROJECT_ENVIRONMENT": str(venv)}
-        argv: list[str | Path] = [build.uv, "sync", "--locked", "--no-default-groups", "--no-editable"]
+        groups = [] if build.test else ["--no-default-groups"]  # of these, dev is the usual one
+        argv: list[str | Path] = [build.uv, "sync", "--locked", *groups, "--no-editable"]
         argv += ["--python", venv / "bin/python"]
     else:
         argv = [build.uv, "pip", "install", "--python", venv / "bin/python", *_requirements(build, wanted)]
         argv += _with_pkg_resources(build, wanted)
+    _run(build, argv, env, wanted.source)
+    for name in tests_need(build):
+        _run(build, [build.uv, "pip", "install", "--python", venv / "bin/python", "-r", name], env, name)
+
+
+def _run(build: Context, argv: Sequence[str | Path], env: Mapping[str, str], source: str) -> None:
     if build.run(argv, env=env, show=lambda line: not line.startswith("Using Python ")) != 0:
-        raise BuildFailed(f"Installing the packages of {wanted.source} failed.")
+        raise BuildFailed(f"Installing the packages of {source} failed.")
 
 
 def _with_pkg_resources(build: Context, wanted: Inputs) -> list[str]:
@@ -210,7 +225,7 @@ def _installs_the_source(source: str, files: Mapping[str, bytes]) -> bool:
     return source == "requirements.txt" and any(LOCAL.search(EDITABLE.sub("", line)) for line in lines)
 
 
-def _files(root: Path, source: str) -> dict[str, bytes]:
+def _files(root: Path, source: str, *, includes: bool = False) -> dict[str, bytes]:
     """The contents that decide: the file itself and all that it includes."""
     found: dict[str, bytes] = {}
     pending = [source, *(["pyproject.toml", "uv.toml"] if source in ("uv.lock", "pyproject.toml") else [])]
@@ -220,7 +235,7 @@ def _files(root: Path, source: str) -> dict[str, bytes]:
         if name in found or data is None:
             continue
         found[name] = data
-        if source == "requirements.txt":
+        if source == "requirements.txt" or includes:
             for line in data.decode("utf-8", "replace").splitlines():
                 if match := INCLUDE.match(line):
                     pending.append(str(Path(name).parent / match[1]))

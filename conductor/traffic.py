@@ -1,0 +1,22 @@
+"""What the router counted becomes rows of apps' minutes, every few seconds and at the end."""
+
+import time
+
+from django.db import DatabaseError
+
+from apps import traffic
+from conductor.parts import Parts
+
+EVERY_SECONDS = 5.0
+
+
+def write(parts: Parts) -> None:
+    """Write down what was counted since the last call; what the database does not take is kept for the next."""
+    counts = parts.tally.take(time.time())
+    if not counts:
+        return
+    try:
+        traffic.add(counts)
+    except DatabaseError:
+        parts.tally.put_back(counts)
+        raise
