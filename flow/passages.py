@@ -135,10 +135,10 @@ def _promote(passage: Passage) -> Promotion | None:
             return None
         line = locked.line
         try:
-            _check_name(line, targets)
+            by = _in_whose_name(line, targets)
             with transaction.atomic():
                 promotion = pipeline_actions.promote(
-                    source, targets, by=line.by, release=locked.release, automatic=True
+                    source, targets, by=by, release=locked.release, automatic=True
                 )
         except Conflict:  # a gate has closed, or a line was held, since we looked
             return None
@@ -150,8 +150,8 @@ def _promote(passage: Passage) -> Promotion | None:
     return promotion
 
 
-def _check_name(line: Line, targets: Sequence[Coupling]) -> None:
-    """`Refusal` when it can't be done in the name of who said that it should."""
+def _in_whose_name(line: Line, targets: Sequence[Coupling]) -> User:
+    """Who said that it promotes by itself; `Refusal` when they may not do that any more."""
     if line.by is None or not line.by.is_active:
         raise Refusal("Whoever had it promote by itself is gone. Somebody has to say so again.")
     for target in targets:
@@ -161,6 +161,7 @@ def _check_name(line: Line, targets: Sequence[Coupling]) -> None:
                 f"It promotes by itself in the name of {who}, who may not deploy to {target.app.name} any more. "
                 "Somebody else has to have it promote by itself."
             )
+    return line.by
 
 
 def _locked(passage: Passage) -> Passage:

@@ -193,11 +193,11 @@ def test_tests_decide(line, staging, alice):
     assert waiting(line).shown[0]["state"] == "waiting"
     told = {"branch": "main", "commit": slug.commit, "finished_at": timezone.now()}
     run = TestRun.objects.create(
-        pipeline=line.stage.pipeline, number=1, state="failed", status="failed", **told
+        pipeline=line.stage.pipeline, number=1, state="failed", status="ended", **told
     )
     turn()
     assert waiting(line).shown[0]["state"] == "failed"
-    TestRun.objects.filter(pk=run.pk).update(state="succeeded", status="succeeded")
+    TestRun.objects.filter(pk=run.pk).update(state="succeeded", status="ended")
     turn()
     assert Promotion.objects.count() == 1
 
