@@ -241,11 +241,9 @@ def set_attached(
 
 
 @transaction.atomic
-def rollback(
-    app: App, release: Release, *, by: User | None, note: str = "", seen: int | None = None
-) -> Release:
+def rollback(app: App, release: Release, *, by: User, note: str = "", seen: int | None = None) -> Release:
     """Make a new release with the very triple of `release`: its slug, config and process types (I-02). What add-ons
-    set stays as it is now: the servers behind them are those of today. Without `by` the platform does it by itself.
+    set stays as it is now: the servers behind them are those of today.
 
     `seen` is the version that served when the plan was shown: `Conflict` if another one serves by now.
     """
@@ -319,7 +317,7 @@ def _lock(app: App) -> None:
     App.objects.select_for_update().get(pk=app.pk)
 
 
-def _restore_config(app: App, config: Mapping[str, str], *, by: User | None) -> None:
+def _restore_config(app: App, config: Mapping[str, str], *, by: User) -> None:
     """Make the config vars what they were. Those that are so already stay whose they are, and what was write-only
     when it went away comes back write-only."""
     rows = ConfigVar.objects.filter(app=app)

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("apps", "0014_looks"),
+        ("apps", "0014_dynos_of_other_code"),
         ("flow", "0001_initial"),
         ("pipelines", "0006_layers_and_origins"),
         ("releases", "0009_inherited_keys_and_build_commands"),
