@@ -61,7 +61,7 @@ def _fetch(source: Source, say: Callable[[str], None], stop: Callable[[], bool])
 def _keep(source: Source, place: Path, sha: str, **also: Any) -> Commit:
     """Store the archive and note it in the row, unless somebody was faster."""
     commit = commit_at(place, sha)
-    stored = archive(place, sha)
+    stored = archive(place, f"{sha}:{source.folder}" if source.folder else sha)
     values = {**vars(stored), **told_by(commit), **also}
     if Source.objects.filter(pk=source.pk, path=source.path).update(**values):
         for name, value in values.items():
@@ -89,7 +89,7 @@ def commit_at(place: Path, sha: str, extra: Mapping[str, str] | None = None) -> 
 
 
 def archive(place: Path, sha: str, extra: Mapping[str, str] | None = None) -> sources.Stored:
-    """The files of the commit `sha`, stored as a tar; `GitFailed` when git can't read them, `sources.TooLarge` when
+    """The files of the commit `sha`, or of a folder in it (`sha:folder`), stored as a tar; `GitFailed` when git can't read them, `sources.TooLarge` when
     they are too many."""
     command = ["git", "archive", "--format=tar", sha]
     env = {**repos.environment(place, [("tar.umask", "0022")]), **(extra or {})}

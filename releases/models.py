@@ -49,6 +49,9 @@ class Source(models.Model):
     repository = models.CharField(
         max_length=1000, blank=True, help_text="Where that is, by URL; empty: the app's own repository."
     )
+    folder = models.CharField(
+        max_length=255, blank=True, help_text="Of the commit, what is built; empty: all of it."
+    )
     image = models.CharField(
         max_length=250,
         blank=True,
