@@ -82,6 +82,7 @@ class Conductor:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self.keeper = Keeper(parts)
+        self._flow = flow.Flow()
         self._builds = Builds(parts)
         self._deliveries = Deliveries()
         self._transfers = Transfers()
@@ -89,7 +90,6 @@ class Conductor:
         self._rounds = doctor.Rounds()
         self._nodes = nodes.Nodes(parts, self.keeper.poke)
         self._orders = orders.Orders(self.keeper)
-        self._flow = flow.Flow()
         self._kinds = self._make_kinds()
         self._turns = {kind.name: kind.turns for kind in self._kinds}
         self._held: dict[Key, Held] = {}

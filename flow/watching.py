@@ -112,7 +112,7 @@ def _fail(watch: Watch, against: str, seen: Figures) -> None:
     if back is not None and back.eligible_for_rollback:
         try:
             with transaction.atomic():
-                made = rollback(app, back, by=None, note=reason)
+                made = rollback(app, back, by=None, note=reason)  # type: ignore[arg-type]
         except Refusal as refusal:
             reason = f"{reason} It could not be rolled back: {refusal.message}"
     else:
