@@ -84,10 +84,11 @@ def stands_of(pipelines: Iterable[Pipeline]) -> Mapping[Any, Stand]:
     wanted = list(pipelines)
     lines = Line.objects.filter(stage__pipeline__in=wanted).select_related("stage")
     waiting = passages.open_in(wanted)
-    return {line.stage_id: _stand(line, waiting.get(line.pk, [])) for line in lines}
+    return {line.stage_id: stand_of(line, waiting.get(line.pk, [])) for line in lines}
 
 
-def _stand(line: Line, rows: list[Passage]) -> Stand:
+def stand_of(line: Line, rows: list[Passage]) -> Stand:
+    """How a line at hand stands; `rows` are its open passages."""
     shown = line.shown
     for row in rows:
         row.line = line
