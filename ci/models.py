@@ -165,6 +165,11 @@ class TestRun(Job):
         return self.commit[:7]
 
     @property
+    def is_over(self) -> bool:
+        """Whether it has ended, as it will stay."""
+        return self.status == self.Status.ENDED
+
+    @property
     def seconds(self) -> float | None:
         """From its begin to its end, or to now; None before it began."""
         if self.started_at is None:

@@ -4,8 +4,9 @@
 """
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.core import signing
@@ -22,6 +23,22 @@ OUTPUT_SECONDS = 12 * 3600  # how long an address of build or release output is 
 SESSION_SECONDS = 3600  # how long a log session may be resumed
 _SALT = "slipway.streams"
 _NOTHING = "Couldn't find that stream."
+_kinds: dict[str, "tuple[Callable[[User, str, str], None], Callable[[str, str], bool]]"] = {}
+
+
+class Writes(Protocol):
+    """What has output of its own."""
+
+    @property
+    def log_stream(self) -> str: ...
+
+
+def add_kind(
+    kind: str, demand: Callable[[User, str, str], None], is_over: Callable[[str, str], bool]
+) -> None:
+    """Have streams of a kind that packages above know: `demand(user, kind, ref)` raises when `user` may not read one,
+    `is_over(kind, ref)` says whether no line will follow."""
+    _kinds[kind] = (demand, is_over)
 
 
 def stream_for(user: User, stream: str) -> str:
@@ -32,6 +49,9 @@ def stream_for(user: User, stream: str) -> str:
         raise NotFound(_NOTHING, resource="stream")
     if kind == "app":
         access.app_for(user, ref, to=access.OPERATE)
+        return stream
+    if kind in _kinds:
+        _kinds[kind][0](user, kind, ref)
         return stream
     row = _row(kind, ref)
     if row is None:
@@ -50,10 +70,12 @@ def may_read(user: User, stream: str) -> bool:
 
 
 def is_over(stream: str) -> bool:
-    """Whether the build or release behind `stream` has come to its end, so that no line will follow."""
+    """Whether what writes `stream`, a build say, has come to its end, so that no line will follow."""
     kind, _, ref = stream.partition("/")
     if kind == "app":
         return False
+    if kind in _kinds:
+        return _kinds[kind][1](kind, ref)
     row = _row(kind, ref)
     return row is None or row.status not in OPEN
 
@@ -80,8 +102,8 @@ class Grant:
         return user is not None and may_read(user, self.stream)
 
 
-def output_url(thing: Build | Release, *, by: User) -> str:
-    """The address of the output of a build or release, as text until its end. It ends with `by`'s right to it."""
+def output_url(thing: Writes, *, by: User) -> str:
+    """The address of the output of a build, release or test, as text until its end. It ends with `by`'s right to it."""
     kind, _, ref = thing.log_stream.partition("/")
     token = _sign(Grant(thing.log_stream, **_bearer(by)))
     return settings.URL + reverse("output-stream", args=[kind, ref, token])
