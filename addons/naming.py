@@ -93,7 +93,7 @@ def check_attachment_name(name: str) -> str:
 def free_attachment_name(app: App, service: AddonService) -> str:
     """The service's first name, `DATABASE`, or one with a colour when the app uses that name or its vars already."""
     taken = set(app.attachments.values_list("name", flat=True))
-    keys = set(ConfigVar.objects.filter(app=app).values_list("key", flat=True))
+    keys = set(ConfigVar.objects.filter(app=app, layer="").values_list("key", flat=True))
     if _is_free(service.first_name, service, taken, keys):
         return service.first_name
     names_ = [f"{service.further_name}_{colour}" for colour in COLOURS]

@@ -21,6 +21,7 @@ from core.errors import Forbidden, NotFound, Refusal
 from engine.spec import SIZES
 
 MAX_DYNOS = 100
+MAX_COMMAND = 500  # characters of a build command
 MAX_ONE_OFF_SECONDS = 24 * 3600
 _WORDS = [
     "amber",
@@ -223,6 +224,28 @@ def set_buildpacks(app: App, buildpacks: Sequence[str], *, by: User) -> App:
     App.objects.filter(pk=app.pk).update(buildpacks=app.buildpacks)
     activity.record(by, "set the buildpacks of", app, before=before, after=app.buildpacks)
     return app
+
+
+@transaction.atomic
+def set_build_command(app: App, command: str, *, by: User) -> App:
+    """Have the next build run `command` after its buildpacks; empty: nothing."""
+    before, command = app.build_command, check_build_command(command)
+    if command == before:
+        return app
+    App.objects.filter(pk=app.pk).update(build_command=command, updated_at=timezone.now())
+    app.build_command = command
+    activity.record(by, "set the build command of", app, before=before, after=command)
+    _changed(app)
+    return app
+
+
+def check_build_command(command: str) -> str:
+    """The command without blanks around it; `Refusal` for what is none."""
+    command = command.strip()
+    if len(command) > MAX_COMMAND or any(c in command for c in "\0\r\n"):
+        text = f"A build command is one line of {MAX_COMMAND} characters at most. Put more into a script."
+        raise Refusal(text, fields={"build_command": text})
+    return command
 
 
 def check_health_path(path: str) -> None:

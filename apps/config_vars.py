@@ -26,7 +26,7 @@ def reveal(var: ConfigVar, *, by: User) -> str:
 
 @transaction.atomic
 def reveal_all(app: App, *, by: User) -> dict[str, str]:
-    """All values that people set and that may be shown, for `by` to see and edit, which is noted."""
+    """All values of the app's own that may be shown, for `by` to see and edit, which is noted."""
     rows = ConfigVar.objects.readable().by_hand().filter(app=app)
     values = {var.key: var.value for var in rows}
     if values:
@@ -36,9 +36,9 @@ def reveal_all(app: App, *, by: User) -> dict[str, str]:
 
 @transaction.atomic
 def make_write_only(app: App, keys: Collection[str], *, by: User | None) -> None:
-    """Never show the values of these config vars again; those that are write-only already, or absent, are passed
-    over. There is no way back: unset the var and set it anew to have one that can be read."""
-    found = ConfigVar.objects.readable().filter(app=app, key__in=keys)
+    """Never show the values of these config vars again; those that are write-only already, inherited or absent are
+    passed over. There is no way back: unset the var and set it anew to have one that can be read."""
+    found = ConfigVar.objects.readable().filter(app=app, key__in=keys, layer="")
     fresh = sorted(found.values_list("key", flat=True))
     if not fresh:
         return

@@ -18,7 +18,8 @@ from django.utils import timezone
 from apps.models import App, ConfigVar, Dyno
 from conductor import status
 from core.secrets import Tampered
-from pipelines.models import Promotion, PromotionTarget
+from pipelines.models import Coupling, Promotion, PromotionTarget
+from releases import layers
 from releases.models import OPEN, Build, Release
 
 STUCK = timedelta(seconds=60)
@@ -110,8 +111,11 @@ def _rolled_back(release: Release, name: str, config: dict[str, str]) -> Iterato
         return
     if (release.slug_id, release.process_types) != (former.slug_id, former.process_types):
         yield Violation("I-02", name, f"it does not run the code of v{former.version}")
+    if not _opens(former):
+        return
     attached = {*release.attached_keys, *former.attached_keys}  # what add-ons set is never rolled back
-    if _opens(former) and _without(config, attached) != _without(former.config, attached):
+    since = set(release.inherited_keys) - former.config.keys()  # what a stage has begun to give stays
+    if _without(config, attached | since) != _without(former.config, attached):
         yield Violation("I-02", name, f"its config is not that of v{former.version}")
 
 
@@ -172,6 +176,23 @@ def configs() -> Iterator[Violation]:
             yield Violation("I-09", f"app {app}", f"its config vars are not those of {newest}")
 
 
+def inheritance() -> Iterator[Violation]:
+    """I-09: what apps inherit is what their stages and pipelines say, and nobody else inherits anything."""
+    inheriting = Coupling.objects.filter(inherits=True).values("app")
+    heirs = Q(pk__in=inheriting) | Q(pk__in=ConfigVar.objects.exclude(layer="").values("app"))
+    for app in App.objects.alive().filter(heirs):
+        try:
+            rows = {var.key: (var.value, var.layer, var.attachment_id) for var in app.config_vars.all()}
+            due = {key: (given.value, given.layer) for key, given in layers.inherited(app).items()}
+        except Tampered:
+            continue  # told by others
+        theirs = {key: row[:2] for key, row in rows.items() if row[1]}
+        for key in sorted({*theirs, *due}):
+            own = key in rows and not rows[key][1]
+            if theirs.get(key) != due.get(key) and not own:
+                yield Violation("I-09", f"app {app}", f"{key} is not what it inherits")
+
+
 def _opens(release: Release) -> bool:
     try:
         return isinstance(release.config, dict)
@@ -216,6 +237,7 @@ ROWS: tuple[Check, ...] = (
     activations,
     promotions,
     configs,
+    inheritance,
     one_offs,
     stuck,
 )

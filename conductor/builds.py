@@ -27,7 +27,7 @@ from core.errors import BuildFailed, LeaseLost, Refusal
 from engine.builder import BuildCancelled, BuildLimits, BuildResult, BuildSpec
 from engine.outbound import Outbound
 from pipelines import asked_addons
-from releases import app_json, checkouts
+from releases import app_json, checkouts, doors
 from releases.actions import create_release
 from releases.models import Build, Manifest, Release, Slug, Source
 from scheduler import crontab
@@ -140,6 +140,8 @@ class Builds:
         assert slug is not None
         if row.by and access.DEPLOY not in access.rights_in(row.by, row.app):
             raise BuildFailed(f"You do not have the right to deploy to {row.app.name} any more.")
+        if reasons := doors.against(row.app, row.by):
+            raise BuildFailed(" ".join(reasons))
         if asked_addons.is_new(row.app):
             self._await_addons(held, row)
         what = row.source.image or row.source.short or "a source"
@@ -197,6 +199,7 @@ class Builds:
             work=self._parts.data / "work" / str(row.pk),
             fresh=row.clear_cache,
             image=row.source.image,
+            command=row.command,
         )
 
     def _cancelled(self, row: Build) -> None:

@@ -48,8 +48,7 @@ VERB_GLYPHS = {
     "moved": "swap",
     "set the rules of": "user-check",
     "set the defaults of": "sliders",
-    "changed default config of": "key",
-    "revealed default config of": "eye",
+    "set the source of": "swap",
 }
 THROUGH = {
     "web": ("globe", "Dashboard"),

@@ -15,7 +15,7 @@ from apps import limits
 from apps.models import App
 from core import activity, failpoints, live, names
 from core.errors import Conflict, Forbidden, NotFound, Refusal
-from pipelines import access, default_addons, guards, stages
+from pipelines import access, default_addons, guards, layers, stages
 from pipelines.models import Coupling, Pipeline, PipelineTransfer, Promotion, Stage
 from releases.models import Release
 
@@ -53,7 +53,7 @@ def rename_pipeline(pipeline: Pipeline, name: str, *, by: User) -> Pipeline:
 
 @transaction.atomic
 def destroy_pipeline(pipeline: Pipeline, *, confirm: str, by: User) -> None:
-    """Take the pipeline away; its apps stay, each on its own. `confirm` must be its name."""
+    """Take the pipeline away; its apps stay, each on its own, with what they inherited. `confirm` must be its name."""
     if confirm != pipeline.name:
         raise Refusal(
             f"To destroy {pipeline.name}, type its name.",
@@ -63,6 +63,8 @@ def destroy_pipeline(pipeline: Pipeline, *, confirm: str, by: User) -> None:
     default_addons.demand_none_of_its_own(pipeline)
     activity.record(by, "destroyed", pipeline)
     live.tell(pipeline.topic)
+    for app in layers.behind(pipeline):
+        layers.leave(app)
     Coupling.objects.filter(pipeline=pipeline).delete()
     pipeline.delete()
 
@@ -174,7 +176,7 @@ def order_stages(pipeline: Pipeline, order: Sequence[str], *, by: User) -> None:
 
 @transaction.atomic
 def remove_stage(stage: Stage, *, by: User) -> None:
-    """Take an empty stage away, with its defaults and rules."""
+    """Take an empty stage away, with its config vars, defaults and rules."""
     rows = _ordered(stage.pipeline)
     stage = _among(rows, stage)
     if stage.couplings.exists():
@@ -188,15 +190,28 @@ def remove_stage(stage: Stage, *, by: User) -> None:
 
 @transaction.atomic
 def couple(app: App, stage: Stage, *, by: User) -> Coupling:
-    """Put an app into a stage, if the stage's rules let `by`; it gets what it lacks of the stage's defaults. An app is
-    in one pipeline only."""
+    """Put an app into a stage, if the stage's rules let `by`; it gets what it lacks of the stage's defaults, and inherits
+    config vars from now on. An app is in one pipeline only."""
     if stage.word == Stage.Word.REVIEW:
         raise Refusal("Review apps are made from branches; put the app into another stage.")
     stage = stages.locked(stage)
     access.demand_placing(by, stage)
+    return _place_app(app, stage, by=by)
+
+
+@transaction.atomic
+def couple_review_app(app: App, stage: Stage, *, inherits: bool, by: User) -> Coupling:
+    """Put an app that the platform made for review into its stage. Without `inherits` it is told nothing of what stage
+    and pipeline give to others: neither config vars nor shared add-ons (I-40)."""
+    return _place_app(app, stages.locked(stage), by=by, inherits=inherits)
+
+
+def _place_app(app: App, stage: Stage, *, by: User, inherits: bool = True) -> Coupling:
     try:
         with transaction.atomic():
-            coupling = Coupling.objects.create(app=app, stage=stage, pipeline=stage.pipeline)
+            coupling = Coupling.objects.create(
+                app=app, stage=stage, pipeline=stage.pipeline, inherits=inherits
+            )
     except IntegrityError as error:
         raise Conflict(f"{app.name} is in a pipeline already. Remove it there first.") from error
     activity.record(by, "added", app, pipeline=stage.pipeline, stage=stage.name)
@@ -208,18 +223,21 @@ def couple(app: App, stage: Stage, *, by: User) -> Coupling:
 
 @transaction.atomic
 def move(coupling: Coupling, stage: Stage, *, by: User) -> Coupling:
-    """Move an app to another stage of its pipeline, if the rules of both stages let `by`."""
+    """Move an app to another stage of its pipeline, if the rules of both stages let `by`. What it inherits changes with
+    that; what is its own stays."""
     stage = stages.locked(stage)
     if stage.pipeline_id != coupling.pipeline_id:
         raise NotFound("Couldn't find that stage.", resource="stage")
     if stage.word == Stage.Word.REVIEW:
         raise Refusal("Review apps are made from branches; choose another stage.")
+    _demand_movable(coupling)
     access.demand_leaving(by, coupling)
     access.demand_placing(by, stage)
     before, coupling.stage = coupling.stage.name, stage
     coupling.save(update_fields=["stage", "updated_at"])
     activity.record(by, "moved", coupling.app, pipeline=coupling.pipeline, before=before, after=stage.name)
     if before != stage.name:
+        layers.bring(coupling.app, f"Config vars of {stage.title}", by=by)
         default_addons.take_away(coupling.app, coupling.pipeline, stage=stage, by=by)
         default_addons.give(coupling.app, stage, by=by)
     live.tell(coupling.pipeline.topic)
@@ -229,13 +247,16 @@ def move(coupling: Coupling, stage: Stage, *, by: User) -> Coupling:
 
 @transaction.atomic
 def uncouple(coupling: Coupling, *, by: User) -> None:
-    """Take an app out of its pipeline, if the stage's rules let `by`; the app itself stays as it is."""
+    """Take an app out of its pipeline, if the stage's rules let `by`; what it inherited goes, and the app itself stays
+    as it is."""
     access.demand_leaving(by, coupling)
-    activity.record(by, "removed", coupling.app, pipeline=coupling.pipeline, stage=coupling.stage.name)
-    default_addons.take_away(coupling.app, coupling.pipeline, by=by)
-    live.tell(coupling.pipeline.topic)
-    live.tell(coupling.app.topic)
+    app, pipeline = coupling.app, coupling.pipeline
+    activity.record(by, "removed", app, pipeline=pipeline, stage=coupling.stage.name)
     coupling.delete()
+    layers.bring(app, f"Without the config vars of {pipeline.name}", by=by)
+    default_addons.take_away(app, pipeline, by=by)
+    live.tell(pipeline.topic)
+    live.tell(app.topic)
 
 
 @transaction.atomic
@@ -299,6 +320,12 @@ def promote(
     live.wake_conductor()
     failpoints.reach("promotion.accepted")
     return promotion
+
+
+def _demand_movable(coupling: Coupling) -> None:
+    """`Refusal` for an app that the platform made: it goes with what it was made for, and nobody would destroy it else."""
+    if coupling.app.ephemeral:
+        raise Refusal(f"{coupling.app.name} is a review app: it stays in its stage until it is destroyed.")
 
 
 def _check_promotion(source: Coupling, targets: Sequence[Coupling], release: Release | None) -> None:

@@ -3,20 +3,21 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
-from django.utils import timezone
 
 from accounts.models import Membership, User
 from apps import actions as app_actions
-from apps.models import App, Collaborator, ConfigVar
+from apps import stacks
+from apps.models import App, Collaborator
 from core import activity, live, names
 from core.errors import NotFound, Refusal
-from pipelines import default_addons
-from pipelines.models import Pipeline, Stage, StageVar
-from releases.actions import set_config
+from pipelines import default_addons, layers
+from pipelines.layers import inherited as inherited
+from pipelines.layers import reveal as reveal
+from pipelines.layers import set_vars as set_vars
+from pipelines.models import Pipeline, Stage
 
 MAX_TYPES = 20
 
@@ -88,6 +89,8 @@ def set_defaults(
     health_path: str,
     formation: Mapping[str, Mapping[str, Any]],
     addons: Sequence[str] = (),
+    build_command: str = "",
+    stack: str = "",
     by: User,
 ) -> Stage:
     """Say what apps start with here; `formation` is `{type: {"quantity": 2, "size": "basic"}}`, `addons` are plans
@@ -98,8 +101,10 @@ def set_defaults(
     before = _defaults(stage)
     stage.addons = default_addons.checked(addons)
     stage.buildpacks, stage.health_path = list(buildpacks), health_path
+    stage.build_command = app_actions.check_build_command(build_command)
+    stage.stack = _checked_stack(stack)
     stage.formation = _checked(formation)
-    stage.save(update_fields=["buildpacks", "health_path", "formation", "addons"])
+    stage.save(update_fields=["buildpacks", "build_command", "stack", "health_path", "formation", "addons"])
     after = _defaults(stage)
     if before != after:
         _record(by, "set the defaults of", stage, before=before, after=after)
@@ -107,58 +112,35 @@ def set_defaults(
 
 
 @transaction.atomic
-def set_vars(stage: Stage, changes: Mapping[str, str | None], *, by: User) -> None:
-    """Set (text) or unset (None) config vars that apps start with here. Apps that are here already keep theirs."""
+def set_origin(stage: Stage, source: str, *, by: User) -> Stage:
+    """Say where releases of apps here come from: `any`, `own` or `promotion`. It counts from now on, for pushes and
+    builds under way too. Review apps are always built."""
     stage = locked(stage)
-    for key in changes:
-        names.check_config_key(key)
-    found = {var.key: var for var in StageVar.objects.filter(stage=stage)}
-    before = {key: var.value for key, var in found.items()}
-    changed = {key: value for key, value in changes.items() if before.get(key) != value}
-    _check_size({**before, **changed})
-    for key, value in changed.items():
-        if value is None:
-            found[key].delete()
-            continue
-        var = found.get(key) or StageVar(stage=stage, key=key)
-        var.value, var.set_by, var.set_at = value, by, timezone.now()
-        var.save()
-    if changed:
-        words = {
-            key: "removed" if value is None else "changed" if key in found else "added"
-            for key, value in changed.items()
-        }
-        _record(by, "changed default config of", stage, keys=words)
-
-
-@transaction.atomic
-def reveal(stage: Stage, key: str, *, by: User) -> str:
-    """The value of a default config var, for `by` to see, which is noted."""
-    var = StageVar.objects.filter(stage=stage, key=key).first()
-    if var is None:
-        raise NotFound(f"{stage.title} has no default {key[:80]}.", resource="config_var")
-    activity.record(by, "revealed default config of", stage, pipeline=stage.pipeline, keys=[key])
-    return var.value
+    if source not in Stage.Origin.values:
+        raise Refusal("Choose where releases come from.", fields={"source": "Choose one."})
+    if stage.word == Stage.Word.REVIEW and source != Stage.Origin.ANY:
+        raise Refusal("Review apps are built from branches.", fields={"source": "Review apps are built."})
+    before = stage.source
+    if before != source:
+        stage.source = source
+        stage.save(update_fields=["source"])
+        _record(by, "set the source of", stage, before=before, after=source)
+    return stage
 
 
 def start(app: App, stage: Stage, *, by: User) -> None:
-    """Give the app what it lacks of the stage's defaults: config vars that it does not have, in one release; buildpacks
-    and a health path if it has none. The formation follows with its first release (`formation_of`). Call it in the
-    transaction that puts the app there."""
-    have = set(ConfigVar.objects.filter(app=app).values_list("key", flat=True))
-    lacking = {var.key: var.value for var in StageVar.objects.filter(stage=stage) if var.key not in have}
+    """Give the app what it lacks of the stage's defaults: buildpacks, a build command and a health path if it has none,
+    the stack if nothing was built for it yet; and what it inherits here, in one release. The formation follows with its
+    first release (`formation_of`). Call it in the transaction that puts the app there."""
     if stage.buildpacks and not app.buildpacks:
         app_actions.set_buildpacks(app, stage.buildpacks, by=by)
+    if stage.build_command and not app.build_command:
+        app_actions.set_build_command(app, stage.build_command, by=by)
     if stage.health_path and not app.health_path:
         app_actions.set_health_path(app, stage.health_path, by=by)
-    if lacking:
-        set_config(
-            app,
-            lacking,
-            by=by,
-            description=f"Config vars that {stage.title} starts with",
-            origin=f"Default of {stage.title}",
-        )
+    if stage.stack in stacks.available() and not app.builds.exists():
+        stacks.set_stack(app, stage.stack, by=by)
+    layers.bring(app, f"Config vars of {stage.title}", by=by)
     default_addons.give(app, stage, by=by)
 
 
@@ -166,6 +148,13 @@ def formation_of(app: App) -> dict[str, dict[str, Any]]:
     """What the app's stage says of process types that it has for the first time: `{type: {quantity, size}}`."""
     found = Stage.objects.filter(couplings__app=app).values_list("formation", flat=True).first()
     return dict(found or {})
+
+
+def _checked_stack(stack: str) -> str:
+    if stack and stack not in stacks.available():
+        text = f"There is no stack {stack[:40]}. There is {' and '.join(stacks.available())}."
+        raise Refusal(text, fields={"stack": text})
+    return stack
 
 
 def _checked(formation: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -188,20 +177,12 @@ def _checked(formation: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, 
     return made
 
 
-def _check_size(values: Mapping[str, str | None]) -> None:
-    kept = {key: value for key, value in values.items() if value is not None}
-    if any("\0" in value for value in kept.values()):
-        raise Refusal("A config var can't hold a NUL character.", fields={"value": "Holds a NUL character."})
-    total = sum(len(key.encode()) + len(value.encode()) for key, value in kept.items())
-    if total > settings.CONFIG_BYTES:
-        text = f"They would take {total:,} bytes together; {settings.CONFIG_BYTES:,} is the limit."
-        raise Refusal(text, fields={"value": text})
-
-
 def _defaults(stage: Stage) -> dict[str, str]:
     lines = [f"{line['quantity']} × {type}, {line['size']}" for type, line in sorted(stage.formation.items())]
     return {
         "buildpacks": ", ".join(stage.buildpacks),
+        "build command": stage.build_command,
+        "stack": stage.stack,
         "health path": stage.health_path,
         "formation": "; ".join(lines),
         "add-ons": ", ".join(stage.addons),

@@ -1,6 +1,6 @@
 """What makes builds and releases."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from apps.models import App, ConfigVar
 from core import activity, failpoints, live, names
 from core.errors import Conflict, NotFound, Refusal
 from engine.stacks import CONTAINER, IMAGE
-from releases import remotes, repositories
+from releases import doors, layers, remotes, repositories
 from releases.checkouts import told_by
 from releases.models import OPEN, Build, Release, Slug, Source
 
@@ -33,13 +33,20 @@ class Attached:
 
 @transaction.atomic
 def create_build(app: App, source: Source, *, by: User | None, clear_cache: bool = False) -> Build:
-    """Ask for `source` to be built and released on `app`."""
+    """Ask for `source` to be built and released on `app`; `Refusal` where code comes by promotion only."""
     demand_not_suspended(app)
+    doors.demand_open(app, by=by)
     limits.demand_builds(app.owner)
     clear_cache |= bool(App.objects.filter(pk=app.pk, purge_cache=True).update(purge_cache=False))
     stack = CONTAINER if source.image else app.stack
     build = Build.objects.create(
-        app=app, source=source, by=by, clear_cache=clear_cache, buildpacks=app.buildpacks, stack=stack
+        app=app,
+        source=source,
+        by=by,
+        clear_cache=clear_cache,
+        buildpacks=app.buildpacks,
+        stack=stack,
+        command=app.build_command,
     )
     activity.record(
         by,
@@ -115,8 +122,8 @@ def create_release(
     from_release: Release | None = None,
     skips_phase: bool = False,
 ) -> Release:
-    """Append the next version to the app's ledger, with a snapshot of its config vars, those that add-ons set among
-    them, and of its add-ons' plans. Call it in a transaction: the row of the app is locked until that ends, so
+    """Append the next version to the app's ledger, with a snapshot of its config vars, inherited ones and those that
+    add-ons set among them, and of its add-ons' plans. Call it in a transaction: the row of the app is locked until that ends, so
     versions have no gap and no twin (I-01)."""
     App.objects.filter(pk=app.pk).update(last_version=F("last_version") + 1)
     app.refresh_from_db(fields=["last_version"])
@@ -137,6 +144,7 @@ def create_release(
     rows = list(ConfigVar.objects.filter(app=app))
     release.config = {var.key: var.value for var in rows}
     release.attached_keys = sorted(var.key for var in rows if var.attachment_id)
+    release.inherited_keys = sorted(var.key for var in rows if var.layer)
     release.changed_keys = _difference(before.config if before else {}, release.config)
     release.save(force_insert=True)
     failpoints.reach("release.row")
@@ -167,7 +175,8 @@ def set_config(
     origin: str = "",
     write_only: bool = False,
 ) -> Release | None:
-    """Set (text) or unset (None) any number of config vars: all or nothing, one release (I-09).
+    """Set (text) or unset (None) any number of the app's own config vars: all or nothing, one release (I-09). A value
+    of its own replaces what it inherits; unset, the inherited one is back.
 
     `origin` says what gives the values when no person types them; with `write_only` they are never shown again, and
     a var that is write-only stays so. Returns the release, or None when no value would change. `Refusal` for a bad
@@ -177,28 +186,49 @@ def set_config(
         names.check_config_key(key)
     _lock(app)
     found = {var.key: var for var in ConfigVar.objects.filter(app=app)}
-    values = {key: var.value for key, var in found.items()}
-    effective = {k: v for k, v in changes.items() if values.get(k) != v}
-    _check_free([found[key] for key in effective if key in found])
-    _check_size({**values, **effective})
-    for key, value in effective.items():
-        _write_var(app, key, value, by=by, origin=origin)
+    before = {key: var.value for key, var in found.items()}
+    hides = {key for key, var in found.items() if var.layer and write_only}
+    asked = {k: v for k, v in changes.items() if before.get(k) != v or k in hides}
+    _check_free(app, [found[key] for key in asked if key in found], asked)
+    for key, value in asked.items():
+        layers.write(app, key, value, by=by, origin=origin)
+    brought = layers.bring(app, by=by)
+    after = _set({**before, **asked, **brought})
+    _check_size(after)
     if write_only:
         config_vars.make_write_only(app, changes.keys(), by=by)
-    if not effective:
+    if not asked:
+        return None
+    difference = _difference(before, after)
+    activity.record(by, "changed config of", app, keys=difference or dict.fromkeys(asked, "inherited"))
+    if not difference:
         return None
     failpoints.reach("config.snapshot")
-    activity.record(by, "changed config of", app, keys=_difference(values, {**values, **effective}))
     return create_release(
-        app, kind=Release.Kind.CONFIG, description=description or _describe(effective), by=by
+        app, kind=Release.Kind.CONFIG, description=description or describe(asked, brought), by=by
     )
 
 
 @transaction.atomic
+def inherit(app: App, *, by: User | None, description: str) -> Release | None:
+    """Have the app inherit what its stage and its pipeline say now, in one release; None when no value changes for it.
+    Call it in the transaction that changes what they say, or where the app is."""
+    _lock(app)
+    brought = layers.bring(app, by=by)
+    if not brought or App.objects.filter(pk=app.pk, destroyed_at__isnull=False).exists():
+        return None
+    try:
+        _check_size({var.key: var.value for var in ConfigVar.objects.filter(app=app)})
+    except Refusal as refusal:
+        raise Refusal(f"{app.name}: {refusal.message}", fields=refusal.fields) from refusal
+    failpoints.reach("config.snapshot")
+    return create_release(app, kind=Release.Kind.CONFIG, description=description, by=by)
+
+
+@transaction.atomic
 def replace_config(app: App, values: Mapping[str, str], *, by: User, seen: str) -> Release | None:
-    """Have these config vars and no others that can be read and that people set; write-only ones that are not among
-    them stay, and so do those that add-ons set. `seen` is
-    the `config_vars.stamp` that `values` was made from: `Conflict` when someone has changed them since."""
+    """Have these config vars and no others of the app's own that can be read; write-only ones that are not among them
+    stay, and so do those that add-ons set and those that are inherited. `seen` is the `config_vars.stamp` that `values` was made from: `Conflict` when someone has changed them since."""
     _lock(app)
     if config_vars.stamp(app) != seen:
         raise Conflict(
@@ -220,11 +250,11 @@ def set_attached(
     skips_phase: bool = False,
 ) -> Release:
     """Make the config vars that add-ons set on the app exactly `wanted`, in one release. A var of such a name that
-    people set gives way; `skips_phase` leaves out the release command, where an add-on only changed its own values."""
+    people set, or that is inherited, gives way; `skips_phase` leaves out the release command, where an add-on only changed its own values."""
     _lock(app)
     theirs = {var.key: var for var in ConfigVar.objects.filter(app=app, attachment_id__isnull=False)}
     for key in theirs.keys() - wanted.keys():
-        _write_var(app, key, None, by=by)
+        layers.write(app, key, None, by=by)
     for key, given in wanted.items():
         now = theirs.get(key)
         same = now is not None and (now.value, now.attachment_id, now.origin) == (
@@ -233,7 +263,8 @@ def set_attached(
             given.addon,
         )
         if not same:
-            _write_var(app, key, given.value, by=by, origin=given.addon, attachment_id=given.attachment)
+            layers.write(app, key, given.value, by=by, origin=given.addon, attachment_id=given.attachment)
+    layers.bring(app, by=by)
     failpoints.reach("config.snapshot")
     return create_release(
         app, kind=Release.Kind.ADDON, description=description, by=by, skips_phase=skips_phase
@@ -243,7 +274,8 @@ def set_attached(
 @transaction.atomic
 def rollback(app: App, release: Release, *, by: User, note: str = "", seen: int | None = None) -> Release:
     """Make a new release with the very triple of `release`: its slug, config and process types (I-02). What add-ons
-    set stays as it is now: the servers behind them are those of today.
+    set stays as it is now: the servers behind them are those of today. An inherited value that was another then becomes
+    the app's own; what the app has begun to inherit since stays.
 
     `seen` is the version that served when the plan was shown: `Conflict` if another one serves by now.
     """
@@ -323,10 +355,12 @@ def _restore_config(app: App, config: Mapping[str, str], *, by: User) -> None:
     rows = ConfigVar.objects.filter(app=app)
     attached = set(rows.exclude(attachment_id=None).values_list("key", flat=True))
     config = {key: value for key, value in config.items() if key not in attached}
-    found = {var.key: var.value for var in rows.by_hand()}
-    for key in sorted({*found, *config}):
+    found = {var.key: var.value for var in rows.filter(attachment_id=None)}
+    own = set(rows.by_hand().values_list("key", flat=True))
+    for key in sorted({*own, *config}):
         if found.get(key) != config.get(key):
-            _write_var(app, key, config.get(key), by=by)
+            layers.write(app, key, config.get(key), by=by)
+    layers.bring(app, by=by)
     app.refresh_from_db(fields=["write_only_keys"])
     hidden = [key for key in app.write_only_keys if key in config and found.get(key) != config[key]]
     config_vars.make_write_only(app, hidden, by=by)
@@ -344,8 +378,8 @@ def _addon_plans(app: App) -> list[str]:
     return sorted({f"{service}:{plan}" for service, plan in rows})
 
 
-def _check_free(rows: Iterable[ConfigVar]) -> None:
-    """`Refusal` for config vars that an add-on sets."""
+def _check_free(app: App, rows: Iterable[ConfigVar], asked: Mapping[str, str | None]) -> None:
+    """`Refusal` for config vars that an add-on sets, and for unsetting what is inherited."""
     for row in rows:
         if row.attachment_id:
             raise Refusal(
@@ -353,18 +387,18 @@ def _check_free(rows: Iterable[ConfigVar]) -> None:
                 "another name.",
                 fields={"key": f"The add-on {row.origin} sets this one."},
             )
+        if row.layer and asked[row.key] is None:
+            given = layers.inherited(app).get(row.key)
+            where = given.origin if given else f"its {row.layer}"
+            raise Refusal(
+                f"{app.name} has no {row.key} of its own: it comes from {where}. Remove it there, or set another value "
+                "here, which replaces it.",
+                fields={"key": f"It comes from {where}."},
+            )
 
 
-def _write_var(
-    app: App, key: str, value: str | None, *, by: User | None, origin: str = "", **more: Any
-) -> None:
-    if value is None:
-        ConfigVar.objects.filter(app=app, key=key).delete()
-        return
-    var = ConfigVar(app=app, key=key)
-    var.value = value
-    written = {"sealed": var.sealed, "set_by": by, "set_at": timezone.now(), "origin": origin, **more}
-    ConfigVar.objects.update_or_create(app=app, key=key, defaults=written)
+def _set(values: Mapping[str, str | None]) -> dict[str, str]:
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _check_size(values: Mapping[str, Any]) -> None:
@@ -388,14 +422,16 @@ def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str
     return change
 
 
-def _describe(changes: Mapping[str, str | None]) -> str:
-    gone = sorted(key for key, value in changes.items() if value is None)
+def describe(changes: Mapping[str, str | None], brought: Container[str] = ()) -> str:
+    """What a release says of config vars that were set and unset; those in `brought` were not lost by that."""
+    back = sorted(key for key, value in changes.items() if value is None and key in brought)
+    gone = sorted(key for key, value in changes.items() if value is None and key not in brought)
     kept = sorted(key for key, value in changes.items() if value is not None)
-    parts = []
-    if kept:
-        parts.append(f"Set {', '.join(kept)} config var{'s' if len(kept) > 1 else ''}")
-    if gone:
-        parts.append(f"Remove {', '.join(gone)} config var{'s' if len(gone) > 1 else ''}")
+    parts = [
+        f"{verb} {', '.join(keys)} config var{'s' if len(keys) > 1 else ''}"
+        for verb, keys in (("Set", kept), ("Remove", gone), ("Inherit", back))
+        if keys
+    ]
     return "; ".join(parts)
 
 

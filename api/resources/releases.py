@@ -12,7 +12,7 @@ from api.shapes import ReleaseOut, SlugOut
 from apps import access
 from apps.models import App
 from core.errors import NotFound, Refusal
-from releases import actions
+from releases import actions, doors
 from releases.models import Release, Slug
 
 router = Router(tags=["Releases"])
@@ -53,6 +53,7 @@ def create(request: HttpRequest, app: str, body: ReleaseIn) -> Status[ReleaseOut
     if not body.slug:
         raise Refusal("Give either release or slug.")
     slug = slug_of(found, body.slug)
+    doors.demand_open(found, by=by)
     with transaction.atomic():
         made = actions.create_release(
             found, kind="deploy", description=body.description or f"Deploy {slug}", by=by, slug=slug

@@ -43,8 +43,8 @@ def test_an_app_starts_with_the_defaults(staging, shop, alice):
     assert config(app) == {"LOG_LEVEL": "debug", "TOKEN": "hunter2"}
     assert (app.buildpacks, app.health_path) == (["python"], "/up")
     release = Release.objects.get(app=app)
-    assert (release.version, release.description) == (1, "Config vars that Staging starts with")
-    assert {var.origin for var in app.config_vars.all()} == {"Default of Staging"}
+    assert (release.version, release.description) == (1, "Config vars of Staging")
+    assert {var.layer for var in app.config_vars.all()} == {"stage"}
 
 
 def test_an_app_that_comes_later_keeps_what_it_has(staging, shop, alice):
@@ -57,12 +57,26 @@ def test_an_app_that_comes_later_keeps_what_it_has(staging, shop, alice):
     assert app.health_path == "/healthz"
 
 
-def test_apps_that_are_here_and_apps_that_move_in_are_left_alone(staging, shop, alice):
+def test_defaults_are_for_apps_that_come_anew(staging, shop, alice):
     here = App.objects.get(name="shop-staging")
-    assert config(here) == {}
     moved = Coupling.objects.get(app__name="shop-production")
     actions.move(moved, staging, by=alice)
-    assert config(moved.app) == {}
+    for app in (here, moved.app):
+        app.refresh_from_db()
+        assert (app.buildpacks, app.health_path, app.build_command) == ([], "", "")
+
+
+def test_an_app_starts_with_the_build_command_and_the_stack(staging, shop, alice, settings):
+    settings.ENGINE_URL = "swarm+unix:///nowhere"
+    given = {"buildpacks": [], "health_path": "", "formation": {}}
+    stages.set_defaults(staging, **given, build_command=" make assets ", stack="container", by=alice)
+    app = make_app("fresh", owner=shop.team, stage=staging)
+    app.refresh_from_db()
+    assert (app.build_command, app.stack) == ("make assets", "container")
+    for bad in ({"build_command": "a\nb"}, {"build_command": "x" * 501}, {"stack": "heroku-18"}):
+        with pytest.raises(Refusal) as refused:
+            stages.set_defaults(staging, **given, **bad, by=alice)
+        assert refused.value.fields
 
 
 def test_process_types_start_with_the_quantities_and_sizes_of_the_stage(staging, shop, alice):
@@ -103,9 +117,9 @@ def test_default_values_are_sealed_to_their_stage_and_moved_to_new_keys(staging,
 def test_the_activity_names_defaults_and_tells_no_value(staging, alice):
     stages.set_vars(staging, {"TOKEN": None, "LOG_LEVEL": "info"}, by=alice)
     assert stages.reveal(staging, "LOG_LEVEL", by=alice) == "info"
-    event = Event.objects.filter(verb="changed default config of").first()
+    event = Event.objects.filter(verb="changed config of", kind="stage").first()
     assert event.details["keys"] == {"TOKEN": "removed", "LOG_LEVEL": "changed"}
-    assert Event.objects.filter(verb="revealed default config of").get().details["keys"] == ["LOG_LEVEL"]
+    assert Event.objects.filter(verb="revealed config of").get().details["keys"] == ["LOG_LEVEL"]
     assert "hunter2" not in str(list(Event.objects.values()))
 
 
