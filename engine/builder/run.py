@@ -107,6 +107,7 @@ def _job(
         "path": [str(Path(__file__).parents[2]), *(path for path in sys.path if path)],
         "stack": spec.stack,
         "buildpacks": list(packs),
+        "command": spec.command,
         "test": spec.test,
         "config": dict(spec.env),
         "env": essentials(os.environ, PATH),

@@ -44,6 +44,7 @@ class BuildSpec:
     work: Path
     fresh: bool = False  # whether to begin with an empty cache
     image: str = ""  # a ready-made image to run instead of building `source`, by its name in a registry
+    command: str = ""  # run after the buildpacks, for a slug only
     test: bool = (
         False  # whether it is to be tested: with what only tests need, by the buildpacks' bin/test-compile
     )

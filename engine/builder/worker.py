@@ -28,6 +28,7 @@ FOREIGN = {
     "mix.exs": "Elixir",
     "Cargo.toml": "Rust",
 }
+AS_IN_A_DYNO = 'for f in .profile.d/*.sh; do [ -r "$f" ] && . "./$f"; done; unset f; exec /bin/bash -c "$1"'
 IMAGES = ("heroku.yml", "Dockerfile")
 
 
@@ -52,6 +53,7 @@ def run(job: Mapping[str, Any], source: BinaryIO, report: Callable[[Mapping[str,
     for buildpack, name in chosen:
         emit(f"-----> {name} app detected")
         buildpack.compile(build)
+    _finish(job.get("command", ""), build)
     defaults = chosen[-1][0].release(build)
     types = _process_types(procfile, defaults, chosen[-1][1])
     report({"step": "slug"})
@@ -60,6 +62,17 @@ def run(job: Mapping[str, Any], source: BinaryIO, report: Callable[[Mapping[str,
     unpacked = pack(build.root, slug, max_bytes=limits["unpacked_bytes"], layers=build.layers)
     done = {"process_types": types, "unpacked_bytes": unpacked, "buildpacks": [n for _, n in chosen]}
     report({"done": {**done, "app_json": app_json}})
+
+
+def _finish(command: str, build: Context) -> None:
+    """Run the app's own build command among its files, as built: with its config vars and what dynos start with."""
+    if not command:
+        return
+    build.say(f"Running {command}")
+    env = {**build.exported(), "HOME": str(build.root)}
+    code = build.run(["/bin/bash", "-c", AS_IN_A_DYNO, "build", command], env=env)
+    if code:
+        raise BuildFailed(f"The build command failed with exit code {code}: {command}")
 
 
 def _context(job: Mapping[str, Any]) -> Context:

@@ -36,6 +36,17 @@ def test_a_buildpack_gets_build_cache_and_env_dir(shop):
     assert "built 2 times" in shop.output
 
 
+def test_a_build_command_runs_after_the_buildpacks_with_config_and_profile(shop):
+    files = {"one": "", "Procfile": "web: mine"}
+    command = 'echo "$GREETING from ${FROM_ONE}; $0" > made && test ! -e "$HOME/one.pyc"'
+    result = shop.build(files, buildpacks=["one"], env={"GREETING": "hello"}, command=command)
+    assert (shop.tree() / "made").read_text() == "hello from 1; /bin/bash\n"
+    assert shop.output.index("-----> Compiling") < shop.output.index(f"-----> Running {command}")
+    assert result.process_types["web"] == "mine"
+    with pytest.raises(BuildFailed, match="The build command failed with exit code 3: exit 3"):
+        shop.build(files, buildpacks=["one"], command="exit 3")
+
+
 def test_several_buildpacks_run_in_order(shop):
     result = shop.build({"one": ""}, buildpacks=["one", "two"])
     assert "FROM_ONE=yes and no" in shop.output

@@ -55,7 +55,19 @@ class Workshop:
     def output(self):
         return b"\n".join(self.lines).decode("utf-8", "replace")
 
-    def spec(self, files, *, env=None, buildpacks=(), app="app", fresh=False, image="", test=False, **limits):
+    def spec(
+        self,
+        files,
+        *,
+        env=None,
+        buildpacks=(),
+        app="app",
+        fresh=False,
+        image="",
+        test=False,
+        command="",
+        **limits,
+    ):
         number = next(numbers)
         source = self.root / f"source-{number}.tar"
         source.write_bytes(files if isinstance(files, bytes) else tar(files))
@@ -73,6 +85,7 @@ class Workshop:
             fresh=fresh,
             image=image,
             test=test,
+            command=command,
         )
 
     def build(self, files, *, cancelled=lambda: False, outbound=None, **options):

@@ -227,6 +227,7 @@ class ContainerBuilder:
         job = {
             "stack": spec.stack,
             "buildpacks": told,
+            "command": spec.command,
             "test": spec.test,
             "config": dict(spec.env),
             "env": {**env, "SSL_CERT_FILE": AUTHORITIES, "NODE_EXTRA_CA_CERTS": AUTHORITIES},
