@@ -3,6 +3,7 @@
 import logging
 import smtplib
 import threading
+from email.utils import parseaddr
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -16,6 +17,14 @@ def send_soon(to: str, subject: str, text: str) -> None:
     if settings.MAIL:
         mail = EmailMessage(subject, text, to=[to])
         transaction.on_commit(lambda: threading.Thread(target=_send, args=[mail], daemon=True).start())
+
+
+def send(to: str, subject: str, text: str, *, id: str) -> None:
+    """Send a mail now. The same `id`, sent again, makes the same Message-ID. What the mail server says against it, an
+    `OSError` or `SMTPException`, is for the caller."""
+    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or settings.HOST
+    headers = {"Message-ID": f"<{id}@{domain}>", "Auto-Submitted": "auto-generated"}
+    EmailMessage(subject, text, to=[to], headers=headers).send()
 
 
 def _send(mail: EmailMessage) -> None:

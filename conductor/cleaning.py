@@ -14,7 +14,7 @@ from django.utils import timezone
 from addons import actions as addons
 from apps import traffic
 from apps.models import App, Dyno
-from conductor import deliveries, nodes
+from conductor import deliveries, nodes, notices
 from conductor.parts import Parts
 from pipelines.models import Promotion, PromotionTarget
 from releases import repositories, sources
@@ -72,6 +72,7 @@ def clean(parts: Parts) -> None:
         apps = [str(pk) for pk in App.objects.values_list("pk", flat=True)]
         parts.leftovers.keep(apps, _images(), older_than=RECENT.total_seconds())
     deliveries.forget_old()
+    notices.forget_old()
     nodes.forget_old(has_nodes=parts.machines is not None)
     call_command("clearsessions", verbosity=0)
 

@@ -36,6 +36,7 @@ from conductor import (
     metering,
     nodes,
     notes,
+    notices,
     orders,
     promotions,
     scheduler,
@@ -61,6 +62,7 @@ from core.errors import EngineError, LeaseLost
 from engine.rendezvous import Guest
 from flow.models import Watch
 from hooks.models import Delivery
+from notices.models import Notice
 from pipelines.models import PromotionTarget
 from releases.models import OPEN, Build, Release
 from releases.pushes import end_abandoned
@@ -85,6 +87,7 @@ class Conductor:
         self._flow = flow.Flow()
         self._builds = Builds(parts)
         self._deliveries = Deliveries()
+        self._notices = notices.Notices()
         self._transfers = Transfers()
         self._drains = Drains(parts)
         self._rounds = doctor.Rounds()
@@ -127,7 +130,14 @@ class Conductor:
         self.parts.driver.on_change(self._dyno_changed)
         self._deafen = live.listen(self._heard)
         self.keeper.start()
-        for turns in (self._builders, self._movers, self._askers, self._deliveries, self._drains):
+        for turns in (
+            self._builders,
+            self._movers,
+            self._askers,
+            self._deliveries,
+            self._notices,
+            self._drains,
+        ):
             turns.start()
         for thread in self._threads:
             thread.start()
@@ -145,7 +155,14 @@ class Conductor:
             held.lost.set()
         for thread in self._threads:
             thread.join(10)
-        for turns in (self._builders, self._movers, self._askers, self._deliveries, self._drains):
+        for turns in (
+            self._builders,
+            self._movers,
+            self._askers,
+            self._deliveries,
+            self._notices,
+            self._drains,
+        ):
             turns.stop()
         self.keeper.stop()
         self._transfers.stop()
@@ -179,7 +196,7 @@ class Conductor:
     def _duties(self) -> list[tuple[str, Callable[[], None], float]]:
         return [
             ("dispatcher", self._look, LOOK_SECONDS),
-            ("courier", self._deliveries.look, LOOK_SECONDS),
+            ("courier", self._deliver, LOOK_SECONDS),
             ("heartbeat", self._beat, settings.HEARTBEAT_SECONDS),
             ("status", lambda: self._status.write(), status.EVERY_SECONDS),
             ("counter", lambda: traffic.write(self.parts), traffic.EVERY_SECONDS),
@@ -295,6 +312,11 @@ class Conductor:
             for held in in_hand:
                 if held.job.pk in cancelled:
                     held.cancel.set()
+
+    def _deliver(self) -> None:
+        """Have what waits go out: to webhooks, to channels, to people."""
+        self._deliveries.look()
+        self._notices.look()
 
     def _beat(self) -> None:
         """Renew every lease; a row that is lost is dropped by whoever works on it."""
@@ -417,6 +439,6 @@ def _let_go(in_hand: list[Held]) -> None:
 
 def free_leases() -> None:
     """At the start nobody works on anything, whatever leases say: whoever held them did so on this folder."""
-    models: tuple[Any, ...] = (*agenda.JOBS, Delivery)
+    models: tuple[Any, ...] = (*agenda.JOBS, Delivery, Notice)
     for model in models:
         model._default_manager.filter(status__in=OPEN).update(lease_until=None)

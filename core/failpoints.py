@@ -39,6 +39,8 @@ NAMES = frozenset(
         "router.switch",
         "hook.claimed",
         "hook.sent",
+        "notice.claimed",
+        "notice.sent",
         "drain.sent",
         "addon.provisioned",
         "addon.deprovisioned",

@@ -4,7 +4,7 @@ Nothing is stored but what they have read: each notification is told from the ro
 of theirs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
@@ -37,11 +37,22 @@ class Notification:
     name: str
     at: datetime
     read: bool = False
+    url: str = ""  # of the page where one can do something about it, where that is not the thing's own
+
+
+Source = Callable[[User], Iterator[Notification]]
+_sources: list[Source] = []
+
+
+def follow(source: Source) -> None:
+    """Have `source(user)` asked too: packages above this one know more that people should hear of."""
+    _sources.append(source)
 
 
 def notifications(user: User) -> list[Notification]:
     """All that `user` should hear of now, newest first."""
-    found = sorted((*_waiting(user), *_failed(user)), key=lambda one: one.at, reverse=True)
+    more = (one for source in _sources for one in source(user))
+    found = sorted((*_waiting(user), *_failed(user), *more), key=lambda one: one.at, reverse=True)
     read = set(ReadMark.objects.filter(user=user).values_list("notification", flat=True))
     # They are read at terminals: what others named or wrote must not move a cursor there.
     return [replace(one, title=clean(one.title), body=clean(one.body), read=one.id in read) for one in found]
@@ -74,7 +85,7 @@ def _waiting(user: User) -> Iterator[Notification]:
     ):
         team, who = invitation.team, invitation.by.get_full_name() if invitation.by else "An admin"
         yield Notification(
-            _id("invitation", invitation.pk),
+            id_of("invitation", invitation.pk),
             f"{who} invites you to the team {team.name}",
             f"As {invitation.role}. The link that you were sent is good until {invitation.expires_at:%d %B %Y}.",
             "team",
@@ -86,7 +97,7 @@ def _waiting(user: User) -> Iterator[Notification]:
 
 def _offer(transfer: Transfer, about: str, thing: UUID, name: str) -> Notification:
     return Notification(
-        _id(f"{about}-transfer", transfer.pk),
+        id_of(f"{about}-transfer", transfer.pk),
         f"{transfer.owner.get_full_name()} offers you the {about} {name}",
         "Accept or decline it on the page Transfers of the dashboard.",
         about,
@@ -111,8 +122,9 @@ def _failure(kind: str, title: str, job: Release | Build) -> Notification:
     what = job.description if isinstance(job, Release) else str(job.source)
     text = " ".join(f"{part.rstrip('.')}." for part in (what, job.reason) if part)
     at = job.finished_at or job.created_at
-    return Notification(_id(kind, job.pk), title, text, "app", job.app_id, job.app.name, at)
+    return Notification(id_of(kind, job.pk), title, text, "app", job.app_id, job.app.name, at)
 
 
-def _id(kind: str, pk: UUID) -> UUID:
+def id_of(kind: str, pk: UUID) -> UUID:
+    """The id of the notification about a row of that kind."""
     return uuid5(SPACE, f"{kind}/{pk}")

@@ -74,6 +74,16 @@ PAGES: dict[str, list[Page]] = {
     "pipeline-settings": [Page("/pipelines/{pipeline}/settings/")],
     "stage": [Page("/pipelines/{pipeline}/stages/production/")],
     "transfers": [Page("/transfers/"), first("/transfers/")],
+    "pipeline-notifications": [
+        Page("/pipelines/{pipeline}/notifications/"),
+        Page("/pipelines/{empty}/notifications/"),
+    ],
+    "channel": [Page("/pipelines/{pipeline}/channels/{channel}/")],
+    "account-notifications": [
+        Page("/account/notifications/"),
+        Page("/account/notifications/?pipeline={pipeline}"),
+        first("/account/notifications/"),
+    ],
     "pipeline-removal": [Page("/pipelines/{pipeline}/removal/")],
     # an app's code
     "apps": [Page("/apps/"), first("/apps/")],

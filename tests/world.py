@@ -25,6 +25,9 @@ from hooks.actions import add_webhook
 from hooks.models import Webhook
 from metering import budgets, meters
 from metering.models import Meter
+from notices import actions as notice_actions
+from notices import events
+from notices.models import Channel
 from pipelines import actions as pipeline_actions
 from pipelines.models import Coupling, Pipeline, Stage
 from releases.actions import create_build, set_config
@@ -142,6 +145,7 @@ class World:
             "domain": app.domains.get().pk,
             "certificate": _certificate(app, by=self.mara).pk,
             "webhook": _told(app, by=self.mara).pk,
+            "channel": _channel(self.pipeline, by=self.mara).pk,
             "job": _scheduled(app, by=self.mara).pk,
         }
         lines = [Line(source, dyno, text.encode(), time.time()) for source, dyno, text in LINES * 30]
@@ -343,6 +347,12 @@ def _begun(model: Any, job: Any, steps: list[dict[str, Any]]) -> None:
         started_at=at,
         finished_at=None,
         steps=[{"at": at.isoformat(), **step} for step in steps],
+    )
+
+
+def _channel(pipeline: Pipeline, *, by: User, name: str = "#releases") -> Channel:
+    return notice_actions.add_channel(
+        pipeline, name=name, kind="slack", address="https://chat.example.com/x", events=events.USUAL, by=by
     )
 
 

@@ -7,6 +7,7 @@ from dashboard.urls import (
     databases,
     door,
     everywhere,
+    notifications,
     people,
     pipeline_addons,
     pipelines,
@@ -28,6 +29,7 @@ urlpatterns = [
     *databases.urlpatterns,
     *settings.urlpatterns,
     *people.urlpatterns,
+    *notifications.urlpatterns,
     *usage.urlpatterns,
     *schedule.urlpatterns,
 ]

@@ -30,6 +30,7 @@ OURS = {
     "forge",
     "ci",
     "flow",
+    "notices",
     "hooks",
     "conductor",
     "core",

@@ -14,6 +14,7 @@ from addons import databases
 from apps import certificates, drains, transfers
 from apps.models import Collaborator, Domain, Dyno
 from hooks.actions import add_webhook
+from notices.actions import add_channel
 from pipelines import actions as pipeline_actions
 from releases.models import Build, Source
 from scheduler.actions import add_job
@@ -48,6 +49,9 @@ def things(shop, team, alice, bob, charlie):
     certificate = certificates.add_certificate(app, issued.chain, issued.key_pem, by=alice)
     drain = drains.add_drain(app, "https://logs.invalid/x", by=alice)
     hook = add_webhook(app, include=["dyno"], level="sync", url="https://hooks.invalid/x", by=alice)
+    channel = add_channel(
+        shop, name="#releases", kind="slack", address="https://chat.invalid/x", events=[], by=alice
+    )
     transfer = transfers.hand_over(make_app("mine", owner=alice), bob, by=alice)
     collaborator = Collaborator.objects.create(app=app, user=charlie, rights=[])
     Collaborator.objects.filter(pk=collaborator.pk).delete()
@@ -64,6 +68,7 @@ def things(shop, team, alice, bob, charlie):
     job = add_job(app, "rake clean", schedule="0 * * * *", by=alice)
     return {
         "addon": addon.name, "attachment_id": addon.attachments.get().pk, "service": "heroku-postgresql",
+        "channel_id": channel.pk, "pipeline_name": shop.name,
         "job_id": job.pk, "client_id": client.pk, "apps": {"name": app.name}, "pipelines": {"name": shop.name, "addon": shared.name}, "teams": {"name": team.name},
         "app_name": app.name, "build_id": build.pk, "promotion_id": promotion.pk, "domain_id": domain.pk,
         "collaborator_id": collaborator.pk, "version": 2, "key": "GREETING", "dyno": "run.1", "user_id": bob.pk,
@@ -89,8 +94,8 @@ RULES = {
         cli-sign-in-approval cli-sign-in-refusal jump pipelines transfers transfer-acceptance transfer-refusal
         transfer-withdrawal pipeline-new apps app-new teams account account-name account-shortcuts account-removal tokens
         token-new token-removal oauth oauth-approval oauth-refusal programs program-removal client-new client-secret
-        client-removal account-usage account-usage-csv""",
-    VIEW: """database addon addon-home pipeline-resources pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
+        client-removal account-usage account-usage-csv account-notifications""",
+    VIEW: """pipeline-notifications preference preference-removal database addon addon-home pipeline-resources pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
         app-deploy build app-releases releases-compare release app-activity app-access app-settings team team-activity
         team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv
         app-schedule scheduled-job""",
@@ -103,7 +108,7 @@ RULES = {
         scheduled-job-resumption scheduled-job-runs scheduled-job-removal""",
     OPERATE: """database-backup-removal database-restores database-copies restart-new app-formation app-restarts dyno-removal app-logs app-logs-histogram app-logs-text
         app-maintenance outlets drains drain-removal webhooks webhook-removal""",
-    MANAGE: """pipeline-addon-new pipeline-addon-orders pipeline-addon-sharing pipeline-addon-sharing-removal
+    MANAGE: """channels channel channel-removal channel-tests pipeline-addon-new pipeline-addon-orders pipeline-addon-sharing pipeline-addon-sharing-removal
         pipeline-addon-retries pipeline-addon-removal pipeline-name pipeline-owner pipeline-removal stage-order stages stage stage-place stage-removal
         stage-config-vars stage-config-value stage-config-removal app-lock app-lock-removal collaborators collaborator-rights collaborator-removal
         app-name app-stack app-buildpacks buildpack-place buildpack-removal app-health domains domain-removal domain-certificate
