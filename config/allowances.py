@@ -31,6 +31,7 @@ _ADDRESSES = re.compile(
     rb"POST /(?P<push>[a-z0-9-]{1,64})\.git/git-receive-pack"
     rb"|POST /(?P<fetch>[a-z0-9-]{1,64})\.git/git-upload-pack"
     rb"|PUT /_sources/(?P<source>[\w-]{1,100})"
+    rb"|POST /hooks/(?P<hook>[0-9a-f-]{36})/"
 )
 
 
@@ -39,6 +40,8 @@ def allowance(method: bytes, uri: bytes) -> Allowance:
     found = _ADDRESSES.fullmatch(method + b" " + uri.partition(b"?")[0])
     if found is None:
         return Allowance(settings.BODY_BYTES)
+    if found["hook"]:
+        return Allowance(settings.HOOK_BYTES, as_file=True)
     if found["fetch"]:
         return Allowance(max(settings.BODY_BYTES, FETCH_BYTES), as_file=True)
     if found["push"]:

@@ -76,6 +76,7 @@ BUILD_SLOTS = env.int("SLIPWAY_BUILD_SLOTS", default=2)
 PUSH_BYTES = env.int("SLIPWAY_PUSH_BYTES", default=1024**3)
 SOURCE_BYTES = env.int("SLIPWAY_SOURCE_BYTES", default=1024**3)
 SLUG_BYTES = env.int("SLIPWAY_SLUG_BYTES", default=500 * 1024**2)
+HOOK_BYTES = env.int("SLIPWAY_HOOK_BYTES", default=5 * 1024**2)
 BODY_BYTES = env.int("SLIPWAY_BODY_BYTES", default=1024**2)
 CONFIG_BYTES = env.int("SLIPWAY_CONFIG_BYTES", default=32 * 1024)
 BOOT_SECONDS = env.int("SLIPWAY_BOOT_SECONDS", default=60)
@@ -115,6 +116,9 @@ WEBHOOK_SECONDS = env.float("SLIPWAY_WEBHOOK_SECONDS", default=10)
 WEBHOOK_RETRY_SECONDS = env.float("SLIPWAY_WEBHOOK_RETRY_SECONDS", default=15)
 KEEP_WEBHOOK_DAYS = env.int("SLIPWAY_KEEP_WEBHOOK_DAYS", default=30)
 DRAIN_LINES = env.int("SLIPWAY_DRAIN_LINES", default=100_000)
+
+# --- repositories elsewhere that send no hooks: how often they are looked at -----------------------------------------
+POLL_SECONDS = env.float("SLIPWAY_POLL_SECONDS", default=60)
 
 # --- requests that users cause (buildpacks by URL): internal addresses are refused but for these hosts and networks --
 OUTBOUND_ALLOW = env.list("SLIPWAY_OUTBOUND_ALLOW", default=[])

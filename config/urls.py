@@ -10,6 +10,7 @@ urlpatterns = [
     path("admin/login/", sign_in),
     path("admin/", admin.site.urls),
     path("", include("releases.urls")),
+    path("", include("forge.urls")),
     path("", include("api.elsewhere")),
     path("", include("pipelines.downloads")),
     path("", include("api.pages")),

@@ -16,7 +16,8 @@ from pipelines.models import Pipeline
 @dataclass(frozen=True)
 class Pushed:
     """A branch of the pipeline's code names another commit, or is gone when `commit` is empty. `by` is who answers for
-    what comes of it: who pushed to us, or who connected the repository."""
+    what comes of it: who pushed to us, or who connected the repository. `files` are the names of those that changed,
+    None when that is not known."""
 
     pipeline: Pipeline
     branch: str
@@ -24,6 +25,7 @@ class Pushed:
     message: str = ""
     author: str = ""
     by: User | None = None
+    files: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from apps.models import App
 from core import secrets
 from core.jobs import Job, JobQuerySet
 from pipelines.models import Pipeline
+from releases.models import Build, Source
 
 OPEN = ("pending", "running")
 
@@ -40,6 +41,9 @@ class Repository(models.Model):
     polls = models.BooleanField(default=False, help_text="It is looked at from time to time, without hooks.")
     polled_at = models.DateTimeField(null=True, editable=False)
     heads = models.JSONField(default=dict, editable=False, help_text="{branch: commit}, when last looked at.")
+    past = models.JSONField(
+        default=dict, editable=False, help_text="{branch: the commits that it named before}, for late news."
+    )
     pulls = models.JSONField(
         default=dict, editable=False, help_text="{number: commit} of pull requests, when last looked at."
     )
@@ -93,6 +97,16 @@ class Repository(models.Model):
     @secret.setter
     def secret(self, text: str) -> None:
         self.sealed_secret = secrets.seal(text.encode(), to=self.secret_bound_to) if text else ""
+
+
+class Grant(models.Model):
+    """A source that was made from a connected repository: git may show its token where this is fetched."""
+
+    source = models.OneToOneField(Source, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="+")
+
+    def __str__(self) -> str:
+        return f"grant of {self.repository}"
 
 
 class PullRequest(models.Model):
@@ -173,6 +187,7 @@ class Receipt(models.Model):
     repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="receipts")
     event = models.CharField(max_length=60, blank=True, help_text="As its host calls it.")
     delivery = models.CharField(max_length=100, blank=True, help_text="As its host counts it.")
+    digest = models.CharField(max_length=64, blank=True, db_index=True, help_text="Of the body.")
     accepted = models.BooleanField()
     about = models.CharField(max_length=300, blank=True, help_text="What it told, in a few words.")
     caused = models.JSONField(default=list, help_text="What came of it, in sentences.")
@@ -261,6 +276,7 @@ class AutoDeploy(models.Model):
         max_length=64, blank=True, editable=False, help_text="The newest that it was told of."
     )
     waits = models.BooleanField(default=False, editable=False, help_text="For tests of that commit.")
+    build = models.ForeignKey(Build, null=True, on_delete=models.SET_NULL, related_name="+", editable=False)
     note = models.CharField(max_length=300, blank=True, editable=False, help_text="What came of it.")
     noted_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

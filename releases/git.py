@@ -34,8 +34,9 @@ from apps import access
 from apps.models import App
 from core import activity, bodies, failpoints, live
 from core.errors import Refusal, Unauthorized
+from releases import doors, pushed
 from releases import repositories as repos
-from releases.pushes import Push, attend, in_thread
+from releases.pushes import Push, attend, in_thread, moves
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,8 @@ def _admit(request: HttpRequest, name: str, needed: str) -> Push:
 
 
 def _app_for(authorization: str, name: str, needed: str) -> tuple[App, ApiToken]:
-    """The app, for whoever presents a token that may deploy it. `Unauthorized` without one; foreign is absent."""
+    """The app, for whoever presents a token that may deploy it, and whose stage lets code in by a push where that is
+    `needed`. `Unauthorized` without one; foreign is absent."""
     secret = _secret(authorization)
     token = ApiToken.objects.presented(secret) if secret else None
     if token is None:
@@ -136,6 +138,8 @@ def _app_for(authorization: str, name: str, needed: str) -> tuple[App, ApiToken]
         name = "-"  # a UUID is no address here
     app = access.app_for(token.user, name, to=access.DEPLOY)
     demand_not_suspended(app)
+    if needed == scopes.WRITE:
+        doors.demand_open(app, by=token.user)
     return app, token
 
 
@@ -343,6 +347,7 @@ async def _answer(push: Push, git: asyncio.subprocess.Process, outlet: Outlet) -
     if push.accepted:
         await in_thread(_settle, push)
         live.tell_now(push.app.topic)
+        await in_thread(_tell, push)
     push.hold.close()
     if report.held:
         await outlet.put(bytes(report.held))
@@ -353,6 +358,15 @@ def _settle(push: Push) -> None:
     place = repos.path(push.app)
     repos.sync(place / "objects" / "pack", place / "objects", place / "refs" / "heads", place / "refs", place)
     failpoints.reach("git.ref_updated")
+
+
+def _tell(push: Push) -> None:
+    """Tell of what the push has moved. It has succeeded, whatever becomes of the news."""
+    try:
+        with activity.coming(**vars(push.origin)):
+            pushed.tell(moves(push))
+    except Exception:
+        log.exception("News of a push to %s came to nothing", push.app.pk)
 
 
 class Report:

@@ -27,9 +27,10 @@ from apps.models import App
 from core import activity, failpoints, live
 from core.errors import Conflict, Refusal, Unauthorized
 from engine.logstore import harmless
-from releases import actions, checkouts
+from releases import actions, checkouts, doors
 from releases import repositories as repos
 from releases.models import OPEN, Build, Release, Source
+from releases.pushed import Moved
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -68,6 +69,7 @@ class Push:
     token: ApiToken
     origin: activity.Origin
     accepted: bool = False  # the ref may move
+    commands: "list[Command]" = field(default_factory=list)  # once it is accepted: all that git is to move
     build: uuid.UUID | None = None
     hook: "asyncio.Task[None] | None" = None  # who answers it
     hold: ExitStack = field(default_factory=ExitStack)  # the repository, from the hook's word to git's end
@@ -150,8 +152,29 @@ async def _decide(push: Push, hook: Hook, announced: bytes) -> None:
         for note in notes:
             await hook.say(note)
         await hook.say(await _follow(push.app, build, hook))
-    push.accepted = True
+    push.accepted, push.commands = True, commands
     await hook.end(0)
+
+
+def moves(push: Push) -> list[Moved]:
+    """The branches that `push` has moved: looked at once git has ended, since it may turn one down by itself."""
+    return [
+        Moved(push.app, name, "" if command.deletes else command.new, _known(command.old), push.token.user)
+        for command in push.commands
+        if (name := _branch(command.ref))
+        and (repos.head(push.app, command.ref) or "") == ("" if command.deletes else command.new)
+    ]
+
+
+def _branch(ref: str) -> str:
+    """The branch that a ref is, if it has a name that can be kept."""
+    name = ref.removeprefix("refs/heads/")
+    fine = name != ref and len(name) <= 255 and name.isprintable()
+    return name if fine else ""
+
+
+def _known(sha: str) -> str:
+    return sha if sha.strip("0") else ""
 
 
 def _read(announced: bytes) -> tuple[list[Command], dict[str, str]]:
@@ -205,6 +228,7 @@ def _check_rights(push: Push) -> None:
     if not ApiToken.objects.valid().filter(pk=push.token.pk).exists():
         raise Unauthorized("Your API token was revoked while you pushed.")
     push.app = access.app_for(push.token.user, str(push.app.pk), to=access.DEPLOY)
+    doors.demand_open(push.app, by=push.token.user)
 
 
 def _accept(push: Push, command: Command, objects: Mapping[str, str]) -> tuple[uuid.UUID, list[str]]:

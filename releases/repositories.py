@@ -37,6 +37,7 @@ DEPLOYING = ("refs/heads/main", "refs/heads/master")
 SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 STALE_SECONDS = 24 * 3600
 SHORT_SHA = re.compile(r"[0-9a-f]{4,64}")
+MOST_FILES = 10_000  # that a change may have to be told of
 SECONDS = 30  # for a question; reading and writing packs is not one
 
 # The tree is built as it was committed: attributes that would leave files out of an archive do not count.
@@ -173,6 +174,21 @@ def commits_between(app: App, base: str | None, head: str, *, limit: int = 50) -
     except GitFailed:
         return []
     return [_commit(record) for record in output.decode("utf-8", "replace").split("\0") if record]
+
+
+def files_between(app: App, base: str, head: str) -> frozenset[str] | None:
+    """The names of the files that differ between two commits; None when one of them is unknown, or there are more than
+    can be told."""
+    if not SHA.fullmatch(base) or not SHA.fullmatch(head):
+        return None
+    try:
+        output = git(
+            path(app), "diff", "--name-only", "--no-renames", "-z", "--end-of-options", base, head, "--"
+        )
+    except GitFailed:
+        return None
+    names = output.decode("utf-8", "replace").split("\0")[:-1]
+    return frozenset(names) if len(names) <= MOST_FILES else None
 
 
 def ahead(app: App | uuid.UUID, base: str, head: str) -> int | None:

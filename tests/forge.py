@@ -1,5 +1,8 @@
-"""A public git server on loopback, as another forge is one: `git http-backend` behind a small HTTP server."""
+"""A git server on loopback, as another forge is one: `git http-backend` behind a small HTTP server, with an API if a
+test gives it one."""
 
+import base64
+import json
 import os
 import subprocess
 import threading
@@ -15,10 +18,14 @@ IDENTITY = {
 
 
 class Forge:
-    """Repositories below `folder`, served at `url`. `answers` maps a path to a status and headers of its own."""
+    """Repositories below `folder`, served at `url`. `answers` maps a path to a status and headers of its own. Those that
+    are `private` ask for `password`; what git or a program showed is in `shown`. `api` answers what is below /api and
+    /2.0: (method, path, headers, body) to a status and what becomes JSON."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.answers, self.asked = folder, {}, []
+        self.private, self.password, self.shown = set(), "", []
+        self.api = None
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"forge": self}))
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -68,9 +75,33 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
             self.end_headers()
             return
-        self._cgi(path, query)
+        if self.forge.api and path.startswith(("/api/", "/2.0/")):
+            self._api()
+        elif path.split("/")[1] in self.forge.private and not self._is_shown():
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="Forge"')
+            self.end_headers()
+        else:
+            self._cgi(path, query)
 
-    do_POST = do_GET
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+    def _is_shown(self) -> bool:
+        given = self.headers.get("Authorization", "").removeprefix("Basic ")
+        self.forge.shown.append(base64.b64decode(given).decode())
+        return self.forge.shown[-1].partition(":")[2] == self.forge.password != ""
+
+    def _api(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        status, said = self.forge.api(
+            self.command, self.path.partition("?")[0], headers, json.loads(body or b"{}")
+        )
+        data = json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
 
     def _cgi(self, path: str, query: str) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
