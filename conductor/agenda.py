@@ -16,6 +16,7 @@ from conductor.models import NodeRequest
 from core.jobs import Job
 from core.models import Event
 from flow.models import Watch
+from forge.models import Report
 from pipelines.models import PromotionTarget
 from releases.models import Build, Release
 
@@ -28,6 +29,7 @@ JOBS: tuple[type[Job], ...] = (
     NodeRequest,
     CertificateOrder,
     Watch,
+    Report,
 )
 _FREE = (
     "EXISTS(SELECT 1 FROM {} WHERE status IN ('pending', 'running')"

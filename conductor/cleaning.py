@@ -16,6 +16,7 @@ from apps import traffic
 from apps.models import App, Dyno
 from conductor import deliveries, nodes, notices
 from conductor.parts import Parts
+from forge.actions import forget_reports
 from pipelines.models import Promotion, PromotionTarget
 from releases import repositories, sources
 from releases.models import OPEN, Build, Release, Slug, Source
@@ -73,6 +74,7 @@ def clean(parts: Parts) -> None:
         parts.leftovers.keep(apps, _images(), older_than=RECENT.total_seconds())
     deliveries.forget_old()
     notices.forget_old()
+    forget_reports()
     nodes.forget_old(has_nodes=parts.machines is not None)
     call_command("clearsessions", verbosity=0)
 
