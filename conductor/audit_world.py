@@ -86,7 +86,7 @@ def _formation(view: wishes.View, known: dict[str, dict[str, Any]]) -> Iterator[
     version = view.current.version if view.current else 0
     wanted = {f"{type}.{number}" for type, number in view.wanted(view.current)}
     rows = {row.name: row for row in view.dynos if row.release_version == version}
-    resting = {name for name, row in rows.items() if row.state == Dyno.State.CRASHED}
+    resting = {name for name, row in rows.items() if row.state == Dyno.State.CRASHED or view.sleeps(row)}
     ids = [str(row.pk) for row in view.dynos]
     running = [
         dyno["dyno"]

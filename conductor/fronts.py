@@ -13,12 +13,15 @@ from apps.logs import store as logs
 from engine.proxy import Folder, Keeper, ProxyRouter, Setup, prepare
 from engine.rendezvous import Guest
 from engine.router import LocalRouter
+from engine.router.limits import Limits
 from engine.spec import Router
 from engine.tally import Tally
 from engine.tls import RENEW_DAYS, LocalCA
 
 PROXY = "haproxy://"
+LATE = 15.0  # seconds beyond the boot time: until it is begun with, and its end is known
 Find = Callable[[str], Guest]
+Wake = Callable[[str], None]
 
 
 class Front(Protocol):
@@ -34,9 +37,9 @@ class Front(Protocol):
         """Where it counts requests."""
         ...
 
-    async def start(self, find_guest: Find, serves: Callable[[], bool]) -> str:
-        """Begin. `find_guest` shows guests of one-off dynos in, `serves` says whether this is the conductor to ask.
-        Returns where apps answer, for people."""
+    async def start(self, find_guest: Find, serves: Callable[[], bool], wake: Wake) -> str:
+        """Begin. `find_guest` shows guests of one-off dynos in, `serves` says whether this is the conductor to ask,
+        `wake` hears of each request for an app that sleeps. Returns where apps answer, for people."""
         ...
 
     async def stop(self) -> None:
@@ -64,6 +67,7 @@ class LocalFront:
 
     def __init__(self, ca: LocalCA | None) -> None:
         self._find: Find | None = None
+        self._waker: Wake | None = None
         self.tally = Tally()
         self.router = LocalRouter(
             sink=logs(),
@@ -74,15 +78,21 @@ class LocalFront:
             trusted_proxies=settings.TRUSTED_PROXIES,
             find_guest=self._guest if ca else None,
             tally=self.tally,
+            limits=_limits(),
+            wake=self._wake,
         )
+
+    def _wake(self, app: str) -> None:
+        assert self._waker is not None
+        self._waker(app)
 
     def _guest(self, secret: str) -> Guest:
         assert self._find is not None
         return self._find(secret)
 
-    async def start(self, find_guest: Find, serves: Callable[[], bool]) -> str:
+    async def start(self, find_guest: Find, serves: Callable[[], bool], wake: Wake) -> str:
         """See `Front`."""
-        self._find = find_guest
+        self._find, self._waker = find_guest, wake
         await self.router.start(settings.BIND, settings.PORT)
         return f"{settings.BIND}:{settings.PORT}"
 
@@ -101,7 +111,7 @@ class ProxyFront:
         write(self.router.folder)
         self._keeper: Keeper | None = None
 
-    async def start(self, find_guest: Find, serves: Callable[[], bool]) -> str:
+    async def start(self, find_guest: Find, serves: Callable[[], bool], wake: Wake) -> str:
         """See `Front`."""
         self._keeper = Keeper(
             self.router, sink=logs(), find_guest=find_guest, serves=serves, tally=self.tally
@@ -113,6 +123,11 @@ class ProxyFront:
         """See `Front`."""
         if self._keeper:
             await self._keeper.stop()
+
+
+def _limits() -> Limits:
+    """A request waits for an app that sleeps until that has failed to come up."""
+    return Limits(wake=settings.BOOT_SECONDS + LATE)
 
 
 def write(folder: Folder) -> None:

@@ -33,6 +33,7 @@ from conductor import (
     doctor,
     flow,
     guests,
+    hosts,
     metering,
     nodes,
     notes,
@@ -53,6 +54,8 @@ from conductor.dynos import Keeper
 from conductor.models import NodeRequest
 from conductor.parts import Parts
 from conductor.releases import Releases
+from conductor.sleepers import LOOK_SECONDS as SLEEPERS_SECONDS
+from conductor.sleepers import Sleepers
 from conductor.transfers import Transfers, take_turns
 from conductor.turns import Turns, is_ours, mark_ours, refresh_connections
 from conductor.wishes import START_STEP
@@ -61,6 +64,7 @@ from core import live
 from core.errors import EngineError, LeaseLost
 from engine.rendezvous import Guest
 from flow.models import Watch
+from forge.models import Report
 from hooks.models import Delivery
 from notices.models import Notice
 from pipelines.models import PromotionTarget
@@ -93,6 +97,8 @@ class Conductor:
         self._rounds = doctor.Rounds()
         self._nodes = nodes.Nodes(parts, self.keeper.poke)
         self._orders = orders.Orders(self.keeper)
+        self._looks = hosts.Looks()
+        self._sleepers = Sleepers(parts, self.keeper.poke)
         self._kinds = self._make_kinds()
         self._turns = {kind.name: kind.turns for kind in self._kinds}
         self._held: dict[Key, Held] = {}
@@ -121,6 +127,10 @@ class Conductor:
         """What the router shows to a client that comes with this secret; waits. See `conductor.guests`."""
         return guests.find(self.parts, secret)
 
+    def wake(self, app: str) -> None:
+        """Somebody came for an app that sleeps; from the router, and at once. See `conductor.sleepers`."""
+        self._sleepers.wake(app)
+
     def start(self) -> None:
         """Begin to work. `EngineError` when there is no room for another conductor."""
         self.parts.crew.join(self.parts.data)
@@ -130,12 +140,14 @@ class Conductor:
         self.parts.driver.on_change(self._dyno_changed)
         self._deafen = live.listen(self._heard)
         self.keeper.start()
+        self._sleepers.start()
         for turns in (
             self._builders,
             self._movers,
             self._askers,
             self._deliveries,
             self._notices,
+            self._looks,
             self._drains,
         ):
             turns.start()
@@ -161,9 +173,11 @@ class Conductor:
             self._askers,
             self._deliveries,
             self._notices,
+            self._looks,
             self._drains,
         ):
             turns.stop()
+        self._sleepers.stop()
         self.keeper.stop()
         self._transfers.stop()
         _let_go(in_hand)
@@ -212,8 +226,10 @@ class Conductor:
             *([("pushes", end_abandoned, PUSHES_SECONDS)] if self.parts.crew.shared else []),
             ("measurer", lambda: disk.measure(self.parts.data), disk.EVERY_SECONDS),
             ("scheduler", scheduler.look, scheduler.LOOK_SECONDS),
+            ("sleepers", self._sleepers.look, SLEEPERS_SECONDS),
             ("meter", metering.keep, metering.EVERY_SECONDS),
             ("flow", self._flow.look, flow.LOOK_SECONDS),
+            ("hosts", self._looks.look, hosts.LOOK_SECONDS),
             ("freezes", flow.show_all, flow.SHOW_SECONDS),
             ("cleaner", lambda: cleaning.clean(self.parts), cleaning.EVERY_SECONDS),
             ("backups", take_turns, TRANSFERS_SECONDS),
@@ -357,6 +373,7 @@ class Conductor:
                 led=True,
                 turns="ask",
             ),
+            Kind("report", Report, hosts.AT_ONCE, hosts.advance, hosts.fail, turns="ask"),
             Kind("addon", Addon, addons.AT_ONCE, addons.advance, addons.fail, led=True, turns="ask"),
             self._transfers.kind(),
             Kind("watch", Watch, flow.WATCHES_AT_ONCE, flow.advance, flow.fail, led=True),

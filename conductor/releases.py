@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from apps import limits
+from apps import limits, sleep
 from apps.models import App, Dyno, Formation
 from conductor import promotions, wishes
 from conductor.crew import Busy
@@ -161,6 +161,7 @@ class Releases:
         with transaction.atomic():
             Release.objects.filter(app=release.app_id, current=True).update(current=False)
             release.end(Release.Status.SUCCEEDED, current=True, steps=turn(release.steps), **changes)
+            sleep.wake(release.app, by=None)
             promotions.release_ended(release, succeeded=True)
             tell(release.app)
         failpoints.reach("release.done")

@@ -34,7 +34,17 @@ def route(view: View, backends: Sequence[Backend], rows: Sequence[Dyno]) -> Rout
         challenges=view.challenges,
         release=max((row.release_version for row in rows), default=0),
         why_none="H84" if view.app.suspended_at else _why_none([r.state for r in rows if r.type == WEB]),
+        asleep=not backends
+        and not view.halted
+        and _is_waited_for(view.app, [r for r in rows if r.type == WEB]),
     )
+
+
+def _is_waited_for(app: App, rows: Sequence[Dyno]) -> bool:
+    """Whether requests wait for its web dynos: they sleep, or start since somebody came."""
+    if app.asleep_since:
+        return bool(rows)
+    return bool(app.woken_at and rows) and all(r.state == Dyno.State.STARTING and not r.crashes for r in rows)
 
 
 def _why_none(states: Sequence[str]) -> str:

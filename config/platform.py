@@ -104,7 +104,7 @@ async def _live(loop: asyncio.AbstractEventLoop, ready: Callable[[], None]) -> N
     web = await server.serve(application, unix=settings.CONTROL_SOCKET)
     conductor = compose(before.router, before.tally)
     await loop.run_in_executor(None, conductor.start)
-    await before.start(conductor.find_guest, lambda: conductor.leads)
+    await before.start(conductor.find_guest, lambda: conductor.leads, conductor.wake)
     threading.Thread(target=ready, name="ready", daemon=True).start()
     try:
         await stop.wait()

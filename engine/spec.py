@@ -190,6 +190,14 @@ class Route:
         default_factory=dict, hash=False
     )  # what is answered to a certificate authority, by the token that it asks for
     release: int = 0  # the version that is current: whose it counts as when no dyno answers
+    asleep: bool = False  # no backend is there since nobody came: requests wait while the app is woken
+    canary: tuple[Backend, ...] = ()  # of a release on trial beside the current one
+    share: int = 0  # percent of the requests that go to those
+
+    @property
+    def reached(self) -> tuple[Backend, ...]:
+        """Every backend that gets requests."""
+        return self.backends + self.canary
 
 
 class Router(Protocol):
@@ -205,4 +213,9 @@ class Router(Protocol):
 
     def in_flight(self, backend_id: str) -> int:
         """How many requests a backend is at work on, tunnels apart."""
+        ...
+
+    def quiet(self, app: str) -> float:
+        """The seconds since a request or a tunnel of an app was last under way; 0 while one is. What was before the
+        router began to look it does not know: it is taken to have begun with a request."""
         ...

@@ -74,6 +74,26 @@ class ProxyRouter:
         except EngineError:
             return 0  # no HAProxy, no requests
 
+    def quiet(self, app: str) -> float:
+        """Seconds since a request or a tunnel of an app was under way; 0 while one is, or while there is no HAProxy."""
+        slot = next((slot for slot, each in self.folder.places().items() if each == app), "")
+        ask = f"show stat {slot} 2 -1"
+        try:
+            tables = [self.runtime.ask(ask), *self.runtime.others(ask)] if slot else []
+            return min((self._idle(table) for table in tables), default=0.0)
+        except EngineError:
+            return 0.0
+
+    def _idle(self, table: str) -> float:
+        """Of one worker, by its line of the backend: how long it had no session there."""
+        head, _, rest = table.partition("\n")
+        names, values = head.lstrip("# ").split(","), rest.partition("\n")[0].split(",")
+        line = dict(zip(names, values, strict=False))
+        if int(line.get("scur") or 0):
+            return 0.0
+        last = int(line.get("lastsess") or -1)
+        return float(last if last >= 0 else self.runtime.info()["Uptime_sec"])
+
     def _busy(self, table: str, backend_id: str) -> int:
         """Of one worker, by its table of the servers in a backend."""
         for line in table.splitlines():

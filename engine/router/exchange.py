@@ -32,7 +32,7 @@ class Exchange:
     __slots__ = (
         "answered", "connect_ms", "count", "deadline", "ends", "entry", "forwarded_for", "front", "id", "limit_first",
         "limit_idle", "over", "payload", "pool", "pooled", "request", "request_done", "started", "status", "tried",
-        "tunnel", "upstream",
+        "tried_at", "tunnel", "upstream", "waits",
     )  # fmt: skip
 
     def __init__(self, front: "Front", request: wire.Request, entry: Entry | None) -> None:
@@ -50,6 +50,8 @@ class Exchange:
         self.upstream: Upstream | None = None
         self.payload = b""  # not sent yet, or kept for the one case in which it may be sent again
         self.tried: set[Pool] = set()
+        self.tried_at = self.started  # when a backend was chosen
+        self.waits = False  # for an app that sleeps
         self.pooled = False  # the upstream had been used before
         self.request_done = request.body.done
         self.answered = False  # the client got the head of the answer
@@ -60,6 +62,8 @@ class Exchange:
         self.count = 0  # bytes of the answer's body
         self.connect_ms = 0
         self.forwarded_for = b""
+        if entry is not None:
+            entry.visits.open += 1
 
     # --- the request ----------------------------------------------------------------------------------------------
 
@@ -82,7 +86,8 @@ class Exchange:
         else:
             pool = entry.pick(self.tried, self.started)
             if pool is None:
-                self.fail(entry.route.why_none)
+                if not (entry.route.asleep and self._wait(entry, rest[:taken])):
+                    self.fail(entry.route.why_none)
                 return rest[taken:]
         assert pool is not None
         self.payload = self._head() + rest[:taken]
@@ -90,6 +95,30 @@ class Exchange:
             self.deadline = self.started + self.limit_first
         self._through(pool)
         return rest[taken:]
+
+    def _wait(self, entry: Entry, body: bytes) -> bool:
+        """Wait until somebody has woken the app; False when there is no room for that."""
+        router = self.front.router
+        if not router.waiting.enter(self, entry.route.app):
+            return False
+        self.waits = True
+        self.payload = self._head() + body
+        self.deadline = self.started + router.limits.wake
+        return True
+
+    def go_on(self, entry: Entry | None) -> None:
+        """It has waited: the app is up, or will not be; without `entry` it is gone."""
+        self.waits = False
+        self.tried_at = monotonic()
+        if entry is None or entry.route.maintenance:
+            self.fail("H80" if entry else "H20")
+            return
+        pool = entry.pick(self.tried, self.tried_at)
+        if pool is None:
+            self.fail(entry.route.why_none)
+            return
+        self.deadline = self.tried_at + (self.limit_first if self.request_done else self.limit_idle)
+        self._through(pool)
 
     def feed(self, data: bytes) -> bytes:
         """More of the body came. Returns what follows the request."""
@@ -102,7 +131,7 @@ class Exchange:
         if taken < len(data):
             rest, data = data[taken:], data[:taken]
         self.request_done = self.request.body.done
-        if not self.answered:
+        if not self.answered and not self.waits:
             limit = self.limit_first if self.request_done else self.limit_idle
             self.deadline = monotonic() + limit
         if self.upstream is None:
@@ -160,7 +189,7 @@ class Exchange:
         if upstream.transport.is_closing():  # accepted and closed at once
             self.unreachable(pool, "H13")
             return
-        self.connect_ms = round((monotonic() - self.started) * 1000)
+        self.connect_ms = round((monotonic() - self.tried_at) * 1000)
         self._attach(upstream)
 
     def unreachable(self, pool: Pool, code: str) -> None:
@@ -369,6 +398,8 @@ class Exchange:
         if self.tunnel:
             self.status = 503
             code = "H15"
+        elif self.waits:
+            code = "H20"
         elif not self.request_done or (self.answered and self.front.full):
             code = "H28"
         else:
@@ -383,6 +414,12 @@ class Exchange:
         if pool is not None and not self.tunnel:
             pool.busy -= 1
         if self.entry is not None:
+            visits = self.entry.visits
+            visits.open -= 1
+            visits.last = monotonic()
+            if self.waits:
+                self.waits = False
+                self.front.router.waiting.leave(self, self.entry.route.app)
             if (
                 self.front.ended
                 and not code

@@ -18,6 +18,9 @@ class Limits:
     pooled_idle: float = 30  # an unused connection to a dyno
     pooled_fresh: float = 1  # how long after its last use it may carry a request that can't be repeated
     pooled: int = 64  # unused connections kept per dyno
+    wake: float = 75  # for an app that sleeps to come up: H20
+    waiting: int = 200  # requests that wait for one such app
+    waiting_in_all: int = 2000
     connections: int = 10_000  # clients at a time; more wait in the kernel's queue
     app_head: int = 8 * 1024  # bytes of a request line, and of all headers together
     control_head: int = 64 * 1024

@@ -5,7 +5,7 @@ import errno
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +18,7 @@ from engine.router.limits import Limits
 from engine.router.lines import RouterLines
 from engine.router.table import Table
 from engine.router.upstream import Pool
+from engine.router.waiting import WaitingRoom, Wake, nobody
 from engine.spec import LineSink, Route
 from engine.tally import Tally
 from engine.tls import LocalCA
@@ -33,7 +34,7 @@ class LocalRouter:
     pages, for requests to `control_hosts`. Every other name below `apps_host` is an app's, or nobody's. Without `ca`
     https is turned away. Peers in `trusted_proxies` (addresses) are believed what they say was forwarded. Clients that
     come by TLS with a secret of `engine.rendezvous` instead of a request are shown to the dyno that `find_guest` finds.
-    Requests of apps are counted in `tally`.
+    Requests of apps are counted in `tally`. `wake(app)` is called, on the loop, when somebody comes for an app that sleeps.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class LocalRouter:
         limits: Limits | None = None,
         find_guest: Find | None = None,
         tally: Tally | None = None,
+        wake: Wake = nobody,
     ) -> None:
         self.limits = limits or Limits()
         self.control_hosts = frozenset(host.lower().strip("[]") for host in control_hosts) | control_hosts
         self.trusted_proxies = frozenset(trusted_proxies)
         self._apps_domain = "." + apps_host.lower()
         self.table = Table(self.limits, self._apps_domain)
+        self.waiting = WaitingRoom(self.limits, wake)
         self.control_pool = Pool(None, control, self.limits)
         self.lines = RouterLines(sink)
         self.tally = tally or Tally()
@@ -77,15 +80,27 @@ class LocalRouter:
     def put(self, route: Route) -> None:
         """Replace an app's route; in effect for every request that arrives after this returns. From any thread."""
         contexts = self.table.contexts(route)
-        self._on_loop(lambda: self.table.put(route, contexts))
+        self._on_loop(lambda: self._put(route, contexts))
+
+    def _put(self, route: Route, contexts: Mapping[str, ssl.SSLContext]) -> None:
+        self.table.put(route, contexts)
+        self.waiting.look(route.app, self.table.entries[route.app])
 
     def drop(self, app: str) -> None:
         """Forget an app. From any thread."""
-        self._on_loop(lambda: self.table.drop(app))
+        self._on_loop(lambda: self._drop(app))
+
+    def _drop(self, app: str) -> None:
+        self.table.drop(app)
+        self.waiting.look(app, None)
 
     def in_flight(self, backend_id: str) -> int:
         """How many requests a backend is at work on, tunnels apart. From any thread."""
         return self.table.in_flight(backend_id)
+
+    def quiet(self, app: str) -> float:
+        """Seconds since a request or a tunnel of an app was under way; 0 while one is. From any thread."""
+        return self.table.quiet(app)
 
     def _on_loop(self, change: Callable[[], None]) -> None:
         if self._thread in (0, threading.get_ident()):

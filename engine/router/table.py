@@ -3,7 +3,9 @@
 import logging
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from random import random
+from time import monotonic
 
 from engine import certificates
 from engine.router.limits import Limits
@@ -11,6 +13,14 @@ from engine.router.upstream import Pool
 from engine.spec import Backend, Certificate, Route
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Visits:
+    """What there is to know of an app's requests, whatever route they took."""
+
+    open: int = 0  # requests and tunnels under way
+    last: float = field(default_factory=monotonic)  # when one ended
 
 
 @dataclass(eq=False)
@@ -21,10 +31,14 @@ class Entry:
     pools: tuple[Pool, ...]
     stream: str
     contexts: Mapping[str, ssl.SSLContext]  # by host
+    canary: tuple[Pool, ...] = ()  # of a release on trial
+    visits: Visits = field(default_factory=Visits)
 
     def pick(self, tried: set[Pool], now: float) -> Pool | None:
         """The backend with the least in flight; they take turns when equal. None when all were tried."""
         pools = self.pools
+        if self.canary:
+            pools = self._drawn(tried)
         if len(pools) == 1 and not tried:
             return pools[0]
         free = [pool for pool in pools if pool not in tried]
@@ -33,9 +47,16 @@ class Entry:
             chosen.turn = now
         return chosen
 
+    def _drawn(self, tried: set[Pool]) -> tuple[Pool, ...]:
+        """Those of the release that a request goes to by lot; of the other one when they were tried in vain."""
+        drawn, others = self.pools, self.canary
+        if random() * 100 < self.route.share:
+            drawn, others = others, drawn
+        return drawn if any(pool not in tried for pool in drawn) else others
+
 
 class Table:
-    """All routes. Used on the router's loop only, but for `in_flight`."""
+    """All routes. Used on the router's loop only, but for `in_flight` and `quiet`."""
 
     def __init__(self, limits: Limits, apps_domain: str) -> None:
         self.limits = limits
@@ -78,14 +99,16 @@ class Table:
         """Replace an app's entry as a whole; `contexts` are what `contexts(route)` made."""
         former = self.entries.get(route.app)
         pools = tuple(self._pool(backend) for backend in route.backends)
-        entry = Entry(route, pools, f"app/{route.app}", contexts)
+        canary = tuple(self._pool(backend) for backend in route.canary)
+        visits = former.visits if former else Visits()
+        entry = Entry(route, pools, f"app/{route.app}", contexts, canary, visits)
         self.entries[route.app] = entry
         if former:
             self._unhost(former, keep=route.hosts)
         for host in route.hosts:
             self.hosts[host] = entry
         if former:
-            self._retire(former, keep=entry.pools)
+            self._retire(former, keep=(*entry.pools, *entry.canary))
 
     def drop(self, app: str) -> None:
         """Forget an app."""
@@ -98,6 +121,13 @@ class Table:
         """Requests that a backend is at work on."""
         pool = self.pools.get(backend_id)
         return pool.busy if pool else 0
+
+    def quiet(self, app: str) -> float:
+        """Seconds since a request of an app was under way. From any thread."""
+        entry = self.entries.get(app)
+        if entry is None:
+            return 0.0
+        return 0.0 if entry.visits.open else monotonic() - entry.visits.last
 
     def tidy(self, now: float) -> None:
         """Close idle connections, forget retired backends that are done."""
@@ -119,6 +149,6 @@ class Table:
                 del self.hosts[host]
 
     def _retire(self, entry: Entry, keep: tuple[Pool, ...] = ()) -> None:
-        for pool in entry.pools:
+        for pool in (*entry.pools, *entry.canary):
             if pool not in keep:
                 pool.retire()

@@ -61,6 +61,7 @@ class Signpost:
         self.routes = {}
         self.history = defaultdict(list)
         self.busy = {}
+        self.quiet_for = {}
 
     def put(self, route):
         self.routes[route.app] = route
@@ -71,6 +72,9 @@ class Signpost:
 
     def in_flight(self, backend_id):
         return self.busy.get(backend_id, 0)
+
+    def quiet(self, app):
+        return self.quiet_for.get(app, 0.0)
 
 
 class Stage:

@@ -34,7 +34,7 @@ class Command(BaseCommand):
         live.use_loop(loop)
         conductor = compose(before.router, before.tally)
         await loop.run_in_executor(None, conductor.start)
-        where = await before.start(conductor.find_guest, lambda: conductor.leads)
+        where = await before.start(conductor.find_guest, lambda: conductor.leads, conductor.wake)
         self.stdout.write(f"Conducting; apps answer on {where}.")
         self.stdout.flush()
         probes = Probes(conductor, settings.MONITOR) if settings.MONITOR else None
