@@ -249,6 +249,7 @@ def move(coupling: Coupling, stage: Stage, *, by: User) -> Coupling:
 def uncouple(coupling: Coupling, *, by: User) -> None:
     """Take an app out of its pipeline, if the stage's rules let `by`; what it inherited goes, and the app itself stays
     as it is."""
+    _demand_movable(coupling)
     access.demand_leaving(by, coupling)
     app, pipeline = coupling.app, coupling.pipeline
     activity.record(by, "removed", app, pipeline=pipeline, stage=coupling.stage.name)
