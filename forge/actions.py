@@ -52,7 +52,8 @@ def look(url: str, *, host: str = "", token: str = "", default_branch: str = "")
         raise Refusal(f"{fault} Nothing was changed.", fields={"url": str(fault)}) from fault
     branch = default_branch.strip() or (found.default_branch if found else "") or listed.default or "main"
     _check_branch(branch, listed)
-    return Seen(url, host, api_url, found.full_name if found else full_name, branch, private, listed.branches)
+    name = found.full_name if found else full_name
+    return Seen(url, host, api_url, name, branch, private, listed.branches, polling.pulls_of(listed))
 
 
 def _listed(url: str, host: str, token: str) -> tuple[remotes.Listed, bool]:
