@@ -5,6 +5,7 @@ import secrets as random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -334,12 +335,17 @@ def run_detached(
     env: Mapping[str, str] | None = None,
     time_to_live: int | None = None,
     type: str = "run",
+    code: UUID | None = None,
+    stream: str = "",
 ) -> Dyno:
-    """Run `command` once, in a one-off dyno with the code and config of release `release_version`.
+    """Run `command` once, in a one-off dyno with the code and config of release `release_version`; with `code`, the id of
+    a slug, with that code instead, and where the version is 0 with the config vars of now.
 
-    `time_to_live` is in seconds. Returns the dyno, which the conductor starts; its output goes to the app's log.
+    `time_to_live` is in seconds. Returns the dyno, which the conductor starts; its output goes to the app's log, or to
+    the log `stream`.
     """
-    return _one_off(app, command, release_version, by, size, env, time_to_live, type)
+    more = {"code": code, "stream": stream}
+    return _one_off(app, command, release_version, by, size, env, time_to_live, type, **more)
 
 
 @transaction.atomic
@@ -386,7 +392,7 @@ def _one_off(
     env: Mapping[str, str] | None,
     time_to_live: int | None,
     type: str,
-    **attach: str,
+    **more: Any,
 ) -> Dyno:
     _check_one_off(app, command, size=size, time_to_live=time_to_live, type=type)
     taken = set(Dyno.objects.filter(app=app, type=type).values_list("number", flat=True))
@@ -401,7 +407,7 @@ def _one_off(
         one_off=True,
         time_to_live=time_to_live,
         by=by,
-        **attach,
+        **more,
     )
     if env:
         dyno.env = dict(env)

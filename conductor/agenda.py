@@ -15,7 +15,7 @@ from apps.models import CertificateOrder
 from conductor.models import NodeRequest
 from core.jobs import Job
 from core.models import Event
-from flow.models import Watch
+from flow.models import Probe, Watch
 from forge.models import Report
 from pipelines.models import PromotionTarget
 from releases.models import Build, Release
@@ -29,6 +29,7 @@ JOBS: tuple[type[Job], ...] = (
     NodeRequest,
     CertificateOrder,
     Watch,
+    Probe,
     Report,
 )
 _FREE = (

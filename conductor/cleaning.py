@@ -8,7 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.management import call_command
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from addons import actions as addons
@@ -16,6 +16,7 @@ from apps import traffic
 from apps.models import App, Dyno
 from conductor import deliveries, nodes, notices
 from conductor.parts import Parts
+from flow.models import Gate, Probe
 from forge.actions import forget_reports
 from pipelines.models import Promotion, PromotionTarget
 from releases import repositories, sources
@@ -48,8 +49,8 @@ def end_streams(
 ) -> None:
     """End the output of builds and releases that ended so long ago, where whoever ended them did not get to it."""
     now = timezone.now()
-    for model in (Release, Build):
-        for row in model.objects.filter(finished_at__gte=now - after, finished_at__lte=now - before):
+    for rows in (Release.objects.all(), Build.objects.all(), _commands()):
+        for row in rows.filter(finished_at__gte=now - after, finished_at__lte=now - before):
             if not parts.logs.ended(row.log_stream):
                 parts.logs.end(row.log_stream)
 
@@ -94,6 +95,7 @@ def clear_app(parts: Parts, app: App) -> bool:
     if not addons.give_up(app):
         return False
     streams = [row.log_stream for model in (Build, Release) for row in model.objects.filter(app=app)]
+    streams += [probe.log_stream for probe in _commands().filter(passage__source=app)]
     paths = list(Source.objects.filter(app=app).exclude(path="").values_list("path", flat=True))
     app_id: UUID = app.pk
     with transaction.atomic():
@@ -175,6 +177,12 @@ def _drop_archive(parts: Parts, source: Source) -> None:
 def _drop_outputs(parts: Parts, app_id: UUID) -> None:
     """The output of old builds and releases; rows stay."""
     before = timezone.now() - timedelta(days=settings.KEEP_DAYS)
-    for model in (Build, Release):
-        for row in model.objects.filter(app=app_id, finished_at__lt=before):
+    rows = [Build.objects.filter(app=app_id), Release.objects.filter(app=app_id)]
+    for found in (*rows, _commands().filter(passage__source=app_id)):
+        for row in found.filter(finished_at__lt=before):
             parts.logs.drop(row.log_stream)
+
+
+def _commands() -> QuerySet[Probe]:
+    """The probes that have an output."""
+    return Probe.objects.filter(gate__kind=Gate.Kind.COMMAND)

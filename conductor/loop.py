@@ -39,6 +39,7 @@ from conductor import (
     notes,
     notices,
     orders,
+    probing,
     promotions,
     scheduler,
     status,
@@ -363,6 +364,7 @@ class Conductor:
                 promotions.advance,
                 promotions.fail,
             ),
+            probing.Probing(self.parts).kind(),
             Kind("release", Release, RELEASES_AT_ONCE, releases.advance, releases.fail, led=True),
             Kind(
                 "node",

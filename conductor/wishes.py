@@ -11,12 +11,12 @@ from django.conf import settings
 from django.db.models import Q
 
 from apps import features
-from apps.models import App, Domain, Dyno, Formation
+from apps.models import App, ConfigVar, Domain, Dyno, Formation
 from apps.models import Certificate as CertificateRow
 from core import secrets
 from core.secrets import Tampered
 from engine.spec import SIZES, Attach, Certificate, ProcessSpec
-from releases.models import Release
+from releases.models import Release, Slug
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +139,20 @@ def _made(app_id: UUID, version: int) -> tuple[Release, dict[str, str]]:
     return release, release.config
 
 
+def _with_code(app_id: UUID, version: int, code: UUID) -> tuple[Release, dict[str, str]]:
+    """A release as it would be with other code; version 0 is what the next one would be. `LookupError` when one of them
+    is gone."""
+    release = Release.objects.filter(app=app_id, version=version).first()
+    slug = Slug.objects.filter(pk=code).first()
+    if slug is None or (release is None and version):
+        raise LookupError(f"v{version} of {app_id} or slug {code} is gone")
+    if release is None:
+        rows = ConfigVar.objects.filter(app=app_id)
+        return Release(app_id=app_id, version=0, slug=slug), {var.key: var.value for var in rows}
+    release.slug = slug
+    return release, release.config
+
+
 def environment(app: App, release: Release, config: dict[str, str]) -> dict[str, str]:
     """What a dyno of `release` finds in its environment: the release's own config, and who it is."""
     commit = release.slug.commit if release.slug else ""
@@ -158,7 +172,8 @@ def environment(app: App, release: Release, config: dict[str, str]) -> dict[str,
 
 def spec(app: App, row: Dyno, id: str, *, stream: str = "") -> ProcessSpec:
     """How the engine is told of one start of a dyno; `LookupError` when its release or slug is gone."""
-    release, config = _made(app.pk, row.release_version)
+    version = row.release_version
+    release, config = _with_code(app.pk, version, row.code) if row.code else _made(app.pk, version)
     assert release.slug is not None
     image = release.slug.image_of(row.type)
     seconds = float(row.time_to_live or ONE_OFF_SECONDS) if row.one_off else None
@@ -177,7 +192,7 @@ def spec(app: App, row: Dyno, id: str, *, stream: str = "") -> ProcessSpec:
         stop_seconds=settings.STOP_SECONDS,
         one_off=row.one_off,
         seconds=seconds,
-        stream=stream,
+        stream=stream or row.stream,
         attach=_attach(row),
         inside=row.inside,
         stack=release.slug.stack,

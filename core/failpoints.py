@@ -32,6 +32,8 @@ NAMES = frozenset(
         "promotion.target_released",
         "promotion.done",
         "flow.promoted",
+        "flow.probe_started",
+        "flow.probe_done",
         "flow.rolled_back",
         "config.snapshot",
         "scale.applied",

@@ -220,6 +220,11 @@ class Probe(Job):
     def __str__(self) -> str:
         return f"{self.gate} of {self.passage}"
 
+    @property
+    def log_stream(self) -> str:
+        """Where the output of a command is."""
+        return f"probe/{self.pk}"
+
 
 class Hold(models.Model):
     """A line that nothing passes until somebody lifts it. With `line` empty the whole pipeline stands still."""

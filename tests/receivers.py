@@ -18,7 +18,7 @@ class Received:
 
 class Receiver:
     """An HTTP server. `answers` are used up one by one, then it answers `status`: a number is a status, a text is
-    where to redirect to, `hang`, `drip`, `garbage` and `endless` are hostile."""
+    where to redirect to, a tuple is status, headers and body, `hang`, `drip`, `garbage` and `endless` are hostile."""
 
     def __init__(self, status: int = 200) -> None:
         self.received: list[Received] = []
@@ -49,13 +49,26 @@ class _Handler(BaseHTTPRequestHandler):
         receiver.received.append(Received(self.path, headers, body))
         getattr(self, f"_{answer}", lambda: self._plain(answer))()
 
-    def _plain(self, answer: int | str) -> None:
+    do_GET = do_POST
+
+    def _plain(self, answer: Any) -> None:
+        if isinstance(answer, tuple):
+            self._whole(*answer)
+            return
         self.send_response(answer if isinstance(answer, int) else 302)
         if isinstance(answer, str):
             self.send_header("Location", answer)
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"ok")
+
+    def _whole(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def _hang(self) -> None:
         self.receiver.over.wait(30)
