@@ -67,6 +67,7 @@ from engine.rendezvous import Guest
 from flow.models import Watch
 from forge.models import Report
 from hooks.models import Delivery
+from notices import clock
 from notices.models import Notice
 from pipelines.models import PromotionTarget
 from releases.models import OPEN, Build, Release
@@ -237,6 +238,7 @@ class Conductor:
             ("keeper", schedule.look, schedule.EVERY_SECONDS),
             ("orders", acm.order_due, orders.DUE_SECONDS),
             ("doctor", self._rounds.look, doctor.LOOK_SECONDS),
+            ("herald", clock.look, clock.EVERY_SECONDS),
         ]
 
     def _if_leading(self, duty: Callable[[], object]) -> None:

@@ -19,9 +19,9 @@ from conductor.turns import Turns, release_connections
 from core import failpoints
 from core.errors import EngineError, LeaseLost, Refusal
 from engine.outbound import Answer, Outbound
-from notices import access, formats, stories
+from notices import access, formats, tellers
 from notices.models import Channel, Notice
-from notices.stories import Stale, Story
+from notices.stories import Stale, Story, page
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ def _story(notice: Notice) -> Story:
     why_not = access.why_not(notice)
     if why_not:
         raise Stale(why_not)
-    return stories.story_of(notice)
+    return tellers.story_of(notice)
 
 
 def _is_mail(notice: Notice) -> bool:
@@ -148,7 +148,7 @@ def _mail(notice: Notice, story: Story) -> Outcome:
 def _letter(notice: Notice, story: Story) -> str:
     if notice.user is None:
         return story.text
-    return f"{story.text}\n\nWhat you are mailed is up to you: {stories.page('account-notifications')}\n"
+    return f"{story.text}\n\nWhat you are mailed is up to you: {page('account-notifications')}\n"
 
 
 def _post(notice: Notice, story: Story) -> Outcome:

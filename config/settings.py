@@ -115,6 +115,7 @@ MONITOR = env.str("SLIPWAY_MONITOR", default="")
 WEBHOOK_SECONDS = env.float("SLIPWAY_WEBHOOK_SECONDS", default=10)
 WEBHOOK_RETRY_SECONDS = env.float("SLIPWAY_WEBHOOK_RETRY_SECONDS", default=15)
 KEEP_WEBHOOK_DAYS = env.int("SLIPWAY_KEEP_WEBHOOK_DAYS", default=30)
+SUMMARY_HOUR = env.int("SLIPWAY_SUMMARY_HOUR", default=7)
 DRAIN_LINES = env.int("SLIPWAY_DRAIN_LINES", default=100_000)
 
 # --- repositories elsewhere that send no hooks: how often they are looked at -----------------------------------------

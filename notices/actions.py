@@ -1,6 +1,7 @@
 """What is done with channels and with what people want to be mailed."""
 
 from collections.abc import Iterable
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -113,7 +114,7 @@ def prefer_nothing_else(user: User, pipeline: Pipeline, *, by: User) -> None:
     activity.record(by, "changed the notifications of", user, pipeline=pipeline)
 
 
-def channel_of(pipeline: Pipeline, pk: object) -> Channel:
+def channel_of(pipeline: Pipeline, pk: UUID | str) -> Channel:
     """A channel of this very pipeline; `NotFound` when it has none of that id."""
     found = Channel.objects.filter(pipeline=pipeline, pk=pk).select_related("pipeline").first()
     if found is None:

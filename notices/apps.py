@@ -6,6 +6,9 @@ class NoticesConfig(AppConfig):
 
     def ready(self) -> None:
         from core import changes
+        from notices import inbox
         from notices.outbox import hear
+        from pipelines import notifications
 
         changes.follow(hear)
+        notifications.follow(inbox.of)

@@ -5,10 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from accounts.models import User
+from apps.models import App
+from ci.models import State, TestRun
 from core.changes import MOVED_ON, Change
-from flow.models import Watch
-from pipelines.models import Coupling, Promotion, PromotionTarget
+from flow import hours
+from flow.models import Freeze, Hold, Line, Passage, Watch
+from notices.deciders import deciders
+from pipelines.models import Coupling, Pipeline, Promotion, PromotionTarget
 from releases.models import Build, Release
+from reviews.models import AppSetup
 
 
 @dataclass(frozen=True)
@@ -80,4 +85,93 @@ def _people(*users: User | None) -> tuple[User, ...]:
     return tuple(user for user in users if user is not None)
 
 
-SOURCES: dict[type, Source] = {Build: _of_build, Release: _of_release, Promotion: _of_promotion}
+# --- lines ---------------------------------------------------------------------------------------------------------------
+
+
+def _of_line(change: Change) -> Iterator[Occasion]:
+    """A line, or all of a pipeline, is held or free again."""
+    line = change.thing if isinstance(change.thing, Line) else None
+    if change.verb not in ("held", "lifted") or change.pipeline_id is None:
+        return
+    holds = Hold.objects.filter(pipeline=change.pipeline_id, line=line)
+    if change.verb == "held":
+        hold = holds.filter(lifted_at=None).order_by("-created_at").first()
+        if hold is not None and not _is_told_with_its_cause(hold):
+            yield Occasion("held", hold, change.pipeline_id, by=change.by)
+    else:
+        hold = holds.exclude(lifted_at=None).order_by("-lifted_at").first()
+        if hold is not None:
+            yield Occasion("lifted", hold, change.pipeline_id, by=change.by)
+
+
+def _is_told_with_its_cause(hold: Hold) -> bool:
+    """The rollback, or the promotion that failed, is told of by itself, and says that the line is held."""
+    return hold.cause == Hold.Cause.ROLLED_BACK or (
+        hold.cause == Hold.Cause.FAILED and hold.app_id is not None
+    )
+
+
+def _of_app(change: Change) -> Iterator[Occasion]:
+    app: App = change.thing
+    if change.verb == "asked for approval of":
+        passage = Passage.objects.select_related("line__stage__pipeline", "slug")
+        found = passage.filter(pk=change.details["passage"]).first()
+        if found is not None:
+            yield Occasion("approval-asked", found, change.pipeline_id, app.pk, about=tuple(deciders(found)))
+    elif change.verb == "rolled back by itself":
+        watches = Watch.objects.filter(app=app, release__version=change.details["release"])
+        watch = watches.select_related("release__by", "line__by").first()
+        if watch is not None:
+            about = _people(watch.release.by, watch.line.by)
+            yield Occasion("rolled-back-alone", watch, change.pipeline_id, app.pk, about=about)
+
+
+def _of_freeze(change: Change) -> Iterator[Occasion]:
+    """One that begins as it is made; the others begin by the clock."""
+    freeze: Freeze = change.thing
+    if change.verb == "added the freeze" and hours.frozen(freeze, freeze.created_at):
+        yield Occasion(
+            "freeze-began", freeze, freeze.pipeline_id, by=change.by, time=freeze.created_at.isoformat()
+        )
+
+
+# --- tests and review apps -----------------------------------------------------------------------------------------------
+
+
+def _of_test_run(change: Change) -> Iterator[Occasion]:
+    run: TestRun = change.thing
+    if change.verb != MOVED_ON or not run.is_over:
+        return
+    if run.state in (State.FAILED, State.ERRORED):
+        yield Occasion("tests-failed", run, run.pipeline_id, about=_people(run.by))
+    elif run.state == State.SUCCEEDED and _failed_before(run):
+        yield Occasion("tests-fixed", run, run.pipeline_id, about=_people(run.by))
+
+
+def _failed_before(run: TestRun) -> bool:
+    rows = TestRun.objects.filter(pipeline=run.pipeline_id, branch=run.branch, number__lt=run.number)
+    ended = rows.filter(state__in=[State.SUCCEEDED, State.FAILED, State.ERRORED])
+    before = ended.order_by("-number").values_list("state", flat=True).first()
+    return before in (State.FAILED, State.ERRORED)
+
+
+def _of_setup(change: Change) -> Iterator[Occasion]:
+    setup: AppSetup = change.thing
+    if change.verb != MOVED_ON or setup.status != AppSetup.Status.FAILED:
+        return
+    row = setup.review_apps.select_related("by").first()
+    if row is not None:
+        yield Occasion("review-failed", row, row.pipeline_id, about=_people(row.by), time=str(setup.pk))
+
+
+SOURCES: dict[type, Source] = {
+    Build: _of_build,
+    Release: _of_release,
+    Promotion: _of_promotion,
+    Line: _of_line,
+    Pipeline: _of_line,
+    App: _of_app,
+    Freeze: _of_freeze,
+    TestRun: _of_test_run,
+    AppSetup: _of_setup,
+}

@@ -4,17 +4,18 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q, QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import Q
+from django.utils import timezone
 
-from accounts.models import Membership, User
-from apps.models import App, Collaborator
+from accounts.models import User
 from core import live
 from core.changes import Change
 from notices import occasions
+from notices.audience import audience
 from notices.models import Channel, Notice, Preference
 from notices.occasions import Occasion
-from pipelines.models import Pipeline
+
+ASKING = frozenset(["approval-asked"])  # what wants something of whom it is about
 
 
 def hear(change: Change) -> None:
@@ -52,13 +53,27 @@ def _to_channels(occasion: Occasion) -> Iterator[Notice]:
 
 
 def _to_people(occasion: Occasion) -> Iterator[Notice]:
-    """By mail. Who did it themselves is told only if it is about them all the same."""
-    if not settings.MAIL:
-        return
+    """By mail. Who did it themselves is told only if it is about them all the same. Who is asked for something sees it
+    in the dashboard whether they are mailed or not: their rows say who that is."""
+    told = _mailed(occasion) if settings.MAIL else set()
+    for pk in told:
+        yield notice_of(occasion, user_id=pk)
+    if occasion.event in ASKING:
+        for user in occasion.about:
+            if user.pk not in told:
+                yield notice_of(
+                    occasion,
+                    user_id=user.pk,
+                    status=Notice.Status.SKIPPED,
+                    finished_at=timezone.now(),
+                    reason="They are not mailed: it shows in the dashboard.",
+                )
+
+
+def _mailed(occasion: Occasion) -> set[Any]:
     told = {user.pk for user in occasion.about if _wants_what_is_theirs(user, occasion.pipeline_id)}
     did = occasion.by.pk if occasion.by else None
-    for pk in told | {pk for pk in _subscribers(occasion) if pk != did}:
-        yield notice_of(occasion, user_id=pk)
+    return told | {pk for pk in _subscribers(occasion) if pk != did}
 
 
 def preference_of(user: User, pipeline_id: Any) -> Preference:
@@ -83,18 +98,3 @@ def _subscribers(occasion: Occasion) -> Iterable[Any]:
 
 def _of_these(pipeline_id: Any) -> Q:
     return Q(pipeline=None) | Q(pipeline=pipeline_id) if pipeline_id else Q(pipeline=None)
-
-
-def audience(pipeline_id: Any) -> QuerySet[User]:
-    """Who may see the pipeline or something of it: owners, people of owning teams, collaborators."""
-    pipeline = Pipeline.objects.filter(pk=pipeline_id)
-    apps = App.objects.filter(coupling__pipeline=pipeline_id)
-    teams = Q(team__in=pipeline.values("team")) | Q(team__in=apps.values("team"))
-    shares = Collaborator.objects.filter(app__in=apps).annotate(told=Cast("rights", TextField()))
-    people = (
-        Q(pk__in=pipeline.values("user"))
-        | Q(pk__in=apps.values("user"))
-        | Q(pk__in=Membership.objects.filter(teams).values("user"))
-        | Q(pk__in=shares.exclude(told="[]").values("user"))
-    )
-    return User.objects.filter(people, is_active=True)
