@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from addons.models import Addon, Transfer
 from apps.models import CertificateOrder
+from ci.models import TestRun
 from conductor.models import NodeRequest
 from core.jobs import Job
 from core.models import Event
@@ -28,6 +29,7 @@ JOBS: tuple[type[Job], ...] = (
     Transfer,
     NodeRequest,
     CertificateOrder,
+    TestRun,
     Watch,
     Probe,
     Report,

@@ -16,6 +16,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.models import App, ConfigVar, Dyno
+from ci import runs
 from conductor import status
 from core.secrets import Tampered
 from pipelines.models import Coupling, Promotion, PromotionTarget
@@ -209,6 +210,13 @@ def one_offs() -> Iterator[Violation]:
             yield Violation("I-38", f"dyno {row} of {row.app}", str(error))
 
 
+def test_apps() -> Iterator[Violation]:
+    """No app of a test run outlives it."""
+    for pk in runs.orphans():
+        if not App.objects.filter(pk=pk, created_at__gt=timezone.now() - STUCK).exists():
+            yield Violation("I-19", f"app {pk}", "its test run is over, and it was not destroyed")
+
+
 def stuck() -> Iterator[Violation]:
     """I-15: while a conductor runs, nothing open is left alone for a minute; what ended says how."""
     for row in Build.objects.filter(status="succeeded", release__isnull=True).select_related("app"):
@@ -239,5 +247,6 @@ ROWS: tuple[Check, ...] = (
     configs,
     inheritance,
     one_offs,
+    test_apps,
     stuck,
 )

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps import access
-from apps.models import App, ConfigVar
+from apps.models import TEST, App, ConfigVar
 from conductor.parts import Parts
 from conductor.releases import tell
 from conductor.timeline import turn
@@ -147,7 +147,12 @@ class Builds:
         what = row.source.image or row.source.short or "a source"
         with transaction.atomic():
             release = create_release(
-                row.app, kind=Release.Kind.DEPLOY, description=f"Deploy {what}", by=row.by, slug=slug
+                row.app,
+                kind=Release.Kind.DEPLOY,
+                description=f"Deploy {what}",
+                by=row.by,
+                slug=slug,
+                skips_phase=row.app.ephemeral == TEST,
             )
             row.end(Build.Status.SUCCEEDED, release=release, steps=turn(row.steps))
             failpoints.reach("build.release_row")
@@ -199,6 +204,7 @@ class Builds:
             work=self._parts.data / "work" / str(row.pk),
             fresh=row.clear_cache,
             image=row.source.image,
+            test=app.ephemeral == TEST,
             command=row.command,
         )
 

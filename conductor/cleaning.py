@@ -14,7 +14,7 @@ from django.utils import timezone
 from addons import actions as addons
 from apps import traffic
 from apps.models import App, Dyno
-from conductor import deliveries, nodes, notices
+from conductor import ci, deliveries, nodes, notices
 from conductor.parts import Parts
 from flow.models import Gate, Probe
 from forge.actions import forget_reports
@@ -67,6 +67,7 @@ def clean(parts: Parts) -> None:
         if repositories.path(app).exists():
             repositories.tidy(app)
     sources.sweep()
+    ci.clean(parts)
     drop_slugs(parts)
     if parts.leftovers:
         running = Build.objects.filter(status=Build.Status.RUNNING).values_list("pk", flat=True)
@@ -106,7 +107,8 @@ def clear_app(parts: Parts, app: App) -> bool:
     for stream in (*streams, f"app/{app_id}"):
         parts.logs.drop(stream)
     for path in paths:
-        (parts.data / path).unlink(missing_ok=True)
+        if not Source.objects.filter(path=path).exists():  # the same upload may have been built elsewhere too
+            (parts.data / path).unlink(missing_ok=True)
     shutil.rmtree(parts.data / "caches" / str(app_id), ignore_errors=True)
     repositories.remove(app_id)
     drop_slugs(parts)
@@ -171,7 +173,8 @@ def _drop_sources(parts: Parts, app_id: UUID) -> None:
 def _drop_archive(parts: Parts, source: Source) -> None:
     path = source.path
     Source.objects.filter(pk=source.pk).update(path="")
-    (parts.data / path).unlink(missing_ok=True)
+    if not Source.objects.filter(path=path).exists():
+        (parts.data / path).unlink(missing_ok=True)
 
 
 def _drop_outputs(parts: Parts, app_id: UUID) -> None:

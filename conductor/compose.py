@@ -10,6 +10,7 @@ from django.utils.crypto import salted_hmac
 
 from addons.providers.embedded import servers
 from apps.logs import store as logs
+from ci.sieve import Sieve
 from conductor import status
 from conductor.crew import Company, Crew, Lone
 from conductor.duty import OnDuty
@@ -102,7 +103,7 @@ def _driver() -> Driver:
         )
     return LocalDriver(
         settings.DATA / "dynos",
-        sink=logs(),
+        sink=Sieve(logs()),
         tree=slugs().tree,
         instance=f"{socket.gethostname()}-{settings.PORT}",
         hide=[settings.DATA],
@@ -117,7 +118,7 @@ def _swarm_driver() -> Driver:
 
     return SwarmDriver(
         url_of(settings.ENGINE_URL),
-        sink=logs(),
+        sink=Sieve(logs()),
         tree=slugs().tree,
         instance=instance(),
         images={"slipway-24": settings.STACK_IMAGE},

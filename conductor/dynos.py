@@ -321,7 +321,9 @@ class Keeper:
         """Tell the engine, if it has anything to do."""
         one_off_ids = {row.incarnation for row in view.one_offs}
         specs = [spec for row, id in wanted if (spec := self._spec(view.app, row, id))]
-        others = [s for s in found.values() if s.id not in one_off_ids and not s.id.startswith("release.")]
+        others = [
+            s for s in found.values() if s.id not in one_off_ids and not s.id.startswith(wishes.NOT_KEPT)
+        ]
         todo = plan(specs, others)
         if todo.start or todo.stop or todo.forget:
             self._parts.crew.assure(view.app.pk)

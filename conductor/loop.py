@@ -25,9 +25,11 @@ from django.db.models import Q
 from addons.models import Addon
 from apps import acm
 from apps.models import CertificateOrder
+from ci.models import TestRun
 from conductor import (
     addons,
     agenda,
+    ci,
     cleaning,
     disk,
     doctor,
@@ -92,6 +94,7 @@ class Conductor:
         self.keeper = Keeper(parts)
         self._flow = flow.Flow()
         self._builds = Builds(parts)
+        self._tests = ci.Tests(parts)
         self._deliveries = Deliveries()
         self._notices = notices.Notices()
         self._transfers = Transfers()
@@ -228,6 +231,7 @@ class Conductor:
             *([("pushes", end_abandoned, PUSHES_SECONDS)] if self.parts.crew.shared else []),
             ("measurer", lambda: disk.measure(self.parts.data), disk.EVERY_SECONDS),
             ("scheduler", scheduler.look, scheduler.LOOK_SECONDS),
+            ("tests", lambda: ci.look(self.parts), ci.SWEEP_SECONDS),
             ("sleepers", self._sleepers.look, SLEEPERS_SECONDS),
             ("meter", metering.keep, metering.EVERY_SECONDS),
             ("flow", self._flow.look, flow.LOOK_SECONDS),
@@ -380,6 +384,15 @@ class Conductor:
             Kind("report", Report, hosts.AT_ONCE, hosts.advance, hosts.fail, turns="ask"),
             Kind("addon", Addon, addons.AT_ONCE, addons.advance, addons.fail, led=True, turns="ask"),
             self._transfers.kind(),
+            Kind(
+                "test",
+                TestRun,
+                settings.CI_RUNS,
+                self._tests.advance,
+                self._tests.fail,
+                led=True,
+                turns="ask",
+            ),
             Kind("watch", Watch, flow.WATCHES_AT_ONCE, flow.advance, flow.fail, led=True),
             Kind(
                 "order",

@@ -12,8 +12,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps import limits, sleep
-from apps.models import App, Dyno, Formation
-from conductor import promotions, wishes
+from apps.models import TEST, App, Dyno, Formation
+from conductor import canary, promotions, wishes
 from conductor.crew import Busy
 from conductor.dynos import Keeper
 from conductor.parts import Parts
@@ -210,6 +210,8 @@ def _to_start(release: Release, **changes: Any) -> None:
 def _make_formation(release: Release) -> None:
     """A process type that the app has for the first time starts as its stage says. Without a word of the stage, web has
     one dyno, and other types wait until they are scaled. The owner's limit holds for both."""
+    if release.app.ephemeral == TEST:
+        return  # its code is tested, and runs no processes of its own
     have = set(Formation.objects.filter(app=release.app_id).values_list("type", flat=True))
     new = [type for type in release.process_types if type != RELEASE and type not in have]
     said = stages.formation_of(release.app) if new else {}

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 RELEASE = "release"  # the process type of the release phase, which never runs as part of the formation
 WEB = "web"
+NOT_KEPT = ("release.", "test.")  # how ids begin of what others than the keeper start and stop
 START_STEP = (
     2  # of `conductor.releases.STEPS`: from there on a running release has dynos beside the current one
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from django.db import transaction
 
+from ci.sieve import Sieve
 from conductor.loop import Conductor
 from conductor.parts import Parts
 from engine.builder.pack import pack
@@ -89,7 +90,11 @@ class Stage:
 
     def start(self):
         driver = LocalDriver(
-            self.data / "dynos", sink=self.logs, tree=self.slugs.tree, instance="conductor-tests", ports=PORTS
+            self.data / "dynos",
+            sink=Sieve(self.logs),
+            tree=self.slugs.tree,
+            instance="conductor-tests",
+            ports=PORTS,
         )
         self.conductor = Conductor(Parts(driver, self.router, self.logs, self.slugs, self.data))
         self.conductor.start()
