@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from apps import limits, sleep
 from apps.models import TEST, App, Dyno, Formation
-from conductor import canary, promotions, wishes
+from conductor import promotions, wishes
 from conductor.crew import Busy
 from conductor.dynos import Keeper
 from conductor.parts import Parts
