@@ -96,7 +96,7 @@ def rename_app(app: App, name: str, *, by: User) -> App:
 
 
 @transaction.atomic
-def destroy_app(app: App, *, confirm: str, by: User) -> None:
+def destroy_app(app: App, *, confirm: str, by: User | None) -> None:
     """Take the app away, for good: `confirm` must be its name. The conductor stops its dynos and clears its data."""
     if confirm != app.name:
         raise Refusal(

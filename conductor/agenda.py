@@ -20,6 +20,7 @@ from flow.models import Probe, Watch
 from forge.models import Report
 from pipelines.models import PromotionTarget
 from releases.models import Build, Release
+from reviews.models import AppSetup, ReviewApp
 
 JOBS: tuple[type[Job], ...] = (
     PromotionTarget,
@@ -29,6 +30,8 @@ JOBS: tuple[type[Job], ...] = (
     Transfer,
     NodeRequest,
     CertificateOrder,
+    AppSetup,
+    ReviewApp,
     TestRun,
     Watch,
     Probe,

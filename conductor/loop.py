@@ -43,6 +43,7 @@ from conductor import (
     orders,
     probing,
     promotions,
+    reviews,
     scheduler,
     status,
     traffic,
@@ -57,6 +58,8 @@ from conductor.dynos import Keeper
 from conductor.models import NodeRequest
 from conductor.parts import Parts
 from conductor.releases import Releases
+from conductor.setups import AT_ONCE as SETUPS_AT_ONCE
+from conductor.setups import Setups
 from conductor.sleepers import LOOK_SECONDS as SLEEPERS_SECONDS
 from conductor.sleepers import Sleepers
 from conductor.transfers import Transfers, take_turns
@@ -74,6 +77,7 @@ from notices.models import Notice
 from pipelines.models import PromotionTarget
 from releases.models import OPEN, Build, Release
 from releases.pushes import end_abandoned
+from reviews.models import AppSetup, ReviewApp
 
 log = logging.getLogger(__name__)
 
@@ -231,6 +235,7 @@ class Conductor:
             *([("pushes", end_abandoned, PUSHES_SECONDS)] if self.parts.crew.shared else []),
             ("measurer", lambda: disk.measure(self.parts.data), disk.EVERY_SECONDS),
             ("scheduler", scheduler.look, scheduler.LOOK_SECONDS),
+            ("stale", reviews.look_for_stale, reviews.STALE_SECONDS),
             ("tests", lambda: ci.look(self.parts), ci.SWEEP_SECONDS),
             ("sleepers", self._sleepers.look, SLEEPERS_SECONDS),
             ("meter", metering.keep, metering.EVERY_SECONDS),
@@ -362,7 +367,10 @@ class Conductor:
 
     def _make_kinds(self) -> list[Kind]:
         releases = Releases(self.parts, self.keeper)
+        setups = Setups(self.parts)
         return [
+            Kind("review", ReviewApp, reviews.AT_ONCE, reviews.advance, reviews.fail, turns="ask"),
+            Kind("setup", AppSetup, SETUPS_AT_ONCE, setups.advance, setups.fail, turns="ask"),
             Kind(
                 "promotion",
                 PromotionTarget,

@@ -47,6 +47,8 @@ NAMES = frozenset(
         "notice.claimed",
         "notice.sent",
         "drain.sent",
+        "review.created",
+        "review.destroying",
         "addon.provisioned",
         "addon.deprovisioned",
         "backup.stored",

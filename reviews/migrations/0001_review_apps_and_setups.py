@@ -8,108 +8,332 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('apps', '0014_dynos_of_other_code'),
-        ('forge', '0002_hooks_reports_and_automatic_deploys'),
-        ('pipelines', '0006_layers_and_origins'),
-        ('releases', '0010_source_folders'),
+        ("apps", "0014_dynos_of_other_code"),
+        ("forge", "0002_hooks_reports_and_automatic_deploys"),
+        ("pipelines", "0006_layers_and_origins"),
+        ("releases", "0010_source_folders"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='AppSetup',
+            name="AppSetup",
             fields=[
-                ('step', models.PositiveSmallIntegerField(default=0, editable=False)),
-                ('attempt', models.PositiveIntegerField(default=0, editable=False)),
-                ('lease_token', models.UUIDField(editable=False, null=True)),
-                ('lease_until', models.DateTimeField(editable=False, null=True)),
-                ('wake_at', models.DateTimeField(editable=False, null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('finished_at', models.DateTimeField(editable=False, null=True)),
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('status', models.CharField(choices=[('pending', 'pending'), ('running', 'running'), ('succeeded', 'succeeded'), ('failed', 'failed')], default='pending', max_length=10)),
-                ('sealed_env', models.TextField(blank=True, editable=False)),
-                ('buildpacks', models.JSONField(default=list, help_text='Instead of those of app.json.')),
-                ('scripts', models.JSONField(default=dict, help_text='{name: command}, as app.json says.')),
-                ('success_url', models.CharField(blank=True, max_length=2000)),
-                ('manifest_errors', models.JSONField(default=list, help_text='What is wrong with its app.json.')),
-                ('failure', models.CharField(blank=True, help_text='Why it failed, for people.', max_length=500)),
-                ('postdeploy_dyno', models.UUIDField(editable=False, null=True)),
-                ('postdeploy_code', models.IntegerField(help_text='What postdeploy exited with.', null=True)),
-                ('postdeploy_output', models.TextField(blank=True, help_text='Its last lines.')),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('app', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='setups', to='apps.app')),
-                ('build', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='setups', to='releases.build')),
-                ('by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('source', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='releases.source')),
+                ("step", models.PositiveSmallIntegerField(default=0, editable=False)),
+                ("attempt", models.PositiveIntegerField(default=0, editable=False)),
+                ("lease_token", models.UUIDField(editable=False, null=True)),
+                ("lease_until", models.DateTimeField(editable=False, null=True)),
+                ("wake_at", models.DateTimeField(editable=False, null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("finished_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "pending"),
+                            ("running", "running"),
+                            ("succeeded", "succeeded"),
+                            ("failed", "failed"),
+                        ],
+                        default="pending",
+                        max_length=10,
+                    ),
+                ),
+                ("sealed_env", models.TextField(blank=True, editable=False)),
+                ("buildpacks", models.JSONField(default=list, help_text="Instead of those of app.json.")),
+                ("scripts", models.JSONField(default=dict, help_text="{name: command}, as app.json says.")),
+                ("success_url", models.CharField(blank=True, max_length=2000)),
+                (
+                    "manifest_errors",
+                    models.JSONField(default=list, help_text="What is wrong with its app.json."),
+                ),
+                (
+                    "failure",
+                    models.CharField(blank=True, help_text="Why it failed, for people.", max_length=500),
+                ),
+                ("postdeploy_dyno", models.UUIDField(editable=False, null=True)),
+                ("postdeploy_code", models.IntegerField(help_text="What postdeploy exited with.", null=True)),
+                ("postdeploy_output", models.TextField(blank=True, help_text="Its last lines.")),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "app",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="setups",
+                        to="apps.app",
+                    ),
+                ),
+                (
+                    "build",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="setups",
+                        to="releases.build",
+                    ),
+                ),
+                (
+                    "by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "source",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="releases.source",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='ReviewSettings',
+            name="ReviewSettings",
             fields=[
-                ('pipeline', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='review_settings', serialize=False, to='pipelines.pipeline')),
-                ('enabled', models.BooleanField(default=False)),
-                ('automatic', models.BooleanField(default=False, help_text='For each pull request, as it opens.')),
-                ('wait_for_ci', models.BooleanField(default=False)),
-                ('destroy_stale', models.BooleanField(default=False)),
-                ('stale_days', models.PositiveIntegerField(default=5)),
-                ('predictable', models.BooleanField(default=False, help_text='Names without a random part.')),
-                ('base_name', models.CharField(blank=True, help_text='What names begin with; empty: as the pipeline.', max_length=20)),
-                ('most', models.PositiveIntegerField(default=10, help_text='At once; the next one waits.')),
-                ('sleep_minutes', models.PositiveIntegerField(default=0, help_text='Without a request; 0: they never sleep.')),
-                ('forks', models.CharField(choices=[('ask', 'After a person’s yes, without config vars'), ('never', 'Never')], default='ask', max_length=5)),
-                ('parts', models.JSONField(default=list, help_text='[{name, path}]: several apps, each of a folder; empty: one of the whole.')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('by', models.ForeignKey(help_text='In whose name they are made.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "pipeline",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="review_settings",
+                        serialize=False,
+                        to="pipelines.pipeline",
+                    ),
+                ),
+                ("enabled", models.BooleanField(default=False)),
+                (
+                    "automatic",
+                    models.BooleanField(default=False, help_text="For each pull request, as it opens."),
+                ),
+                ("wait_for_ci", models.BooleanField(default=False)),
+                ("destroy_stale", models.BooleanField(default=False)),
+                ("stale_days", models.PositiveIntegerField(default=5)),
+                ("predictable", models.BooleanField(default=False, help_text="Names without a random part.")),
+                (
+                    "base_name",
+                    models.CharField(
+                        blank=True, help_text="What names begin with; empty: as the pipeline.", max_length=20
+                    ),
+                ),
+                ("most", models.PositiveIntegerField(default=10, help_text="At once; the next one waits.")),
+                (
+                    "sleep_minutes",
+                    models.PositiveIntegerField(
+                        default=0, help_text="Without a request; 0: they never sleep."
+                    ),
+                ),
+                (
+                    "forks",
+                    models.CharField(
+                        choices=[("ask", "After a person’s yes, without config vars"), ("never", "Never")],
+                        default="ask",
+                        max_length=5,
+                    ),
+                ),
+                (
+                    "parts",
+                    models.JSONField(
+                        default=list,
+                        help_text="[{name, path}]: several apps, each of a folder; empty: one of the whole.",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "by",
+                    models.ForeignKey(
+                        help_text="In whose name they are made.",
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ReviewApp',
+            name="ReviewApp",
             fields=[
-                ('step', models.PositiveSmallIntegerField(default=0, editable=False)),
-                ('attempt', models.PositiveIntegerField(default=0, editable=False)),
-                ('lease_token', models.UUIDField(editable=False, null=True)),
-                ('lease_until', models.DateTimeField(editable=False, null=True)),
-                ('wake_at', models.DateTimeField(editable=False, null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('finished_at', models.DateTimeField(editable=False, null=True)),
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('branch', models.CharField(max_length=255)),
-                ('subject', models.CharField(editable=False, help_text='What one app at most is wanted for: reviews.actions.subject_of.', max_length=300)),
-                ('from_fork', models.CharField(blank=True, help_text='It gets no secrets then.', max_length=250)),
-                ('part', models.CharField(blank=True, help_text='Which of several apps it is.', max_length=20)),
-                ('path', models.CharField(blank=True, help_text='The folder that it is built from.', max_length=255)),
-                ('app_name', models.CharField(blank=True, help_text='What its app is, or was, called.', max_length=30)),
-                ('status', models.CharField(choices=[('pending', 'pending'), ('running', 'running'), ('resting', 'resting'), ('ended', 'ended')], default='pending', max_length=8)),
-                ('state', models.CharField(choices=[('pending', 'waiting'), ('creating', 'creating'), ('created', 'created'), ('deleting', 'going'), ('deleted', 'gone'), ('errored', 'failed')], default='pending', max_length=8)),
-                ('asked', models.PositiveIntegerField(default=0, editable=False)),
-                ('gone', models.BooleanField(default=False, help_text='It is wanted no more.')),
-                ('automatic', models.BooleanField(default=False, help_text='It came with its pull request.')),
-                ('wait_for_ci', models.BooleanField(default=False)),
-                ('commit', models.CharField(blank=True, help_text="That is wanted; empty: the branch's.", max_length=64)),
-                ('built_commit', models.CharField(blank=True, help_text='That was built, or is being built.', max_length=64)),
-                ('message', models.CharField(blank=True, help_text='What it waits for, or why it failed, for people.', max_length=500)),
-                ('predestroy_dyno', models.UUIDField(editable=False, null=True)),
-                ('news_at', models.DateTimeField(default=django.utils.timezone.now, help_text='When anything was last heard of its code.')),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('app', models.OneToOneField(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='review_app', to='apps.app')),
-                ('by', models.ForeignKey(help_text='Who answers for it.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('pipeline', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='review_apps', to='pipelines.pipeline')),
-                ('pull_request', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='review_apps', to='forge.pullrequest')),
-                ('setup', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='review_apps', to='reviews.appsetup')),
-                ('source', models.ForeignKey(help_text='As an API client gave it.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='releases.source')),
+                ("step", models.PositiveSmallIntegerField(default=0, editable=False)),
+                ("attempt", models.PositiveIntegerField(default=0, editable=False)),
+                ("lease_token", models.UUIDField(editable=False, null=True)),
+                ("lease_until", models.DateTimeField(editable=False, null=True)),
+                ("wake_at", models.DateTimeField(editable=False, null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("finished_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("branch", models.CharField(max_length=255)),
+                (
+                    "subject",
+                    models.CharField(
+                        editable=False,
+                        help_text="What one app at most is wanted for: reviews.actions.subject_of.",
+                        max_length=300,
+                    ),
+                ),
+                (
+                    "from_fork",
+                    models.CharField(blank=True, help_text="It gets no secrets then.", max_length=250),
+                ),
+                (
+                    "part",
+                    models.CharField(blank=True, help_text="Which of several apps it is.", max_length=20),
+                ),
+                (
+                    "path",
+                    models.CharField(
+                        blank=True, help_text="The folder that it is built from.", max_length=255
+                    ),
+                ),
+                (
+                    "app_name",
+                    models.CharField(blank=True, help_text="What its app is, or was, called.", max_length=30),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "pending"),
+                            ("running", "running"),
+                            ("resting", "resting"),
+                            ("ended", "ended"),
+                        ],
+                        default="pending",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "waiting"),
+                            ("creating", "creating"),
+                            ("created", "created"),
+                            ("deleting", "going"),
+                            ("deleted", "gone"),
+                            ("errored", "failed"),
+                        ],
+                        default="pending",
+                        max_length=8,
+                    ),
+                ),
+                ("asked", models.PositiveIntegerField(default=0, editable=False)),
+                ("gone", models.BooleanField(default=False, help_text="It is wanted no more.")),
+                ("automatic", models.BooleanField(default=False, help_text="It came with its pull request.")),
+                ("wait_for_ci", models.BooleanField(default=False)),
+                (
+                    "commit",
+                    models.CharField(
+                        blank=True, help_text="That is wanted; empty: the branch's.", max_length=64
+                    ),
+                ),
+                (
+                    "built_commit",
+                    models.CharField(
+                        blank=True, help_text="That was built, or is being built.", max_length=64
+                    ),
+                ),
+                (
+                    "message",
+                    models.CharField(
+                        blank=True,
+                        help_text="What it waits for, or why it failed, for people.",
+                        max_length=500,
+                    ),
+                ),
+                ("predestroy_dyno", models.UUIDField(editable=False, null=True)),
+                (
+                    "news_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now,
+                        help_text="When anything was last heard of its code.",
+                    ),
+                ),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "app",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="review_app",
+                        to="apps.app",
+                    ),
+                ),
+                (
+                    "by",
+                    models.ForeignKey(
+                        help_text="Who answers for it.",
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "pipeline",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="review_apps",
+                        to="pipelines.pipeline",
+                    ),
+                ),
+                (
+                    "pull_request",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="review_apps",
+                        to="forge.pullrequest",
+                    ),
+                ),
+                (
+                    "setup",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="review_apps",
+                        to="reviews.appsetup",
+                    ),
+                ),
+                (
+                    "source",
+                    models.ForeignKey(
+                        help_text="As an API client gave it.",
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="releases.source",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('gone', False)), fields=('pipeline', 'subject'), name='one_review_app_per_subject')],
+                "ordering": ["-created_at"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("gone", False)),
+                        fields=("pipeline", "subject"),
+                        name="one_review_app_per_subject",
+                    )
+                ],
             },
         ),
     ]

@@ -29,6 +29,7 @@ OURS = {
     "metering",
     "forge",
     "ci",
+    "reviews",
     "flow",
     "notices",
     "hooks",
