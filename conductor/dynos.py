@@ -97,9 +97,7 @@ class Keeper:
             if view.current and view.current.version > release.version:
                 raise ReleaseFailed(f"{view.current} is current already.")
             found = self._observe(app_id)
-            rows = [
-                row for row in view.dynos if row.release_version == release.version and view.is_wanted(row)
-            ]
+            rows = _wanted_of(view, release)
             backends = self._backends(rows, found)
             if any(not self._is_up(row, found) for row in rows):
                 return False
@@ -270,10 +268,10 @@ class Keeper:
         self.board.put(self._route(view, found))
 
     def _route(self, view: View, found: States) -> Route:
-        version = view.current.version if view.current else 0
-        rows = [row for row in view.dynos if row.release_version == version and view.is_wanted(row)]
+        rows = _wanted_of(view, view.current)
         awake = [row for row in rows if not view.sleeps(row)]
-        return routes.route(view, self._backends(awake, found), rows)
+        canary = self._backends(_wanted_of(view, view.coming), found) if view.share else []
+        return routes.route(view, self._backends(awake, found), rows, canary)
 
     @staticmethod
     def _is_up(row: Dyno, found: States) -> bool:
@@ -338,6 +336,12 @@ class Keeper:
         except LookupError:
             log.exception("%s of %s can't be started", row, app)
             return None
+
+
+def _wanted_of(view: View, release: Release | None) -> list[Dyno]:
+    """The dynos that `release` should have, as far as there are rows of them."""
+    version = release.version if release else 0
+    return [row for row in view.dynos if row.release_version == version and view.is_wanted(row)]
 
 
 def _of(row: Dyno, found: States) -> list[DynoState]:

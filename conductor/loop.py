@@ -465,7 +465,7 @@ class Conductor:
         for held in self.held():
             if held.kind.name == "release" and held.job.app_id == app_id:
                 self._movers.ask(held.key)
-                seen_to |= held.job.step == START_STEP  # which settles the app itself
+                seen_to |= held.job.step >= START_STEP  # which settles the app itself
         if not seen_to and self._leads:
             self.keeper.poke(app_id)
 

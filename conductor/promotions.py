@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps import access
+from conductor import canary
 from conductor.work import Held
 from core import failpoints, live
 from core.errors import ReleaseFailed
@@ -34,10 +35,33 @@ def advance(held: Held) -> None:
     target.lease_token = held.job.lease_token
     failpoints.reach("promotion.target_claimed")
     if target.release_id is None:
+        if wait := _turn_in(target):
+            _wait(target, wait)
+            return
         _release(target)
         failpoints.reach("promotion.target_released")
     else:
         _follow(target)
+
+
+def _turn_in(target: PromotionTarget) -> float:
+    """The seconds until its turn may come; `ReleaseFailed` when it never will, and then nobody has begun with it."""
+    try:
+        return canary.seconds_until(target)
+    except ReleaseFailed:
+        target.record(attempt=0)
+        raise
+
+
+def _wait(target: PromotionTarget, seconds: float) -> None:
+    """Let it be as if nobody had begun with it: whoever stops the promotion stops it too."""
+    target.record(
+        status=PromotionTarget.Status.PENDING,
+        attempt=0,
+        lease_until=None,
+        lease_token=None,
+        wake_at=timezone.now() + timedelta(seconds=seconds),
+    )
 
 
 def fail(target: Any, reason: str) -> None:

@@ -1,10 +1,12 @@
-"""Releases: bind the slug, run the release phase, start new dynos beside the old, switch.
+"""Releases: bind the slug, run the release phase, start new dynos beside the old, try them on a share of the requests
+where that is asked for, switch.
 
 The old release serves, untouched, until the new one answers; whatever fails before that leaves it where it is
 (I-03, I-05). What the new one replaces is drained and stopped by the keeper.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +15,7 @@ from django.utils import timezone
 
 from apps import limits, sleep
 from apps.models import TEST, App, Dyno, Formation
-from conductor import promotions, wishes
+from conductor import canary, promotions, wishes
 from conductor.crew import Busy
 from conductor.dynos import Keeper
 from conductor.parts import Parts
@@ -31,6 +33,7 @@ from releases.models import Release, Slug
 SOON = 0.1  # seconds until the next try when a dyno ended between coming up and the switch, or the app was not ours
 PATIENCE = 5.0  # seconds between two looks without news; the engine tells news at once
 LAST_WORDS = 30  # lines of a crashed dyno that whoever deploys is shown
+MINUTE = 60.0  # seconds
 GRACE = 30.0  # seconds beyond the boot time before we stop believing that the engine watches it
 
 
@@ -44,8 +47,10 @@ class Releases:
             self._bind,
             self._phase,
             self._start,
+            self._try,
         )
         assert self._steps[wishes.START_STEP] == self._start
+        assert self._steps[wishes.CANARY_STEP] == self._try
 
     def advance(self, held: Held) -> float | None:
         """Run steps until the release has ended or waits for its processes."""
@@ -114,20 +119,62 @@ class Releases:
     def _start(self, release: Release) -> float | None:
         """Have all its dynos up, beside those of the current release."""
         try:
-            view = self._keeper.settle(release.app_id)
+            view, rows = self._look(release)
         except Busy:
             return SOON
+        failpoints.reach("release.dynos_started")
+        self._demand_none_crashed(release, rows, "did not come up")
+        if all(row.state == Dyno.State.UP for row in rows):
+            trial = canary.trial_of(release, view)
+            if trial is None:
+                return self._switch(release, view)
+            self._begin_trial(release, trial)
+            return None
+        return self._be_patient(rows)
+
+    def _begin_trial(self, release: Release, trial: canary.Trial) -> None:
+        """Give it its share of the requests from the next step on."""
+        until = timezone.now() + timedelta(minutes=trial.minutes)
+        with transaction.atomic():
+            steps = turn(release.steps, "canary")
+            release.next_step(steps=steps, canary_percent=trial.percent, canary_until=until)
+            tell(release.app)
+        failpoints.reach("release.canary")
+
+    def _try(self, release: Release) -> float | None:
+        """Let it have its share for as long as its line says, and see how it does."""
+        try:
+            view, rows = self._look(release)
+        except Busy:
+            return SOON
+        self._demand_none_crashed(release, rows, "crashed on trial")
+        if any(row.state != Dyno.State.UP for row in rows):
+            return self._be_patient(rows)  # the platform was interrupted, or it was scaled
+        left = canary.judge(release)
+        if not left:
+            return self._switch(release, view)
+        if left % MINUTE < canary.LOOK_SECONDS:
+            tell(release.app)  # how many minutes are left
+        return min(left, canary.LOOK_SECONDS)
+
+    def _look(self, release: Release) -> tuple[View, list[Dyno]]:
+        """Have the app as it should be now, with the dynos of `release` that it should have."""
+        view = self._keeper.settle(release.app_id)
         if view is None or view.app.destroyed_at:
             raise ReleaseFailed("The app has been destroyed.")
-        rows = [row for row in view.dynos if row.release_version == release.version and view.is_wanted(row)]
-        failpoints.reach("release.dynos_started")
+        return view, [
+            row for row in view.dynos if row.release_version == release.version and view.is_wanted(row)
+        ]
+
+    def _demand_none_crashed(self, release: Release, rows: Sequence[Dyno], how: str) -> None:
         for row in rows:
             if row.state == Dyno.State.CRASHED:
                 self._show_last_words(release, row)
-                raise ReleaseFailed(f"{row.name} did not come up: {row.reason}")
-        if all(row.state == Dyno.State.UP for row in rows):
-            return self._switch(release, view)
-        began = min((row.created_at for row in rows), default=timezone.now())
+                raise ReleaseFailed(f"{row.name} {how}: {row.reason}")
+
+    def _be_patient(self, rows: Sequence[Dyno]) -> float:
+        """Wait for dynos that start, as long as that may take."""
+        began = min((row.state_at for row in rows if row.state != Dyno.State.UP), default=timezone.now())
         if (timezone.now() - began).total_seconds() > settings.BOOT_SECONDS + GRACE:
             late = next(row.name for row in rows if row.state != Dyno.State.UP)
             raise ReleaseFailed(f"{late} did not come up within {settings.BOOT_SECONDS} seconds.")

@@ -22,8 +22,13 @@ def backend(row: Dyno, state: DynoState) -> Backend:
     return Backend(state.id, row.name, state.host, state.port, row.release_version)
 
 
-def route(view: View, backends: Sequence[Backend], rows: Sequence[Dyno]) -> Route:
-    """All that the router is to know of an app. `rows` are the dynos of the release that it serves."""
+def route(
+    view: View, backends: Sequence[Backend], rows: Sequence[Dyno], canary: Sequence[Backend] = ()
+) -> Route:
+    """All that the router is to know of an app. `rows` are the dynos of the release that it serves; those of a release on
+    trial, `canary`, get its share, and all while there are no others."""
+    if not backends:
+        backends, canary = canary, ()
     return Route(
         app=str(view.app.pk),
         name=view.app.name,
@@ -34,6 +39,8 @@ def route(view: View, backends: Sequence[Backend], rows: Sequence[Dyno]) -> Rout
         challenges=view.challenges,
         release=max((row.release_version for row in rows), default=0),
         why_none="H84" if view.app.suspended_at else _why_none([r.state for r in rows if r.type == WEB]),
+        canary=tuple(canary),
+        share=view.share if canary else 0,
         asleep=not backends
         and not view.halted
         and _is_waited_for(view.app, [r for r in rows if r.type == WEB]),
@@ -78,8 +85,8 @@ class Switchboard:
             failpoints.reach("router.switch")
         self._router.put(route)
         self._routes[route.app], self._told[route.app] = route, time.monotonic()
-        stay = {b.id for b in route.backends}
-        for gone in before.backends if before else ():
+        stay = {b.id for b in route.reached}
+        for gone in before.reached if before else ():
             if gone.id not in stay:
                 self._left.setdefault(gone.id, time.monotonic())
         for id in stay:

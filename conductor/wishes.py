@@ -27,8 +27,12 @@ START_STEP = (
     2  # of `conductor.releases.STEPS`: from there on a running release has dynos beside the current one
 )
 ONE_OFF_SECONDS = 24 * 3600.0
+CANARY_STEP = 3  # and from there on a share of the requests, if it is on trial
 _HAS_DYNOS = Q(current=True) | Q(status="running", step__gte=START_STEP)
-_FIELDS = ("app_id", "version", "current", "status", "process_types", "slug__digest")
+_FIELDS = (
+    *("app_id", "version", "current", "status", "process_types", "slug__digest"),
+    *("step", "canary_percent"),
+)
 
 
 @dataclass
@@ -85,6 +89,12 @@ class View:
     def releases(self) -> list[Release]:
         """Those that have dynos."""
         return [release for release in (self.current, self.coming) if release]
+
+    @property
+    def share(self) -> int:
+        """The percent of the requests that the release on its way gets."""
+        on_trial = self.coming is not None and self.coming.step >= CANARY_STEP
+        return self.coming.canary_percent if self.coming and on_trial else 0
 
     def is_wanted(self, row: Dyno) -> bool:
         """Whether `row` is a dyno that should run."""

@@ -24,6 +24,7 @@ NAMES = frozenset(
         "release.phase_started",
         "release.phase_done",
         "release.dynos_started",
+        "release.canary",
         "release.router_switched",
         "release.old_stopped",
         "release.done",

@@ -282,6 +282,10 @@ class Release(Job):
         default=False, help_text="Whether its release command has run or runs."
     )
     from_release = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+")
+    canary_percent = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="Of the requests that it gets while it is on trial."
+    )
+    canary_until = models.DateTimeField(null=True, editable=False, help_text="Of one that was on trial.")
 
     objects = ReleaseQuerySet.as_manager()
 
