@@ -62,8 +62,8 @@ def context(app: App, text: str, seen: str) -> dict[str, Any]:
 
 
 def _stays(var: ConfigVar, seen: str) -> bool:
-    """Whether a var that is not in the text stays: what is not shown does, and what an add-on sets."""
-    return not seen or var.write_only or var.attachment_id is not None
+    """Whether a var that is not in the text stays: what is not shown does, what an add-on sets and what is inherited."""
+    return not seen or var.write_only or var.attachment_id is not None or bool(var.layer)
 
 
 def _lines(

@@ -1,5 +1,6 @@
 """What the page of config vars shows: names, where each value comes from, and what changing one does."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from accounts.models import User
 from apps import access
 from apps.models import App, ConfigVar
 from dashboard import panels
+from pipelines import layers
 from pipelines.access import hiding_from
 from pipelines.models import Coupling, Stage
 from releases.models import Release
@@ -30,10 +32,9 @@ def config(app: App, user: User) -> dict[str, Any]:
     """The names of the config vars, who set each and when, and what saving one will do."""
     framed = panels.frame(app, user, "config")
     effects = panels.consequences(app)
-    variables = list(app.config_vars.select_related("set_by").defer("sealed"))
-    attached = _attached(app)
-    for var in variables:
-        var.addon = attached.get(var.attachment_id)  # type: ignore[attr-defined]
+    rows = ConfigVar.objects.filter(app=app).select_related("set_by").defer("sealed")
+    variables = list(layers.with_below(rows))
+    _place(variables, app)
     return {
         **framed,
         **effects,
@@ -43,14 +44,16 @@ def config(app: App, user: User) -> dict[str, Any]:
 
 
 def row(app: App, user: User, var: ConfigVar) -> dict[str, Any]:
-    """One line of that table."""
-    var.addon = _attached(app).get(var.attachment_id)  # type: ignore[attr-defined]
+    """One line of that table; `var` has come by `layers.with_below`."""
+    _place([var], app)
     return {**panels.frame(app, user, "config"), **panels.consequences(app), "var": var}
 
 
-def _attached(app: App) -> dict[Any, Any]:
-    """The add-ons by the attachment that sets config vars."""
-    return {attachment.pk: attachment.addon for attachment in panels.attachments(app)}
+def _place(variables: Sequence[ConfigVar], app: App) -> None:
+    """Say of each which add-on it comes from."""
+    attached = {attachment.pk: attachment.addon for attachment in panels.attachments(app)}
+    for var in variables:
+        var.addon = attached.get(var.attachment_id)  # type: ignore[attr-defined]
 
 
 def _missing(coupling: Coupling | None, current: Release | None, own: set[str], user: User) -> Missing | None:

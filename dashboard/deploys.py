@@ -13,13 +13,16 @@ from apps.models import App
 from dashboard import panels, standing
 from dashboard.forms import Form
 from dashboard.standing import Standing
-from releases import estimates, repositories
+from forge.code import branches_of, place_of
+from forge.models import AutoDeploy
+from pipelines.models import Coupling, Pipeline, Stage
+from releases import doors, estimates, repositories
 from releases.models import OPEN, Build, Release
 from releases.repositories import Branch
 
 PER_PAGE = 20
 SHOWN = 8  # branches; more are found by typing their name
-FORMS = ("ref", "url", "image", "archive")
+FORMS = ("ref", "url", "image", "archive", "auto", "now")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ def page(app: App, user: User, number: str, **forms: Form) -> dict[str, Any]:
     found = repositories.branches(app) if DEPLOY in shown["rights"] else []
     return {
         **shown,
+        "closed": _closed(app, user, shown["coupling"]),
+        "came_back": bool(forms),
         "git_url": app.git_url,
         "has_containers": stacks.has_containers(),
         "body_limit": settings.BODY_BYTES,
@@ -59,6 +64,26 @@ def page(app: App, user: User, number: str, **forms: Form) -> dict[str, Any]:
         "branch_names": [branch.name for branch in found],
         "more_branches": len(found) > SHOWN,
         "forms": {name: Form() for name in FORMS} | forms,
+    }
+
+
+def _closed(app: App, user: User, coupling: Coupling | None) -> str:
+    """Why no code comes here but by promotion, and where to bring it instead; empty where it does."""
+    if coupling is None or coupling.stage.source != Stage.Origin.PROMOTION:
+        return ""
+    return " ".join(doors.against(app, user))
+
+
+def _followed(app: App, pipeline: Pipeline | None, rights: frozenset[str]) -> dict[str, Any]:
+    """The branch that deploys by itself, and what other code of the pipeline could be deployed. Names of branches are
+    for who may read the code."""
+    place = place_of(pipeline) if pipeline and not app.ephemeral else None
+    if pipeline is None or place is None:
+        return {"auto": None, "code": None}
+    return {
+        "auto": AutoDeploy.objects.select_related("by").filter(app=app).first(),
+        "code": place,
+        "code_branches": sorted(branches_of(pipeline))[:200] if DEPLOY in rights else [],
     }
 
 

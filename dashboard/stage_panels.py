@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, Prefetch
+from django.db.models import Count, Exists, OuterRef, Prefetch
 
 from accounts.access import DEPLOY, MANAGE
 from accounts.models import Membership, Team, User
+from apps import stacks
 from dashboard.forms import Form
 from dashboard.panels import sizes
+from flow.models import Gate
 from pipelines import stages, transfers
 from pipelines.models import Pipeline, Stage, StageVar
 
@@ -38,7 +40,7 @@ class Panel:
     variables: list[StageVar] = field(default_factory=list)
     following: "Panel | None" = None  # of the stage that promotions go to from here
     opened: bool = False
-    shown: str = ""  # the default config var whose value is revealed
+    shown: str = ""  # the config var whose value is revealed
     value: str = ""
 
     @property
@@ -61,6 +63,12 @@ class Panel:
         who = following.promoters if following else ""
         plural = who in ("admins",) or " or " in who
         return f"{who} {'promote' if plural else 'promotes'}"
+
+    @property
+    def goes_round(self) -> bool:
+        """Whether code can come to its apps around the gates that stand before it."""
+        gated: bool = getattr(self.stage, "gated", False)
+        return gated and self.stage.source != Stage.Origin.PROMOTION
 
     @property
     def protected(self) -> bool:
@@ -90,7 +98,7 @@ def settings_context(
     shown: tuple[str, str] = ("", ""),
 ) -> dict[str, Any]:
     """The whole page. `form` holds what was turned down: of the stage `opened` with its formation `sent` and people
-    `named`, or of the page's other forms. `shown` is a default config var of that stage with its value."""
+    `named`, or of the page's other forms. `shown` is a config var of that stage with its value."""
     panels = [_panel(row, form if row.name == opened else Form()) for row in _stages(pipeline)]
     for panel, following in zip(panels, [*panels[1:], None], strict=True):
         panel.following = None if panel.stage.word in KEEPS else following
@@ -123,13 +131,19 @@ def stage_context(pipeline: Pipeline, name: str) -> dict[str, Any]:
 def _choices(pipeline: Pipeline) -> dict[str, Any]:
     """What the form of a stage offers."""
     everybody = list(stages.candidates(pipeline)[:NAMEABLE])
-    return {"everybody": everybody, "sizes": sizes(), "words": Stage.Word.values}
+    return {
+        "everybody": everybody,
+        "sizes": sizes(),
+        "words": Stage.Word.values,
+        "stacks": stacks.available(),
+    }
 
 
 def _stages(pipeline: Pipeline) -> list[Stage]:
     people = Prefetch("people", User.objects.order_by("name", "email"))
     variables = Prefetch("config_vars", StageVar.objects.select_related("set_by").defer("sealed"))
-    rows = Stage.objects.filter(pipeline=pipeline).annotate(apps=Count("couplings"))
+    gates = Gate.objects.filter(line__stage=OuterRef("pk"))
+    rows = Stage.objects.filter(pipeline=pipeline).annotate(apps=Count("couplings"), gated=Exists(gates))
     return list(rows.prefetch_related(people, variables))
 
 
@@ -140,6 +154,9 @@ def _panel(stage: Stage, refused: Form) -> Panel:
         "buildpacks": "\n".join(stage.buildpacks),
         "addons": "\n".join(stage.addons),
         "health_path": stage.health_path,
+        "build_command": stage.build_command,
+        "stack": stage.stack,
+        "source": stage.source,
         "promoters": stage.promoters,
         "readers": stage.readers,
     }

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Case, Exists, OuterRef, Q, Value, When
 from django.utils import timezone
 
 from accounts.models import User
 from apps import access as app_access
-from apps.models import App, ConfigVar
+from apps.models import App, ConfigVar, ConfigVarQuerySet
 from core import activity, live, names
 from core.errors import Forbidden, NotFound, Refusal
 from pipelines.models import Coupling, LayerVar, Pipeline, PipelineVar, Stage, StageVar
@@ -34,6 +35,21 @@ def inherited(place: App | Stage) -> dict[str, Inherited]:
     of_stage = StageVar.objects.filter(stage=place)
     below = {var.key: Inherited(var.value, PIPELINE, f"all of {place.pipeline.name}") for var in of_pipeline}
     return below | {var.key: Inherited(var.value, STAGE, place.title) for var in of_stage}
+
+
+def with_below(rows: ConfigVarQuerySet) -> ConfigVarQuerySet:
+    """`rows`, each with the layer whose value the app would get without its own, as `below`; empty for none. For pages,
+    which tell no value: without a query of its own."""
+    inheriting = Coupling.objects.filter(app=OuterRef(OuterRef("app")), inherits=True)
+    of_stage = StageVar.objects.filter(key=OuterRef("key"), stage__in=inheriting.values("stage"))
+    of_pipeline = PipelineVar.objects.filter(key=OuterRef("key"), pipeline__in=inheriting.values("pipeline"))
+    layer = Case(
+        When(~Q(layer=""), then=Value("")),
+        When(Exists(of_stage), then=Value(str(STAGE))),
+        When(Exists(of_pipeline), then=Value(str(PIPELINE))),
+        default=Value(""),
+    )
+    return rows.annotate(below=layer)
 
 
 @transaction.atomic

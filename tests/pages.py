@@ -73,6 +73,7 @@ PAGES: dict[str, list[Page]] = {
     "pipeline-activity-csv": [part("/pipelines/{pipeline}/activity.csv")],
     "pipeline-settings": [Page("/pipelines/{pipeline}/settings/")],
     "stage": [Page("/pipelines/{pipeline}/stages/production/")],
+    "pipeline-config": [Page("/pipelines/{pipeline}/config/"), Page("/pipelines/{empty}/config/")],
     "transfers": [Page("/transfers/"), first("/transfers/")],
     "pipeline-notifications": [
         Page("/pipelines/{pipeline}/notifications/"),

@@ -51,6 +51,7 @@ urlpatterns = [
         app_settings.remove_buildpack,
         name="buildpack-removal",
     ),
+    path("apps/<slug:name>/build-command/", app_settings.build_command, name="app-build-command"),
     path("apps/<slug:name>/health/", app_settings.health, name="app-health"),
     path("apps/<slug:name>/maintenance/", app_settings.maintenance, name="app-maintenance"),
     path("apps/<slug:name>/domains/", app_settings.add_domain, name="domains"),

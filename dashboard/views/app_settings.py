@@ -103,6 +103,25 @@ def remove_buildpack(request: PageRequest, name: str, place: int) -> HttpRespons
 
 @require_POST
 @login_required
+def build_command(request: PageRequest, name: str) -> HttpResponse:
+    """Choose what runs after the buildpacks, from the next build on."""
+    app = access.app_for(request.user, name, to=access.MANAGE)
+    form = Form(request, build_command=app.build_command)
+    command = form.value("build_command")
+    return _do(
+        request,
+        app,
+        form,
+        lambda: actions.set_build_command(app, command, by=request.user),
+        lambda _: (
+            f"The next build runs {command}." if command else "The next build ends with its buildpacks."
+        ),
+        "build",
+    )
+
+
+@require_POST
+@login_required
 def health(request: PageRequest, name: str) -> HttpResponse:
     """Choose the path that a new web dyno has to answer on."""
     app = access.app_for(request.user, name, to=access.MANAGE)
@@ -225,6 +244,6 @@ def _without(app: App, place: int, buildpack: str) -> list[str]:
 
 
 def _page(request: PageRequest, app: App, form: Form) -> HttpResponse:
-    app.refresh_from_db(fields=["name", "buildpacks", "health_path", "stack"])
+    app.refresh_from_db(fields=["name", "buildpacks", "build_command", "health_path", "stack"])
     context = {**panels.settings_of(app, request.user), "form": form}
     return render(request, "apps/settings.html", context, status=form.status)

@@ -16,6 +16,7 @@ from dashboard import config_file, config_panel, dotenv, panels
 from dashboard.answers import see
 from dashboard.app_forms import ConfigVarForm, DotenvForm, read
 from dashboard.http import PageRequest, go, page_or_dialog
+from pipelines import layers
 from pipelines.access import demand_config
 from releases import actions
 from releases.models import Release
@@ -152,7 +153,8 @@ def _app(request: PageRequest, name: str) -> App:
 
 
 def _var(app: App, key: str) -> ConfigVar:
-    return get_object_or_404(ConfigVar.objects.select_related("set_by", "app"), app=app, key=key)
+    rows = ConfigVar.objects.filter(app=app).select_related("set_by", "app")
+    return get_object_or_404(layers.with_below(rows), key=key)
 
 
 def _opened(request: PageRequest, app: App, var: ConfigVar, **opened: str) -> HttpResponse:

@@ -16,7 +16,7 @@ from dashboard import stage_panels
 from dashboard.forms import Form
 from dashboard.http import PageRequest, go, page_or_dialog
 from dashboard.stage_panels import Line
-from pipelines import access, actions, stages, transfers
+from pipelines import access, actions, layers, stages, transfers
 from pipelines.models import Coupling, Pipeline, Stage
 
 
@@ -139,6 +139,8 @@ def _change_stage(request: PageRequest, stage: Stage, form: Form) -> Stage:
         people, readers = request.POST.getlist("people"), form.value("readers")
         promoters = form.value("promoters")
         stage = stages.set_rules(stage, promoters=promoters, people=people, readers=readers, by=request.user)
+    if "source" in request.POST:
+        stage = stages.set_origin(stage, form.value("source"), by=request.user)
     if "health_path" in request.POST:
         stage = stages.set_defaults(
             stage,
@@ -146,6 +148,8 @@ def _change_stage(request: PageRequest, stage: Stage, form: Form) -> Stage:
             health_path=form.value("health_path"),
             formation=_formation(_lines(request)),
             addons=form.value("addons").split(),
+            build_command=form.value("build_command"),
+            stack=form.value("stack"),
             by=request.user,
         )
     name, word = _as_name(form.value("stage")), form.value("word")
@@ -187,27 +191,27 @@ def remove_stage(request: PageRequest, name: str, stage_name: str) -> HttpRespon
     return go(request, "pipeline-settings", pipeline.name)
 
 
-# --- default config vars ------------------------------------------------------------------------------------------------------
+# --- config vars --------------------------------------------------------------------------------------------------------------
 
 
 @sensitive_post_parameters()
 @require_POST
 @login_required
 def save_var(request: PageRequest, name: str, stage_name: str) -> HttpResponse:
-    """Set a config var that apps start with in a stage. A value that is turned down is not given back."""
+    """Set a config var that the apps of a stage inherit. A value that is turned down is not given back."""
     pipeline = access.pipeline_for(request.user, name, to=access.MANAGE)
     stage = _stage(pipeline, stage_name)
     form = Form(request, key="")
     value = request.POST.get("value", "").replace("\r\n", "\n")
     if form.attempt(lambda: _save_var(request, stage, form.value("key"), value)) is None:
         return _page(request, pipeline, form, opened=stage_name)
-    messages.success(request, f"Apps that come to {stage.title} start with {form.value('key')}.")
+    messages.success(request, f"The apps of {stage.title} inherit {form.value('key')} now.")
     return go(request, "pipeline-settings", pipeline.name, query=f"open={stage.name}", fragment=_vars(stage))
 
 
 def _save_var(request: PageRequest, stage: Stage, key: str, value: str) -> bool:
     try:
-        stages.set_vars(stage, {key: value}, by=request.user)
+        layers.set_vars(stage, {key: value}, by=request.user)
     except Refusal as refusal:
         refusal.fields = {"key": refusal.message}
         raise
@@ -217,22 +221,22 @@ def _save_var(request: PageRequest, stage: Stage, key: str, value: str) -> bool:
 @require_POST
 @login_required
 def reveal_var(request: PageRequest, name: str, stage_name: str, key: str) -> HttpResponse:
-    """Show one default's value, and note that it was looked at."""
+    """Show one value, and note that it was looked at."""
     pipeline = access.pipeline_for(request.user, name, to=access.MANAGE)
-    value = stages.reveal(_stage(pipeline, stage_name), key, by=request.user)
+    value = layers.reveal(_stage(pipeline, stage_name), key, by=request.user)
     return _page(request, pipeline, Form(), opened=stage_name, shown=(key, value))
 
 
 @require_POST
 @login_required
 def remove_var(request: PageRequest, name: str, stage_name: str, key: str) -> HttpResponse:
-    """Take a default away; apps that started with it keep it."""
+    """Take a config var away from a stage, and from the apps that inherit it."""
     pipeline = access.pipeline_for(request.user, name, to=access.MANAGE)
     stage = _stage(pipeline, stage_name)
     if not stage.config_vars.filter(key=key).exists():
-        raise NotFound(f"{stage.title} has no default {key[:80]}.", resource="config_var")
-    stages.set_vars(stage, {key: None}, by=request.user)
-    messages.success(request, f"{key} is no default any more. Apps that started with it keep it.")
+        raise NotFound(f"{stage.title} has no config var {key[:80]}.", resource="config_var")
+    layers.set_vars(stage, {key: None}, by=request.user)
+    messages.success(request, f"{key} is gone from {stage.title}, and from the apps that inherited it.")
     return go(request, "pipeline-settings", pipeline.name, query=f"open={stage.name}", fragment=_vars(stage))
 
 

@@ -20,6 +20,7 @@ from releases.models import Build, Source
 from scheduler.actions import add_job
 from tests.certificates import leaf
 from tests.factories import make_addon, make_app, make_release, make_shared_addon, make_slug
+from tests.githosts.conftest import connected
 from tests.pages import ELSEWHERE
 
 
@@ -64,6 +65,7 @@ def things(shop, team, alice, bob, charlie):
     addon = make_addon(app, "heroku-postgresql:hobby-dev")
     move = databases.capture(addon, by=alice)
     shared = make_shared_addon(shop, app)
+    connected(shop, alice)
     client, _ = oauth.create_client("Bot", "https://bot.example.com/back", by=alice)
     job = add_job(app, "rake clean", schedule="0 * * * *", by=alice)
     return {
@@ -95,11 +97,11 @@ RULES = {
         transfer-withdrawal pipeline-new apps app-new teams account account-name account-shortcuts account-removal tokens
         token-new token-removal oauth oauth-approval oauth-refusal programs program-removal client-new client-secret
         client-removal account-usage account-usage-csv account-notifications""",
-    VIEW: """pipeline-notifications preference preference-removal database addon addon-home pipeline-resources pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
+    VIEW: """repository repository-receipts pipeline-config pipeline-notifications preference preference-removal database addon addon-home pipeline-resources pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
         app-deploy build app-releases releases-compare release app-activity app-access app-settings team team-activity
         team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv
         app-schedule scheduled-job""",
-    DEPLOY: """database-backups database-backup-cancellation database-backup-links database-schedule
+    DEPLOY: """auto-deploy auto-deploy-removal branch-builds database-backups database-backup-cancellation database-backup-links database-schedule
         database-schedule-removal database-passwords database-session-end store-settings addon-new addon-sign-in addon-orders attachments attachment-removal attachment-promotion addon-plan addon-name
         addon-retries addon-removal coupling-new couplings coupling coupling-stage coupling-removal promotion-new promotions promotion-stop
         card-targets sources builds ref-builds url-builds image-builds build-cancellation rollback-new rollbacks app-config config-vars
@@ -108,9 +110,10 @@ RULES = {
         scheduled-job-resumption scheduled-job-runs scheduled-job-removal""",
     OPERATE: """database-backup-removal database-restores database-copies restart-new app-formation app-restarts dyno-removal app-logs app-logs-histogram app-logs-text
         app-maintenance outlets drains drain-removal webhooks webhook-removal""",
-    MANAGE: """channels channel channel-removal channel-tests pipeline-addon-new pipeline-addon-orders pipeline-addon-sharing pipeline-addon-sharing-removal
+    MANAGE: """repository-settings repository-removal repository-secret repository-secret-removal repository-hook channels channel channel-removal channel-tests pipeline-addon-new pipeline-addon-orders pipeline-addon-sharing pipeline-addon-sharing-removal
         pipeline-addon-retries pipeline-addon-removal pipeline-name pipeline-owner pipeline-removal stage-order stages stage stage-place stage-removal
-        stage-config-vars stage-config-value stage-config-removal app-lock app-lock-removal collaborators collaborator-rights collaborator-removal
+        stage-config-vars stage-config-value stage-config-removal pipeline-config-vars pipeline-config-value
+        pipeline-config-removal app-build-command app-lock app-lock-removal collaborators collaborator-rights collaborator-removal
         app-name app-stack app-buildpacks buildpack-place buildpack-removal app-health domains domain-removal domain-certificate
         certificate-new certificate certificate-removal automatic-certificates
         automatic-certificates-removal automatic-certificates-refresh app-owner app-removal
@@ -119,7 +122,7 @@ RULES = {
 # Where who may look at a page is not yet who may send its form: what the form demands.
 FORMS = {
     DEPLOY: "app-schedule scheduled-job",
-    MANAGE: "team-usage pipeline-usage app-usage",
+    MANAGE: "repository team-usage pipeline-usage app-usage",
 }
 RULE = {name: rule for rule, names in RULES.items() for name in names.split()}
 RULE_OF_FORM = RULE | {name: rule for rule, names in FORMS.items() for name in names.split()}

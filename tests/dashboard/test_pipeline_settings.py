@@ -227,7 +227,7 @@ def test_default_config_vars_are_set_revealed_and_removed(shop, alice, client):
     assertContains(page, "TOKEN")
     assertNotContains(page, "hunter2")
     assertContains(client.post(f"{url}TOKEN/value/"), "hunter2\nline two")
-    assert Event.objects.filter(verb="revealed default config of").count() == 1
+    assert Event.objects.filter(verb="revealed config of", kind="stage").count() == 1
     answer = client.post(url, {"key": "1-BAD", "value": "hunter3"})
     assertContains(answer, "can&#x27;t be a config var", status_code=422)
     assertNotContains(answer, "hunter3", status_code=422)
