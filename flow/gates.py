@@ -20,6 +20,7 @@ from flow.models import Gate, Line, Passage, Probe, Verdict
 from releases.models import Release, Slug
 
 PASSED, WAITING, FAILED = "passed", "waiting", "failed"
+UNTRIED = "not tried yet"
 LEAST_REQUESTS = 10  # before the share of errors and the slowest answers say anything
 SOON = timedelta(seconds=5)
 NAMED = 5
@@ -163,7 +164,7 @@ def _probed(gate: Gate, case: Case) -> Answer:
     rows = Probe.objects.filter(gate=gate, passage=case.passage, created_at__gte=gate.updated_at)
     probe = rows.order_by("-created_at").first()
     if probe is None:
-        return WAITING, "not tried yet", (), None
+        return WAITING, UNTRIED, (), None
     if probe.status == Probe.Status.SUCCEEDED:
         return PASSED, probe.reason or "yes", (), None
     if probe.status == Probe.Status.FAILED:

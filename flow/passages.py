@@ -102,7 +102,7 @@ def look(passage: Passage) -> Promotion | None:
     now = timezone.now()
     states = gates.states(passage, now)
     for state in states:
-        if state.kind in kinds.PROBED and state.words == "not tried yet":
+        if state.kind in kinds.PROBED and state.words == gates.UNTRIED:
             _probe(passage, state)
     against = stops.against(passage.line.stage, now)
     _keep(passage, states, _next_look(passage, states, now))
