@@ -86,5 +86,6 @@ def _elsewhere(repository: Repository, ref: str, into: App, by: User | None, bra
 
 def _with_code(pipeline: Pipeline) -> Iterator[App]:
     """The apps that have been pushed to, from the left of the board: the first is where branches are looked up first."""
-    rows = Coupling.objects.filter(pipeline=pipeline, app__destroyed_at=None).select_related("app")
+    rows = Coupling.objects.filter(pipeline=pipeline, app__destroyed_at=None, app__ephemeral="")
+    rows = rows.select_related("app")
     return (row.app for row in rows if repositories.branches(row.app, limit=1))

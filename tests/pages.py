@@ -16,6 +16,7 @@ ELSEWHERE = (
     "streams/",
     "auth",
     "api/",
+    "hooks/",
     "<str:name>.git/",
     "_",
 )  # the operators' site, and what only programs fetch
@@ -75,6 +76,16 @@ PAGES: dict[str, list[Page]] = {
     "stage": [Page("/pipelines/{pipeline}/stages/production/")],
     "pipeline-config": [Page("/pipelines/{pipeline}/config/"), Page("/pipelines/{empty}/config/")],
     "transfers": [Page("/transfers/"), first("/transfers/")],
+    "repository": [
+        Page("/pipelines/{pipeline}/repository/"),
+        Page("/pipelines/{connected}/repository/"),
+        Page("/pipelines/{empty}/repository/"),
+    ],
+    "repository-removal": [Page("/pipelines/{connected}/repository/removal/")],
+    "repository-receipts": [
+        Page("/pipelines/{connected}/repository/receipts/"),
+        Page("/pipelines/{empty}/repository/receipts/"),
+    ],
     "pipeline-notifications": [
         Page("/pipelines/{pipeline}/notifications/"),
         Page("/pipelines/{empty}/notifications/"),
@@ -107,7 +118,11 @@ PAGES: dict[str, list[Page]] = {
     "addon-removal": [Page("/apps/{app}/addons/{addon}/removal/")],
     "attachments": [Page("/apps/{app}/attachments/"), Page("/apps/{new}/attachments/")],
     "app-resources": [Page("/apps/{app}/resources/"), Page("/apps/{new}/resources/")],
-    "app-deploy": [Page("/apps/{app}/deploy/"), Page("/apps/{new}/deploy/")],
+    "app-deploy": [
+        Page("/apps/{app}/deploy/"),
+        Page("/apps/{new}/deploy/"),
+        Page("/apps/{following}/deploy/"),
+    ],
     "build": [
         Page("/apps/{app}/builds/{build}/"),
         Page("/apps/{dev}/builds/{running}/"),

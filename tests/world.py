@@ -21,6 +21,8 @@ from apps import actions as app_actions
 from apps import certificates, drains, logs
 from apps.models import App, Certificate, Dyno, Formation
 from engine.spec import Line
+from forge import auto_deploys
+from forge.models import AutoDeploy, Receipt, Repository
 from hooks.actions import add_webhook
 from hooks.models import Webhook
 from metering import budgets, meters
@@ -91,6 +93,7 @@ class World:
         self._addons()
         self._account()
         self._usage()
+        self._connected()
         self.grow(rows)
 
     def _apps(self) -> None:
@@ -128,6 +131,35 @@ class World:
             "dev": dev.name,
         }
         self.names |= {"releasing": "storefront-staging", "version": releasing.version}
+
+    def _connected(self) -> None:
+        """A pipeline whose code is at a host, which has sent hooks, and an app that follows a branch of it."""
+        pipeline = make_pipeline("connected-harbour", owner=self.team)
+        row = Repository(
+            pipeline=pipeline,
+            host="github",
+            url="https://github.example/acme/harbour.git",
+            full_name="acme/harbour",
+            by=self.mara,
+            heads={"main": "a" * 40},
+            polled_at=timezone.now(),
+        )
+        row.secret = "a secret"
+        row.save()
+        for number in range(3):
+            Receipt.objects.create(
+                repository=row,
+                event="push",
+                delivery=str(number),
+                accepted=True,
+                about="main",
+                caused=["Started test run 12.", "harbour-dev builds aaaaaaa of main."],
+            )
+        Receipt.objects.create(repository=row, accepted=False, caused=["Turned down."], times=7)
+        app = make_app("harbour-dev", owner=self.team, stage=stage(pipeline, "development"))
+        auto_deploys.switch_on(app, branch="main", wait_for_ci=True, path="web", by=self.mara)
+        AutoDeploy.objects.update(waits=True, note="harbour-dev waits.", noted_at=timezone.now())
+        self.names |= {"connected": pipeline.name, "following": app.name}
 
     def _history(self, app: App) -> None:
         app_actions.add_domain(app, "www.storefront.example", by=self.mara)
