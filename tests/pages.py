@@ -75,6 +75,29 @@ PAGES: dict[str, list[Page]] = {
     "pipeline-settings": [Page("/pipelines/{pipeline}/settings/")],
     "stage": [Page("/pipelines/{pipeline}/stages/production/")],
     "pipeline-config": [Page("/pipelines/{pipeline}/config/"), Page("/pipelines/{empty}/config/")],
+    "line": [
+        Page("/pipelines/{pipeline}/stages/production/line/"),
+        Page("/pipelines/{empty}/stages/production/line/"),
+    ],
+    "line-passages": [
+        Page("/pipelines/{pipeline}/stages/production/passages/"),
+        Page("/pipelines/{empty}/stages/production/passages/"),
+    ],
+    "gate-new": [
+        Page(f"/pipelines/{{pipeline}}/stages/production/gates/new/{kind}/")
+        for kind in ("ci", "healthy", "approval", "command", "http", "webhook", "window")
+    ],
+    "gate": [Page("/pipelines/{pipeline}/stages/production/gates/{gate}/")],
+    "gate-removal": [Page("/pipelines/{pipeline}/stages/production/gates/{gate}/removal/")],
+    "passage": [Page("/pipelines/{pipeline}/passages/{passage}/")],
+    "passage-changes": [Page("/pipelines/{pipeline}/passages/{passage}/changes/")],
+    "hold-new": [
+        Page("/pipelines/{pipeline}/holds/new/"),
+        Page("/pipelines/{pipeline}/holds/new/?stage=production"),
+    ],
+    "hold-lifting": [Page("/pipelines/{pipeline}/holds/{hold}/lifting/")],
+    "freezes": [Page("/pipelines/{pipeline}/freezes/"), Page("/pipelines/{empty}/freezes/")],
+    "freeze-removal": [Page("/pipelines/{pipeline}/freezes/{freeze}/removal/")],
     "transfers": [Page("/transfers/"), first("/transfers/")],
     "repository": [
         Page("/pipelines/{pipeline}/repository/"),

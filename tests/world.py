@@ -23,6 +23,9 @@ from apps.models import App, Certificate, Dyno, Formation
 from engine.spec import Line
 from forge import auto_deploys
 from forge.models import AutoDeploy, Receipt, Repository
+from flow import actions as flow_actions
+from flow import passages
+from flow.models import Freeze, Hold, Passage, Probe, Verdict
 from hooks.actions import add_webhook
 from hooks.models import Webhook
 from metering import budgets, meters
@@ -91,6 +94,7 @@ class World:
         self._apps()
         self._history(self.us)
         self._addons()
+        self._flow()
         self._account()
         self._usage()
         self._connected()
@@ -205,6 +209,36 @@ class World:
             "backup": self._backups(database),
         }
 
+    def _flow(self) -> None:
+        """A line that asks, with gates of every colour before a release, one that is held, and a freeze."""
+        by, production = self.mara, stage(self.pipeline, "production")
+        line = flow_actions.set_line(production, mode="ask", by=by)
+        flow_actions.add_gate(line, "healthy", {"minutes": 10, "errors": 1.0}, by=by)
+        smoke, _ = flow_actions.add_gate(line, "command", {"command": "bin/smoke --all"}, by=by)
+        gate, _ = flow_actions.add_gate(line, "approval", {"count": 2, "roles": ["admin"]}, by=by)
+        self.passage = next(one for one in passages.refresh(line) if one.source.name == LONG)
+        reason = "It ended with 1: the basket is empty."
+        Probe.objects.create(gate=smoke, passage=self.passage, status="failed", reason=reason)
+        flow_actions.refuse(self.passage, note="The banner is missing on small screens", by=by)
+        passages.look(self.passage)
+        held = flow_actions.set_line(stage(self.pipeline, "staging"), mode="auto", by=by)
+        hold = flow_actions.hold(self.pipeline, line=held, reason="The bank migrates until six", by=by)
+        freeze = flow_actions.freeze(self.pipeline, stage=production, name="Week-ends", days=[5, 6], by=by)
+        self.names |= {"passage": self.passage.pk, "gate": gate.pk, "hold": hold.pk, "freeze": freeze.pk}
+
+    def _passed(self, number: int) -> None:
+        """What was before the gates once, holds that were lifted, and one more word about the passage."""
+        passage, now = self.passage, timezone.now()
+        source = Coupling.objects.get(app=passage.source)
+        old = {"state": "superseded", "reason": "A newer release took its place.", "ended_at": now}
+        Passage.objects.create(
+            line=passage.line, source=source.app, slug=passage.slug, release=passage.release, **old
+        )
+        Hold.objects.create(pipeline=self.pipeline, reason=f"Sale {number}", by=self.mara, lifted_at=now)
+        Freeze.objects.create(pipeline=self.pipeline, name=f"Sale {number}", days=[number % 7], by=self.mara)
+        member = User.objects.get(pk=self.names["member"])
+        Verdict.objects.create(passage=passage, user=member, approves=True, note="Fine with me")
+
     def _backups(self, database: Addon) -> str:
         """One that is there, one that failed, and one under way."""
         made = databases.capture(database, by=self.mara)
@@ -248,6 +282,7 @@ class World:
         """Have at least `rows` of everything that a page lists."""
         for number in range(rows):
             self._person(number)
+            self._passed(number)
             self._app(number)
             make_pipeline(f"pipeline-{next(_numbers)}", owner=self.team)
             account_actions.create_team(f"team-{next(_numbers)}", by=self.mara)
