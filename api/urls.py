@@ -23,6 +23,7 @@ from api.resources import (
     pipelines,
     programs,
     releases,
+    reviews,
     stores,
     teams,
     transfers,
@@ -34,7 +35,7 @@ api = make_api()
 ORDER = (
     account, authorizations, programs, pipelines, apps, certificates, teams, transfers, features, config_vars,
     releases, builds, formation, addon_catalog, addon_attachments, addons, logs, drains, webhooks, catalog,
-    databases, backups, stores,
+    databases, backups, stores, reviews,
 )  # fmt: skip
 for module in ORDER:
     api.add_router("", module.router)

@@ -15,6 +15,8 @@ from hooks.actions import add_webhook
 from hooks.models import Delivery
 from pipelines import actions
 from releases.models import Build, Release, Source
+from reviews import actions as review_actions
+from reviews.models import AppSetup, ReviewApp
 from tests.api.contract import check
 from tests.api.published import ROUTES
 from tests.certificates import leaf
@@ -59,7 +61,13 @@ def things(alice, bob, team):
     invitations.invite(team, "new@example.com", "member", by=alice)
     key = keys.add(alice, PUBLIC_KEY, by=alice)
     client, _ = oauth.create_client("Bot", "https://bot.example.com/back", by=alice)
+    review_actions.set_settings(pipeline, enabled=True, by=alice)
+    setup = AppSetup.objects.create(app=staging, source=source, build=build, by=alice, status="failed")
+    review = ReviewApp.objects.create(
+        pipeline=pipeline, branch="b", subject="branch/b", app=staging, setup=setup, by=alice
+    )
     return {
+        "review": review.pk, "setup": setup.pk,
         "key": key.pk, "client": client.pk,
         "pipeline": "line", "app": "shop-staging", "team": "acme", "promotion": promotion.pk, "release": "v1",
         "build": build.pk, "dyno": dyno.name, "slug": release.slug_id, "coupling": staging.coupling.pk,
@@ -94,6 +102,7 @@ def told(app, pipeline, *, by):
 def paths(things, token):
     """A path for each GET route: what stands in its places, by what comes before them."""
     after = {
+        "review-apps": things["review"], "app-setups": things["setup"],
         "pipelines": things["pipeline"], "apps": things["app"], "teams": things["team"], "users": "~",
         "pipeline-promotions": things["promotion"], "releases": things["release"], "builds": things["build"],
         "dynos": things["dyno"], "slugs": things["slug"], "pipeline-couplings": things["coupling"],
