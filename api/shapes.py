@@ -319,14 +319,18 @@ class BuildOut(Schema):
     updated_at: Time
     generation: str = "cedar"
 
+    @staticmethod
+    def status_of(build: Build) -> str:
+        """The API's word."""
+        return {"running": "pending", "cancelled": "failed"}.get(build.status, build.status)
+
     @classmethod
     def of(cls, build: Build, by: User) -> Self:
         """`build`, with an address of its output that lasts as long as the right of `by` to read it."""
-        status = {"running": "pending", "cancelled": "failed"}.get(build.status, build.status)
         return cls(
             id=build.pk,
             app=Ref(id=build.app_id),
-            status=status,
+            status=cls.status_of(build),
             user=Person.of(build.by),
             stack=build.stack,
             buildpacks=[BuildpackOut.of(b) for b in build.buildpacks],
