@@ -21,11 +21,11 @@ from apps import actions as app_actions
 from apps import certificates, drains, logs
 from apps.models import App, Certificate, Dyno, Formation
 from engine.spec import Line
-from forge import auto_deploys
-from forge.models import AutoDeploy, Receipt, Repository
 from flow import actions as flow_actions
 from flow import passages
 from flow.models import Freeze, Hold, Passage, Probe, Verdict
+from forge import auto_deploys
+from forge.models import AutoDeploy, Receipt, Repository
 from hooks.actions import add_webhook
 from hooks.models import Webhook
 from metering import budgets, meters
