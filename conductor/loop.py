@@ -378,7 +378,7 @@ class Conductor:
                 promotions.advance,
                 promotions.fail,
             ),
-            probing.Probing(self.parts).kind(),
+            probing.Probing(self.parts, self.keeper.poke).kind(),
             Kind("release", Release, RELEASES_AT_ONCE, releases.advance, releases.fail, led=True),
             Kind(
                 "node",
