@@ -4,8 +4,8 @@ import re
 
 FAMILIES = [
     (
-        r"/pipelines/[^/]+/(test-runs|stage/.*)|/test-runs(/.*)?",
-        "Slipway runs no tests: run them before you push, and promote what has passed.",
+        r"/pipelines/[^/]+/stage/.*",
+        "A pipeline has config vars of its test stage here; those of others are the apps' own.",
     ),
     (r"/apps/[^/]+/oci-images(/.*)?", "Apps run slugs here, not images: push their code with git."),
     (

@@ -178,6 +178,11 @@ class AccountOut(Schema):
         )
 
 
+PLATFORM = AccountOut(
+    id=UUID(int=0), email="slipway@slipway.invalid", name="Slipway", created_at=SINCE, updated_at=SINCE,
+    last_login=None,
+)  # fmt: skip
+
 CURRENT = (
     Release.objects.filter(current=True).select_related("slug").only("app_id", "finished_at", "slug__bytes")
 )

@@ -26,6 +26,7 @@ from api.resources import (
     reviews,
     stores,
     teams,
+    test_runs,
     transfers,
     webhooks,
 )
@@ -33,7 +34,7 @@ from api.resources import (
 api = make_api()
 # Fixed paths such as /teams/apps come before those with a name in the same place.
 ORDER = (
-    account, authorizations, programs, pipelines, apps, certificates, teams, transfers, features, config_vars,
+    account, authorizations, programs, test_runs, pipelines, apps, certificates, teams, transfers, features, config_vars,
     releases, builds, formation, addon_catalog, addon_attachments, addons, logs, drains, webhooks, catalog,
     databases, backups, stores, reviews,
 )  # fmt: skip

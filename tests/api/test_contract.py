@@ -11,6 +11,8 @@ from apps import certificates, transfers
 from apps.actions import set_maintenance
 from apps.drains import add_drain
 from apps.models import Collaborator, Domain, Dyno, Formation
+from ci import actions as ci
+from ci.models import TestCase, TestNode
 from hooks.actions import add_webhook
 from hooks.models import Delivery
 from pipelines import actions
@@ -72,9 +74,17 @@ def things(alice, bob, team):
         "pipeline": "line", "app": "shop-staging", "team": "acme", "promotion": promotion.pk, "release": "v1",
         "build": build.pk, "dyno": dyno.name, "slug": release.slug_id, "coupling": staging.coupling.pk,
         "transfer": transfer.pk, "token": None, "certificate": certificate.name,
-        "drain": drain.token,
+        "drain": drain.token, "test_run": run_of(pipeline, source, by=alice).pk,
         **{what: {kind: hooks[kind](what) for kind in hooks} for what in ("webhooks", "webhook-deliveries", "webhook-events")},
     }  # fmt: skip
+
+
+def run_of(pipeline, source, *, by):
+    """A test run with a node and a case."""
+    run = ci.start_run_of_source(pipeline, source, branch="main", commit="a" * 40, message="x", by=by)
+    node = TestNode.objects.create(run=run, index=0)
+    TestCase.objects.create(run=run, node=node, number=1, description="adds", passed=True)
+    return run
 
 
 def told(app, pipeline, *, by):
@@ -110,6 +120,7 @@ def paths(things, token):
         "domains": "www.example.test", "sni-endpoints": things["certificate"], "collaborators": "bob@example.com", "addons": "pg-1",
         **{what: things[what] for what in ("webhooks", "webhook-deliveries", "webhook-events")},
         "addon-attachments": "DATABASE", "features": {"apps": "preboot", "account": "dashboard-repositories-api", "teams": "org-access-controls"}, "addon-services": "heroku-postgresql", "plans": {"addon-services": "mini", "plans": "heroku-postgresql:mini"}, "config": "credential:default", "accounts": "~", "keys": things["key"], "clients": things["client"], "log-drains": things["drain"],
+        "test-runs": {"pipelines": 1, "test-runs": things["test_run"]},
     }  # fmt: skip
     for _, router in served._routers:
         for route, view in router.path_operations.items():
