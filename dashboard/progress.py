@@ -12,6 +12,7 @@ from dashboard import standing
 from dashboard.standing import Standing
 from dashboard.story import RELEASE_STEPS
 from dashboard.words import about
+from pipelines import changes
 from pipelines.models import Promotion, PromotionTarget
 from releases.estimates import expected_for
 from releases.models import Release
@@ -68,6 +69,7 @@ def progress(promotion: Promotion, user: User) -> dict[str, Any]:
         "steps": list(RELEASE_STEPS.values()),
         "outcome": outcome(lines),
         "next": waiting[0] if waiting and may_deploy else None,
+        "changed": changes.of(promotion, list(rows)) if may_deploy else None,
         "log": _log(lines, user),
         "failed": [line for line in lines if line.target.status == "failed"] if may_deploy else [],
     }
