@@ -78,6 +78,8 @@ VERBS = {
     "buildpack-place": ([0], "manage"),
     "buildpack-removal": ([0], "manage"),
     "app-health": ([], "manage"),
+    "app-sleep": ([], "manage"),
+    "app-wake": ([], "operate"),
     "domains": ([], "manage"),
     "domain-removal": ([NOWHERE], "manage"),
     "app-owner": ([], "manage"),

@@ -119,12 +119,12 @@ RULES = {
         config-file-save app-dynos scheduled-job-pause
         scheduled-job-resumption scheduled-job-runs scheduled-job-removal""",
     OPERATE: """database-backup-removal database-restores database-copies restart-new app-formation app-restarts dyno-removal app-logs app-logs-histogram app-logs-text
-        app-maintenance outlets drains drain-removal webhooks webhook-removal""",
+        app-maintenance app-wake outlets drains drain-removal webhooks webhook-removal""",
     MANAGE: """gate-new gates gate gate-removal freeze-removal repository-settings repository-removal repository-secret repository-secret-removal repository-hook channels channel channel-removal channel-tests pipeline-addon-new pipeline-addon-orders pipeline-addon-sharing pipeline-addon-sharing-removal
         pipeline-addon-retries pipeline-addon-removal pipeline-name pipeline-owner pipeline-removal stage-order stages stage stage-place stage-removal
         stage-config-vars stage-config-value stage-config-removal pipeline-config-vars pipeline-config-value
         pipeline-config-removal app-build-command app-lock app-lock-removal collaborators collaborator-rights collaborator-removal
-        app-name app-stack app-buildpacks buildpack-place buildpack-removal app-health domains domain-removal domain-certificate
+        app-name app-stack app-buildpacks buildpack-place buildpack-removal app-health app-sleep domains domain-removal domain-certificate
         certificate-new certificate certificate-removal automatic-certificates
         automatic-certificates-removal automatic-certificates-refresh app-owner app-removal
         team-name team-removal member-role member-removal invitations invitation-renewal invitation-withdrawal""",
