@@ -3,10 +3,6 @@
 import re
 
 FAMILIES = [
-    (
-        r"/pipelines/[^/]+/stage/.*",
-        "A pipeline has config vars of its test stage here; those of others are the apps' own.",
-    ),
     (r"/apps/[^/]+/oci-images(/.*)?", "Apps run slugs here, not images: push their code with git."),
     (
         r"/client/v11/.*|/postgres/.*|/data/.*|/redis/.*",

@@ -24,6 +24,7 @@ from api.resources import (
     programs,
     releases,
     reviews,
+    stage_vars,
     stores,
     teams,
     test_runs,
@@ -35,7 +36,7 @@ api = make_api()
 # Fixed paths such as /teams/apps come before those with a name in the same place.
 ORDER = (
     account, authorizations, programs, test_runs, pipelines, apps, certificates, teams, transfers, features, config_vars,
-    releases, builds, formation, addon_catalog, addon_attachments, addons, logs, drains, webhooks, catalog,
+    stage_vars, releases, builds, formation, addon_catalog, addon_attachments, addons, logs, drains, webhooks, catalog,
     databases, backups, stores, reviews,
 )  # fmt: skip
 for module in ORDER:
