@@ -74,6 +74,21 @@ PAGES: dict[str, list[Page]] = {
     "pipeline-activity-csv": [part("/pipelines/{pipeline}/activity.csv")],
     "pipeline-settings": [Page("/pipelines/{pipeline}/settings/")],
     "stage": [Page("/pipelines/{pipeline}/stages/production/")],
+    "tests": [
+        Page("/pipelines/{pipeline}/tests/"),
+        Page("/pipelines/{pipeline}/tests/?branch=main"),
+        Page("/pipelines/{empty}/tests/"),
+    ],
+    "test-run-new": [Page("/pipelines/{pipeline}/tests/new/"), Page("/pipelines/{empty}/tests/new/")],
+    "test-run": [
+        Page("/pipelines/{pipeline}/tests/1/"),
+        Page("/pipelines/{pipeline}/tests/2/"),
+        Page("/pipelines/{pipeline}/tests/2/?cases=failed&q=cart"),
+    ],
+    "test-settings": [
+        Page("/pipelines/{pipeline}/settings/tests/"),
+        Page("/pipelines/{empty}/settings/tests/"),
+    ],
     "pipeline-config": [Page("/pipelines/{pipeline}/config/"), Page("/pipelines/{empty}/config/")],
     "line": [
         Page("/pipelines/{pipeline}/stages/production/line/"),

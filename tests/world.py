@@ -40,6 +40,7 @@ from releases.models import Build, Release
 from scheduler import actions as scheduler_actions
 from scheduler.models import ScheduledJob
 from tests.certificates import leaf
+from tests.ci.made import seed
 from tests.factories import (
     make_addon,
     make_app,
@@ -98,6 +99,7 @@ class World:
         self._account()
         self._usage()
         self._connected()
+        seed(self.pipeline, by=self.mara, rows=rows)
         self.grow(rows)
 
     def _apps(self) -> None:

@@ -13,6 +13,7 @@ from accounts.actions import create_token
 from addons import databases
 from apps import certificates, drains, transfers
 from apps.models import Collaborator, Domain, Dyno
+from ci.actions import start_run_of_source
 from flow import actions as flow
 from flow import passages
 from hooks.actions import add_webhook
@@ -75,6 +76,7 @@ def things(shop, team, alice, bob, charlie):
     (passage,) = passages.refresh(line)
     hold = flow.hold(shop, line=line, reason="Sale", by=alice)
     freeze = flow.freeze(shop, name="Sale", days=[0], by=alice)
+    run = start_run_of_source(shop, source, branch="main", commit="a" * 40, message="x", by=alice)
     job = add_job(app, "rake clean", schedule="0 * * * *", by=alice)
     return {
         "addon": addon.name, "attachment_id": addon.attachments.get().pk, "service": "heroku-postgresql",
@@ -86,6 +88,7 @@ def things(shop, team, alice, bob, charlie):
         "invitation_id": invitation.pk, "stage_name": "production", "ref": question.pk, "secret": secret,
         "token_id": token.pk, "certificate_id": certificate.pk, "tag": "apps",
         "drain_id": drain.pk, "webhook_id": hook.pk, "transfer_id": transfer.pk, "move_id": move.pk, "pid": 1, "session_id": 1, "pk": 1, "place": 0,
+        "number": run.number,
     }  # fmt: skip
 
 
@@ -109,8 +112,8 @@ RULES = {
     VIEW: """line line-passages passage freezes repository repository-receipts pipeline-config pipeline-notifications preference preference-removal database addon addon-home pipeline-resources pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
         app-deploy build app-releases releases-compare release app-activity app-access app-settings team team-activity
         team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv
-        app-schedule scheduled-job""",
-    DEPLOY: """passage-changes passage-approval passage-refusal passage-verdict-removal passage-promotion
+        app-schedule scheduled-job tests test-run test-settings""",
+    DEPLOY: """test-run-new test-run-reruns test-run-reruns-of-failed test-run-cancellation test-config-vars test-config-value test-config-removal passage-changes passage-approval passage-refusal passage-verdict-removal passage-promotion
         passage-reopening passage-probes hold-new holds hold-lifting auto-deploy auto-deploy-removal branch-builds database-backups database-backup-cancellation database-backup-links database-schedule
         database-schedule-removal database-passwords database-session-end store-settings addon-new addon-sign-in addon-orders attachments attachment-removal attachment-promotion addon-plan addon-name
         addon-retries addon-removal coupling-new couplings coupling coupling-stage coupling-removal promotion-new promotions promotion-stop
@@ -132,7 +135,7 @@ RULES = {
 # Where who may look at a page is not yet who may send its form: what the form demands.
 FORMS = {
     DEPLOY: "app-schedule scheduled-job",
-    MANAGE: "line freezes repository team-usage pipeline-usage app-usage",
+    MANAGE: "test-settings line freezes repository team-usage pipeline-usage app-usage",
 }
 RULE = {name: rule for rule, names in RULES.items() for name in names.split()}
 RULE_OF_FORM = RULE | {name: rule for rule, names in FORMS.items() for name in names.split()}
