@@ -88,9 +88,10 @@ class Plan:
         return [change for change in self.targets if change.lacks_config or change.lacks_addons]
 
     @property
-    def alone(self) -> bool:
-        """Whether there is one target only."""
-        return len(self.targets) == 1
+    def alike(self) -> bool:
+        """Whether the same files change on all targets."""
+        told = [change for change in self.targets if change.files is not None]
+        return len(self.unlike) == 1 and len(told) == len(self.targets)
 
     @property
     def unlike(self) -> list[TargetChange]:
