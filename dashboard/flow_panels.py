@@ -17,12 +17,14 @@ from core.errors import NotFound
 from dashboard.forms import Form
 from dashboard.gate_forms import DAYS, ICONS, PURPOSES, choices, defaults
 from dashboard.line_pills import SILENT, Pill, line_into, pill_of, stages_with_lines
+from dashboard.progress import short_names
 from dashboard.standing import Standing
 from flow import access as flow_access
-from flow import actions, gates, kinds, stops
+from flow import actions, gates, kinds
 from flow.gates import GateState
 from flow.models import Gate, Hold, Line, Passage, Probe, Verdict
-from pipelines import stages
+from flow.stands import stand_of
+from pipelines import access, changes, stages
 from pipelines.models import Pipeline, Stage
 from releases.streams import may_read
 
@@ -236,7 +238,8 @@ def passage_context(
     """One release before the gates of a line: what each says, what people said, and what the viewer can do."""
     verdicts = list(passage.verdicts.select_related("user"))
     opened = passage.state == Passage.State.OPEN
-    against = stops.against(passage.line.stage) if opened else []
+    stand = stand_of(passage.line, [])
+    against = [*stand.holds, *stand.freezes] if opened else []
     checks = _checks(user, passage)
     waits = sum(not check.said.passed for check in checks)
     asks = any(check.said.kind == Gate.Kind.APPROVAL for check in checks)
@@ -257,6 +260,32 @@ def passage_context(
         "against": against,
         "may_change": DEPLOY in rights,
         "form": form,
+    }
+
+
+def changes_context(user: User, pipeline: Pipeline, passage: Passage) -> dict[str, Any]:
+    """What would change in the apps of the stage, for who may deploy the app that it comes from."""
+    seen = access.visible_couplings(user, pipeline)
+    rows: list[Any] = list(app_access.with_rights(seen, user, app="app__"))
+    source = next((row for row in rows if row.app_id == passage.source_id), None)
+    if source is None or DEPLOY not in app_access.rights_found(user, source.app, source):
+        source = access.coupling_in(pipeline, user, passage.source.name, to=DEPLOY)
+    there = [row for row in rows if row.stage_id == passage.line.stage_id]
+    ground = changes.survey([row.app for row in (source, *there)])
+    built = {pk: release.slug.app_id for pk, release in ground.current.items() if release and release.slug}
+    targets = source.likely(there, built)
+    both = [source, *targets]
+    ruled = any(row.stage.readers == Stage.Readers.ADMINS for row in both)
+    hidden = access.hiding_from(user, [row.app for row in both]) if ruled else frozenset()
+    return {
+        "pipeline": pipeline,
+        "tab": "board",
+        "passage": passage,
+        "source": source,
+        "release": passage.release,
+        "targets": targets,
+        "labels": short_names([row.app for row in both]),
+        "plan": changes.plan(source, passage.release, targets, ground=ground, hidden=hidden),
     }
 
 

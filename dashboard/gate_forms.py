@@ -54,7 +54,9 @@ def defaults(kind: str) -> dict[str, Any]:
 def sent(request: HttpRequest, kind: str) -> Form:
     """The form as it came in. A box that is not ticked does not come: it is empty, not as it was."""
     empty = {key: [] if isinstance(value, list) else "" for key, value in defaults(kind).items()}
-    lists: dict[str, Any] = {key: request.POST.getlist(key) for key in ("people", "roles", "days") if key in empty}
+    lists: dict[str, Any] = {
+        key: request.POST.getlist(key) for key in ("people", "roles", "days") if key in empty
+    }
     return Form(request, **empty).holding(lists)
 
 

@@ -10,7 +10,6 @@ from django.views.decorators.http import require_POST, require_safe
 
 from core.errors import NotFound
 from dashboard import flow_panels as panels
-from dashboard import promoting
 from dashboard.forms import Form
 from dashboard.http import PageRequest, go, page_or_dialog
 from flow import access as flow_access
@@ -34,10 +33,8 @@ def show(request: PageRequest, name: str, passage_id: UUID) -> HttpResponse:
 def changes(request: PageRequest, name: str, passage_id: UUID) -> HttpResponse:
     """What would change in the apps of the stage, for who may deploy the app that it comes from."""
     pipeline, passage = _passage(request, name, passage_id)
-    access.coupling_in(pipeline, request.user, passage.source.name, to=access.DEPLOY)
-    version = str(passage.release.version)
-    context = promoting.context(request.user, pipeline, passage.source.name, version, None)
-    return page_or_dialog(request, "flow/changes.html", {**context, "passage": passage})
+    context = panels.changes_context(request.user, pipeline, passage)
+    return page_or_dialog(request, "flow/changes.html", context)
 
 
 @require_POST
