@@ -124,6 +124,9 @@ PAGES: dict[str, list[Page]] = {
         Page("/pipelines/{connected}/repository/receipts/"),
         Page("/pipelines/{empty}/repository/receipts/"),
     ],
+    "as-code": [Page("/pipelines/{pipeline}/as-code/"), Page("/pipelines/{empty}/as-code/")],
+    "slipway-yml": [part("/pipelines/{pipeline}/slipway.yml")],
+    "proposal": [Page("/pipelines/{pipeline}/as-code/proposals/{proposal}/")],
     "pipeline-notifications": [
         Page("/pipelines/{pipeline}/notifications/"),
         Page("/pipelines/{empty}/notifications/"),

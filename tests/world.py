@@ -20,6 +20,7 @@ from addons.models import Addon, Attachment, Transfer
 from apps import actions as app_actions
 from apps import certificates, drains, logs
 from apps.models import App, Certificate, Dyno, Formation
+from blueprints.models import Proposal
 from engine.spec import Line
 from flow import actions as flow_actions
 from flow import passages
@@ -184,6 +185,7 @@ class World:
             "certificate": _certificate(app, by=self.mara).pk,
             "webhook": _told(app, by=self.mara).pk,
             "channel": _channel(self.pipeline, by=self.mara).pk,
+            "proposal": _proposal(self.pipeline, by=self.mara).pk,
             "job": _scheduled(app, by=self.mara).pk,
         }
         lines = [Line(source, dyno, text.encode(), time.time()) for source, dyno, text in LINES * 30]
@@ -222,7 +224,7 @@ class World:
         reason = "It ended with 1: the basket is empty."
         Probe.objects.create(gate=smoke, passage=self.passage, status="failed", reason=reason)
         flow_actions.refuse(self.passage, note="The banner is missing on small screens", by=by)
-        passages.look(Passage.objects.get(pk=self.passage.pk))
+        passages.look(self.passage)
         held = flow_actions.set_line(stage(self.pipeline, "staging"), mode="auto", by=by)
         hold = flow_actions.hold(self.pipeline, line=held, reason="The bank migrates until six", by=by)
         freeze = flow_actions.freeze(self.pipeline, stage=production, name="Week-ends", days=[5, 6], by=by)
@@ -416,6 +418,21 @@ def _begun(model: Any, job: Any, steps: list[dict[str, Any]]) -> None:
         started_at=at,
         finished_at=None,
         steps=[{"at": at.isoformat(), **step} for step in steps],
+    )
+
+
+def _proposal(pipeline: Pipeline, *, by: User) -> Proposal:
+    return Proposal.objects.create(
+        pipeline=pipeline,
+        commit=f"{next(_numbers):040x}",
+        branch="main",
+        message=MESSAGES[2],
+        author=PEOPLE[0],
+        by=by,
+        text="ci: {on_push: true}\n",
+        status="ended",
+        state="offered",
+        changes=["CI: on push from no to yes"],
     )
 
 

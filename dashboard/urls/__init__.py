@@ -2,9 +2,10 @@
 
 from dashboard.urls import (
     addons,
+    blueprints,
     board,
-    code,
     ci,
+    code,
     databases,
     door,
     everywhere,
@@ -30,9 +31,10 @@ urlpatterns = [
     *board.urlpatterns,
     *flow.urlpatterns,
     *code.urlpatterns,
-    *repository.urlpatterns,
     *ci.urlpatterns,
+    *repository.urlpatterns,
     *addons.urlpatterns,
+    *blueprints.urlpatterns,
     *pipeline_addons.urlpatterns,
     *databases.urlpatterns,
     *settings.urlpatterns,

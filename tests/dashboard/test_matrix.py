@@ -13,6 +13,7 @@ from accounts.actions import create_token
 from addons import databases
 from apps import certificates, drains, transfers
 from apps.models import Collaborator, Domain, Dyno
+from blueprints.models import Proposal
 from ci.actions import start_run_of_source
 from flow import actions as flow
 from flow import passages
@@ -57,6 +58,9 @@ def things(shop, team, alice, bob, charlie):
     channel = add_channel(
         shop, name="#releases", kind="slack", address="https://chat.invalid/x", events=[], by=alice
     )
+    proposal = Proposal.objects.create(
+        pipeline=shop, commit="a" * 40, branch="main", text="ci: {on_push: true}", status="ended", state="offered"
+    )
     transfer = transfers.hand_over(make_app("mine", owner=alice), bob, by=alice)
     collaborator = Collaborator.objects.create(app=app, user=charlie, rights=[])
     Collaborator.objects.filter(pk=collaborator.pk).delete()
@@ -80,6 +84,7 @@ def things(shop, team, alice, bob, charlie):
     job = add_job(app, "rake clean", schedule="0 * * * *", by=alice)
     return {
         "addon": addon.name, "attachment_id": addon.attachments.get().pk, "service": "heroku-postgresql",
+        "proposal_id": proposal.pk,
         "channel_id": channel.pk, "pipeline_name": shop.name,
         "job_id": job.pk, "client_id": client.pk, "apps": {"name": app.name}, "pipelines": {"name": shop.name, "addon": shared.name}, "teams": {"name": team.name},
         "gate_id": gate.pk, "passage_id": passage.pk, "hold_id": hold.pk, "freeze_id": freeze.pk, "kind": "http",
@@ -109,7 +114,7 @@ RULES = {
         transfer-withdrawal pipeline-new apps app-new teams account account-name account-shortcuts account-removal tokens
         token-new token-removal oauth oauth-approval oauth-refusal programs program-removal client-new client-secret
         client-removal account-usage account-usage-csv account-notifications""",
-    VIEW: """line line-passages passage freezes repository repository-receipts pipeline-config pipeline-notifications preference preference-removal database addon addon-home pipeline-resources pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
+    VIEW: """line line-passages passage freezes repository repository-receipts pipeline-config as-code proposal pipeline-notifications preference preference-removal database addon addon-home pipeline-resources pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
         app-deploy build app-releases releases-compare release app-activity app-access app-settings team team-activity
         team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv
         app-schedule scheduled-job tests test-run test-settings""",
@@ -123,7 +128,7 @@ RULES = {
         scheduled-job-resumption scheduled-job-runs scheduled-job-removal""",
     OPERATE: """database-backup-removal database-restores database-copies restart-new app-formation app-restarts dyno-removal app-logs app-logs-histogram app-logs-text
         app-maintenance app-wake outlets drains drain-removal webhooks webhook-removal""",
-    MANAGE: """gate-new gates gate gate-removal freeze-removal repository-settings repository-removal repository-secret repository-secret-removal repository-hook channels channel channel-removal channel-tests pipeline-addon-new pipeline-addon-orders pipeline-addon-sharing pipeline-addon-sharing-removal
+    MANAGE: """gate-new gates gate gate-removal freeze-removal repository-settings repository-removal repository-secret repository-secret-removal repository-hook slipway-yml plans plan-changes following proposal-acceptance proposal-refusal channels channel channel-removal channel-tests pipeline-addon-new pipeline-addon-orders pipeline-addon-sharing pipeline-addon-sharing-removal
         pipeline-addon-retries pipeline-addon-removal pipeline-name pipeline-owner pipeline-removal stage-order stages stage stage-place stage-removal
         stage-config-vars stage-config-value stage-config-removal pipeline-config-vars pipeline-config-value
         pipeline-config-removal app-build-command app-lock app-lock-removal collaborators collaborator-rights collaborator-removal
