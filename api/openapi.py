@@ -31,6 +31,7 @@ TAGS = {
     "Authorizations": "Tokens: what may speak for an account.",
     "Programs": "Programs that ask people to let them act for them, and browsers.",
     "Pipelines": "Pipelines, the stages of their apps, and promotions.",
+    "Repositories": "Where a pipeline's code is, and which branches deploy by themselves.",
     "Tests": "Test runs of a pipeline's code, their nodes and cases.",
     "Review apps": "Apps for pull requests and branches, and apps that are set up as their app.json says.",
     "Apps": "Apps, their domains, collaborators and buildpacks.",

@@ -23,6 +23,7 @@ from api.resources import (
     pipelines,
     programs,
     releases,
+    repositories,
     reviews,
     stage_vars,
     stores,
@@ -37,7 +38,7 @@ api = make_api()
 ORDER = (
     account, authorizations, programs, test_runs, pipelines, apps, certificates, teams, transfers, features, config_vars,
     stage_vars, releases, builds, formation, addon_catalog, addon_attachments, addons, logs, drains, webhooks, catalog,
-    databases, backups, stores, reviews,
+    databases, backups, stores, repositories, reviews,
 )  # fmt: skip
 for module in ORDER:
     api.add_router("", module.router)
