@@ -3,14 +3,6 @@
 import re
 
 FAMILIES = [
-    (
-        r"/pipelines/[^/]+/(test-runs|stage/.*)|/test-runs(/.*)?",
-        "Slipway runs no tests: run them before you push, and promote what has passed.",
-    ),
-    (
-        r"/review-apps(/.*)?|/pipelines/[^/]+/review-app(s|-config)(/.*)?|/apps/[^/]+/review-app(/.*)?",
-        "Review apps can't be opened here yet: make an app and add it to the pipeline's review stage.",
-    ),
     (r"/apps/[^/]+/oci-images(/.*)?", "Apps run slugs here, not images: push their code with git."),
     (
         r"/client/v11/.*|/postgres/.*|/data/.*|/redis/.*",
@@ -19,7 +11,6 @@ FAMILIES = [
     (r"/spaces(/.*)?", "There are no private spaces here."),
     (r"/enterprise-accounts(/.*)?", "There are no enterprise accounts here: people share what is a team's."),
     (r"/apps/[^/]+/(acm|ssl-endpoints)(/.*)?", "Certificates of an app are its SNI endpoints."),
-    (r"/app-setups(/.*)?", "Apps are not set up from a manifest: make the app, then push its code with git."),
     (
         r"/apps/[^/]+/(telemetry-drains|outbound-ruleset).*",
         "It is not served here. heroku drains sends logs on.",

@@ -153,15 +153,17 @@ def ranged(
     *,
     by: str = "id",
     fields: Sequence[str] = (),
+    least: int = 1,
 ) -> Status[list[Any]]:
     """One page of `rows` as the Range header asks: `(200, all)` or `(206, page)` with a Next-Range.
 
-    `by` is the field of a page without a Range; `fields` are the others that it may name.
+    `by` is the field of a page without a Range; `fields` are the others that it may name. A page has `least` rows
+    where there are so many, for clients that fetch every page.
     """
     text = _range(request)
     asked = RANGE.match(text)
     field = asked["field"] if asked and asked["field"] in {by, *fields} else by
-    size = _number(text, "max", PAGE)
+    size = max(least, _number(text, "max", PAGE))
     down = bool(re.search(r"order\s*=\s*desc", text))
     sign = "-" if down else ""
     found = _after(rows, field, asked["after"] if asked else "", down).order_by(f"{sign}{field}", f"{sign}pk")

@@ -12,6 +12,7 @@ RULES = [
         # What tells config vars or credentials, what runs a command beside them, and what lets others in.
         (r".*/(config|config-vars|sso|log-drains)(/.*)?", (READ_PROTECTED, WRITE_PROTECTED)),
         (r"/apps/[^/]+/dynos(/[^/]+)?", (READ, WRITE_PROTECTED)),
+        (r"/pipelines/[^/]+/repo(/secret)?", (READ, WRITE_PROTECTED)),
         (r".*/(collaborators|members|invitations)(/.*)?", (READ, WRITE_PROTECTED)),
         (r"/account/app-transfers(/.*)?|/pipeline-transfers(/.*)?", (READ, WRITE_PROTECTED)),
         (r"/teams/apps/[^/]+", (READ, WRITE_PROTECTED)),

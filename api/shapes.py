@@ -178,6 +178,11 @@ class AccountOut(Schema):
         )
 
 
+PLATFORM = AccountOut(
+    id=UUID(int=0), email="slipway@slipway.invalid", name="Slipway", created_at=SINCE, updated_at=SINCE,
+    last_login=None,
+)  # fmt: skip
+
 CURRENT = (
     Release.objects.filter(current=True).select_related("slug").only("app_id", "finished_at", "slug__bytes")
 )
@@ -319,14 +324,18 @@ class BuildOut(Schema):
     updated_at: Time
     generation: str = "cedar"
 
+    @staticmethod
+    def status_of(build: Build) -> str:
+        """The API's word."""
+        return {"running": "pending", "cancelled": "failed"}.get(build.status, build.status)
+
     @classmethod
     def of(cls, build: Build, by: User) -> Self:
         """`build`, with an address of its output that lasts as long as the right of `by` to read it."""
-        status = {"running": "pending", "cancelled": "failed"}.get(build.status, build.status)
         return cls(
             id=build.pk,
             app=Ref(id=build.app_id),
-            status=status,
+            status=cls.status_of(build),
             user=Person.of(build.by),
             stack=build.stack,
             buildpacks=[BuildpackOut.of(b) for b in build.buildpacks],

@@ -23,8 +23,12 @@ from api.resources import (
     pipelines,
     programs,
     releases,
+    repositories,
+    reviews,
+    stage_vars,
     stores,
     teams,
+    test_runs,
     transfers,
     webhooks,
 )
@@ -32,9 +36,9 @@ from api.resources import (
 api = make_api()
 # Fixed paths such as /teams/apps come before those with a name in the same place.
 ORDER = (
-    account, authorizations, programs, pipelines, apps, certificates, teams, transfers, features, config_vars,
-    releases, builds, formation, addon_catalog, addon_attachments, addons, logs, drains, webhooks, catalog,
-    databases, backups, stores,
+    account, authorizations, programs, test_runs, pipelines, apps, certificates, teams, transfers, features, config_vars,
+    stage_vars, releases, builds, formation, addon_catalog, addon_attachments, addons, logs, drains, webhooks, catalog,
+    databases, backups, stores, repositories, reviews,
 )  # fmt: skip
 for module in ORDER:
     api.add_router("", module.router)

@@ -14,7 +14,7 @@ class TestRunAdmin(Shown):
     list_filter = ("state", "cause")
     search_fields = ("pipeline__name", "branch", "commit", "message")
     list_select_related = ("pipeline", "by")
-    exclude = ("source_url", "app_json")
+    exclude = ("app_json",)
 
 
 @admin.register(CiSettings)

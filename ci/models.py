@@ -110,8 +110,9 @@ class TestRun(Job):
     commit = models.CharField(max_length=64, blank=True)
     message = models.CharField(max_length=500, blank=True, help_text="First line of the commit.")
     author = models.CharField(max_length=200, blank=True)
-    source_url = models.TextField(blank=True, help_text="Where its code is, as an API client said.")
-    source = models.ForeignKey(Source, null=True, on_delete=models.SET_NULL, related_name="+")
+    source = models.ForeignKey(
+        Source, null=True, on_delete=models.SET_NULL, related_name="+", help_text="What was uploaded for it."
+    )
     cause = models.CharField(max_length=5, choices=Cause)
     rerun_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="reruns")
     only_failed = models.JSONField(
@@ -129,7 +130,7 @@ class TestRun(Job):
         App, null=True, on_delete=models.SET_NULL, related_name="test_run", help_text="Until it ends."
     )
     build = models.ForeignKey(Build, null=True, on_delete=models.SET_NULL, related_name="+")
-    app_json = models.JSONField(default=dict, help_text="As it counts for tests.")
+    app_json = models.JSONField(default=dict, help_text="How it runs: setup, test, nodes, size.")
     nodes_total = models.PositiveIntegerField(default=0)
     passed = models.PositiveIntegerField(default=0, help_text="Cases, at the end.")
     failed = models.PositiveIntegerField(default=0)

@@ -26,7 +26,7 @@ from engine.builder.procfile import parse_app_json
 from forge.code import source_of
 from pipelines import asked_addons
 from releases import app_json
-from releases.actions import set_config
+from releases.actions import create_build, set_config
 from releases.app_json import AppJson
 from releases.models import Source
 from releases.sources import adopt
@@ -126,6 +126,8 @@ def prepare(run: TestRun, files: Mapping[str, bytes]) -> list[str]:
     set_config(app, {**asked.values(without=given), **given, **ours}, by=None, description="Set up tests")
     lines += asked_addons.give(app, _affordable(asked.addons), by=run.by)
     total = run.nodes_total or plan["nodes"]
+    for index in run.only_failed or range(1 if run.debug else total):
+        TestNode.objects.get_or_create(run=run, index=index, defaults={"state": State.CREATING})
     run.next_step(app_json=plan, nodes_total=total, warning=" ".join(asked.warnings)[:500])
     return lines
 
@@ -159,13 +161,21 @@ def failed_addons(app: App) -> list[str]:
 
 
 @transaction.atomic
-def make_nodes(run: TestRun) -> None:
-    """The rows of its nodes, once, and that tests run now."""
-    indexes = run.only_failed or range(1 if run.debug else run.nodes_total)
-    limits.demand_dynos(run.pipeline.owner, len(indexes))
+def begin_build(run: TestRun, source: Source) -> None:
+    """Have its app built: by the platform, whose right to do so is that of who started the run."""
+    assert run.app is not None
+    build = create_build(run.app, source, by=None, clear_cache=run.clear_cache)
+    run.nodes.update(state=State.BUILDING, updated_at=timezone.now())
+    run.record(build=build, state=State.BUILDING)
+    live.tell(run.pipeline.topic)
+
+
+@transaction.atomic
+def begin_nodes(run: TestRun) -> None:
+    """Write down that tests run now, or that a shell waits."""
+    limits.demand_dynos(run.pipeline.owner, run.nodes.count())
     state = State.DEBUGGING if run.debug else State.RUNNING
-    for index in indexes:
-        TestNode.objects.get_or_create(run=run, index=index, defaults={"state": state})
+    run.nodes.update(state=state, updated_at=timezone.now())
     run.next_step(state=state, running_at=timezone.now())
     live.tell(run.pipeline.topic)
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from addons.models import Addon, Transfer
 from apps.models import CertificateOrder
+from blueprints.models import Proposal
 from ci.models import TestRun
 from conductor.models import NodeRequest
 from core.jobs import Job
@@ -36,6 +37,7 @@ JOBS: tuple[type[Job], ...] = (
     Watch,
     Probe,
     Report,
+    Proposal,
 )
 _FREE = (
     "EXISTS(SELECT 1 FROM {} WHERE status IN ('pending', 'running')"

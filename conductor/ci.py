@@ -28,7 +28,6 @@ from engine.plan import ALIVE
 from engine.spec import DynoState
 from pipelines import asked_addons
 from releases import checkouts
-from releases.actions import create_build
 from releases.models import Build, Release, Source
 
 POLL = 0.3  # seconds between two looks at a build, an add-on, or whether somebody has cancelled
@@ -115,11 +114,7 @@ class Tests:
         if run.build is None:
             if wait := self._await_addons(run, app):
                 return wait
-            with transaction.atomic():
-                source = Source.objects.filter(app=app).order_by("created_at")[0]
-                build = create_build(app, source, by=None, clear_cache=run.clear_cache)
-                run.record(build=build, state=State.BUILDING)
-                live.tell(run.pipeline.topic)
+            runs.begin_build(run, Source.objects.filter(app=app).order_by("created_at")[0])
         build = Build.objects.select_related("release").get(pk=run.build_id)
         self._copy_output(run, build)
         if build.status in ("pending", "running"):
@@ -150,8 +145,8 @@ class Tests:
         return POLL
 
     def _begin(self, held: Held, run: TestRun) -> None:
-        """Make the rows of its nodes."""
-        runs.make_nodes(run)
+        """Have no more said of its set-up."""
+        runs.begin_nodes(run)
         self._parts.logs.end(run.log_stream)
 
     def _follow(self, held: Held, run: TestRun) -> float | None:

@@ -106,6 +106,7 @@ class ProxyFront:
 
     def __init__(self, folder: Path) -> None:
         hosts = frozenset(settings.ALLOWED_HOSTS)
+        self._wake: Wake = lambda app: None
         self.router = ProxyRouter(folder, control_hosts=hosts)
         self.tally = Tally()
         write(self.router.folder)
@@ -113,11 +114,28 @@ class ProxyFront:
 
     async def start(self, find_guest: Find, serves: Callable[[], bool], wake: Wake) -> str:
         """See `Front`."""
+        self._wake = wake
         self._keeper = Keeper(
-            self.router, sink=logs(), find_guest=find_guest, serves=serves, tally=self.tally
+            self.router,
+            sink=logs(),
+            find_guest=find_guest,
+            serves=serves,
+            tally=self.tally,
+            make_waking=self._waking,
         )
         self._keeper.start()
         return f"{settings.BIND}:{settings.PORT}, by HAProxy"
+
+    def _waking(self) -> LocalRouter:
+        """Where requests for apps that sleep wait. HAProxy sends it no others."""
+        return LocalRouter(
+            sink=logs(),
+            control=settings.CONTROL_SOCKET,
+            control_hosts=frozenset(),
+            apps_host=settings.APPS_HOST,
+            limits=_limits(),
+            wake=self._wake,
+        )
 
     async def stop(self) -> None:
         """See `Front`."""
@@ -150,6 +168,7 @@ def setup() -> Setup:
         apps_host=settings.APPS_HOST,
         trusted=tuple(settings.TRUSTED_PROXIES),
         to_https=bool(secure) and settings.URL.startswith("https://"),
+        limits=_limits(),
     )
 
 

@@ -25,10 +25,12 @@ from django.db.models import Q
 from addons.models import Addon
 from apps import acm
 from apps.models import CertificateOrder
+from blueprints.models import Proposal
 from ci.models import TestRun
 from conductor import (
     addons,
     agenda,
+    blueprints,
     ci,
     cleaning,
     disk,
@@ -378,7 +380,7 @@ class Conductor:
                 promotions.advance,
                 promotions.fail,
             ),
-            probing.Probing(self.parts).kind(),
+            probing.Probing(self.parts, self.keeper.poke).kind(),
             Kind("release", Release, RELEASES_AT_ONCE, releases.advance, releases.fail, led=True),
             Kind(
                 "node",
@@ -390,6 +392,14 @@ class Conductor:
                 turns="ask",
             ),
             Kind("report", Report, hosts.AT_ONCE, hosts.advance, hosts.fail, turns="ask"),
+            Kind(
+                "blueprint",
+                Proposal,
+                blueprints.AT_ONCE,
+                blueprints.advance,
+                blueprints.fail,
+                turns="ask",
+            ),
             Kind("addon", Addon, addons.AT_ONCE, addons.advance, addons.fail, led=True, turns="ask"),
             self._transfers.kind(),
             Kind(

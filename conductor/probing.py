@@ -9,6 +9,7 @@ changed, ends too, and its dyno is stopped.
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -46,10 +47,11 @@ class Place:
 
 
 class Probing:
-    """Moves probes forward."""
+    """Moves probes forward. `poke` has an app's dynos looked at: of what we do ourselves we get no news."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, poke: Callable[[uuid.UUID], None]) -> None:
         self._parts = parts
+        self._poke = poke
         self._ways: dict[str, Callable[[Probe], float | None]] = {
             Gate.Kind.COMMAND: self._command,
             Gate.Kind.HTTP: self._ask,
@@ -67,7 +69,7 @@ class Probing:
         related = ("line__stage__pipeline", "source", "release", "slug")
         passage = Passage.objects.select_related(*related).filter(pk=probe.passage_id).first()
         if gate is None or passage is None:  # and so the probe's own row
-            _stop(probe)
+            self._stop(probe)
             raise LeaseLost(f"Probe {probe.pk}")
         probe.gate, probe.passage = gate, passage
         if over := _why_over(probe):
@@ -138,6 +140,7 @@ class Probing:
             probe.record(dyno_id=dyno.pk, reason=f"running on {place.app.name}")
             live.tell(probe.passage.line.stage.pipeline.topic)
         self._parts.say(probe.log_stream, f"Running {said['command']} on {place.app.name}", dyno=dyno.name)
+        self._poke(place.app.pk)
         failpoints.reach("flow.probe_started")
 
     # --- the end --------------------------------------------------------------------------------------------------
@@ -146,12 +149,19 @@ class Probing:
         status = Probe.Status.SUCCEEDED if outcome.holds else Probe.Status.FAILED
         with transaction.atomic():
             probe.end(status, reason=outcome.words[:500], facts=outcome.facts)
-            _stop(probe)
+            self._stop(probe)
             pipeline = Passage.objects.get(pk=probe.passage_id).line.stage.pipeline
             live.tell(pipeline.topic)
             live.wake_conductor()
         if not self._parts.logs.ended(probe.log_stream) and self._parts.logs.last(probe.log_stream):
             self._parts.logs.end(probe.log_stream)
+
+    def _stop(self, probe: Probe) -> None:
+        """Have its dyno end, if it still runs."""
+        chosen = [probe.dyno_id] if probe.dyno_id else []
+        for dyno in Dyno.objects.filter(pk__in=chosen).exclude(state=Dyno.State.DOWN):
+            Dyno.objects.filter(pk=dyno.pk).update(stop_asked=True)
+            transaction.on_commit(partial(self._poke, dyno.app_id))
 
 
 def _why_over(probe: Probe) -> str:
@@ -159,15 +169,6 @@ def _why_over(probe: Probe) -> str:
     if probe.gate.updated_at > probe.created_at:
         return "The gate was changed meanwhile."
     return OVER.get(Passage.State(probe.passage.state), "")
-
-
-def _stop(probe: Probe) -> None:
-    """Have its dyno end, if it still runs."""
-    chosen = [probe.dyno_id] if probe.dyno_id else []
-    running = Dyno.objects.filter(pk__in=chosen).exclude(state=Dyno.State.DOWN)
-    for dyno in running.select_related("app"):
-        Dyno.objects.filter(pk=dyno.pk).update(stop_asked=True)
-        live.tell(dyno.app.topic)
 
 
 def _done(probe: Probe) -> list[str]:

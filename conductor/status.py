@@ -72,7 +72,7 @@ class Status:
                 {
                     "kind": held.kind.name,
                     "id": str(held.job.pk),
-                    "app": str(held.job.app_id),
+                    "app": str(getattr(held.job, "app_id", None)),
                     "step": held.job.step,
                     "lease": held.job.lease_until.isoformat() if held.job.lease_until else None,
                 }

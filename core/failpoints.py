@@ -47,6 +47,7 @@ NAMES = frozenset(
         "hook.sent",
         "notice.claimed",
         "notice.sent",
+        "blueprint.read",
         "drain.sent",
         "review.created",
         "review.destroying",

@@ -86,6 +86,14 @@ class MaintenanceForm(forms.Form):
     on = forms.BooleanField(required=False)
 
 
+class SleepForm(forms.Form):
+    """After how many minutes without a request an app sleeps; 0 for never."""
+
+    minutes = forms.IntegerField(
+        error_messages={"required": "Choose when it sleeps.", "invalid": "Choose when it sleeps."}
+    )
+
+
 class RightsForm(forms.Form):
     """What a collaborator may do."""
 

@@ -1,6 +1,6 @@
 """What the board shows: one context function per partial, in a number of queries that does not grow with the cards."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -15,9 +15,14 @@ from core.errors import NotFound
 from dashboard import fleet
 from dashboard.drift import Drift, distinct, drift_between
 from dashboard.fleet import AppNow
+from dashboard.gate_strips import Waiting, against, by_source, news_of, reviews, strip_before, waiting_in
+from dashboard.line_pills import Pill, line_into, pill_of, stages_with_lines, stands_in
 from dashboard.links import link
 from dashboard.standing import Standing
 from dashboard.strips import Strip, strip_of
+from flow.models import Line
+from flow.stands import Stand
+from flow.stands import Standing as Passing
 from pipelines import access
 from pipelines.models import Coupling, Pipeline, PromotionTarget, Stage
 from releases.estimates import expected_for
@@ -28,12 +33,13 @@ ROOM, LEAST = 32, 4
 MENU = 6  # targets in the menu of a card; more are chosen in the dialog
 CHIPS = {
     "crashed": "crashed",
+    "approval": "awaiting approval",
     "degraded": "degraded",
     "waiting": "waiting",
     "building": "building",
     "releasing": "releasing",
 }
-TROUBLE = ("crashed", "waiting", "degraded", "building", "releasing")
+TROUBLE = ("crashed", "approval", "waiting", "degraded", "building", "releasing")
 
 
 @dataclass
@@ -52,6 +58,18 @@ class Card:
     why_not: str = ""
     launched: bool = False
     last: bool = False
+    stand: Stand | None = None  # of the line into the next stage
+    passing: Passing | None = None  # its release before that line
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The states that a chip may ask for: its own, and whether its release waits for people."""
+        return (self.state.kind, "approval") if self.asks else (self.state.kind,)
+
+    @property
+    def asks(self) -> bool:
+        """Whether its release waits for people's word before the next line."""
+        return self.stand is not None and self.passing is not None and reviews(self.stand, self.passing)
 
     @property
     def app(self) -> App:
@@ -134,6 +152,9 @@ class Column:
     page: Page | None = None  # of the cards, where the stage is alone on the board
     closed: bool = False  # the viewer may not promote into the next stage
     side: "Side | None" = None  # what cards elsewhere are compared with, where it is known without the cards
+    pill: Pill | None = None  # the line into the next stage
+    stand: Stand | None = None
+    waiting: list[Waiting] = field(default_factory=list)
 
     @property
     def more(self) -> int:
@@ -143,7 +164,7 @@ class Column:
     @property
     def trouble(self) -> str:
         """The state that the stage tab of a phone shows: the worst, or none."""
-        kinds = {card.state.kind for card in self.cards}
+        kinds = {kind for card in self.cards for kind in card.kinds}
         return next((kind for kind in TROUBLE if kind in kinds), "")
 
 
@@ -169,7 +190,7 @@ class Narrowing:
 
     def lets(self, card: Card) -> bool:
         """Whether `card` is wanted."""
-        fits = not self.only or card.state.kind == self.only
+        fits = not self.only or self.only in card.kinds
         return fits and all(word in card.words for word in self.q.lower().split())
 
     def query(self, **changes: str) -> str:
@@ -184,7 +205,8 @@ def board_context(
     """The whole board, or what of it `asked` lets through."""
     asked = asked or Narrowing()
     rights = access.rights_in(user, pipeline) if rights is None else rights
-    columns = _columns(pipeline, user)
+    columns, stands = _columns(pipeline, user, rights)
+    holds, freezes = news_of(stands.values())
     cards = [card for column in columns for card in column.cards]
     chips = _chips(cards, asked)
     shown = [column for column in columns if asked.stage in ("", column.stage.name)]
@@ -205,13 +227,15 @@ def board_context(
         # A page that does not hold all the cards has the server look for what a filter wants.
         "partial": asked != Narrowing() or any(column.more for column in shown),
         "all_stages": asked.query(stage=""),
+        "holds": holds,
+        "freezes": freezes,
         "may_add": access.DEPLOY in rights,
         "may_manage": access.MANAGE in rights,
     }
 
 
 def _chips(cards: Sequence[Card], asked: Narrowing) -> list[Chip]:
-    counts = {kind: sum(card.state.kind == kind for card in cards) for kind in CHIPS}
+    counts = {kind: sum(kind in card.kinds for card in cards) for kind in CHIPS}
     return [
         Chip(
             kind, word, counts[kind], asked.query(only="" if asked.only == kind else kind), asked.only == kind
@@ -236,9 +260,13 @@ def card_context(user: User, name: str, *, was: int | None = None, to: str = acc
     if found is None or to not in app_access.rights_found(user, found.app, found):
         access.coupling_for(user, name, to=to)
         raise NotFound("Couldn't find that app.", resource="app")
-    stages = list(Stage.objects.filter(pipeline=found.pipeline))
-    (card,) = _cards(user, [found])
+    stages = stages_with_lines(found.pipeline)
+    stands = stands_in(found.pipeline, stages)
+    (card,) = _cards(user, [found], by_source(stands))
     _compare_alone(card, stages, user)
+    stand = stands.get(card.next_stage.pk) if card.next_stage else None
+    if stand is not None:
+        _keep_out(card, stand, access.rights_in(user, found.pipeline))
     current = card.now.current
     card.launched = bool(
         was is not None and current and current.version > was and current.kind == Release.Kind.PROMOTE
@@ -279,23 +307,47 @@ def _sides(user: User, pipeline: Pipeline, stages: Sequence[Stage]) -> dict[Any,
     return sides
 
 
-def _columns(pipeline: Pipeline, user: User) -> list[Column]:
-    """The stages with their apps."""
-    stages = list(Stage.objects.filter(pipeline=pipeline))
+def _columns(
+    pipeline: Pipeline, user: User, rights: frozenset[str]
+) -> tuple[list[Column], Mapping[Any, Stand]]:
+    """The stages with their apps, and how the lines into them stand, by the stages' ids."""
+    stages = stages_with_lines(pipeline)
+    stands = stands_in(pipeline, stages)
     seen = access.visible_couplings(user, pipeline).select_related(None).select_related("app")
     couplings = list(_with_more(seen, user).order_by("app__name"))
     by_id = {stage.pk: stage for stage in stages}
     by_stage: dict[Any, list[Card]] = {stage.pk: [] for stage in stages}
     for coupling in couplings:
         coupling.pipeline, coupling.stage = pipeline, by_id[coupling.stage_id]
-    for card in _cards(user, couplings):
+    for card in _cards(user, couplings, by_source(stands)):
         by_stage[card.coupling.stage_id].append(card)
     shown = [stage for stage in stages if by_stage[stage.pk] or stage.word != Stage.Word.REVIEW]
     columns = [Column(stage, next_stage(stage, shown), by_stage[stage.pk]) for stage in shown]
     if columns:
         columns[-1].last = True
     compare(columns, alone=len(couplings) == 1, closed=access.protected_from(user, pipeline, stages))
-    return columns
+    for column in columns:
+        _stand_before(column, stands, rights)
+    return columns, stands
+
+
+def _stand_before(column: Column, stands: Mapping[Any, Stand], rights: frozenset[str]) -> None:
+    """Say of a column and its cards how the line into the next stage stands."""
+    if column.next is None:
+        return
+    column.stand = stand = stands.get(column.next.pk)
+    state = stand.state if stand else ""
+    column.pill = pill_of(line_into(column.next), state=state, closed=column.closed)
+    column.waiting = waiting_in(stand, {card.app.pk for card in column.cards})
+    for card in column.cards:
+        _keep_out(card, stand, rights)
+
+
+def _keep_out(card: Card, stand: Stand | None, rights: frozenset[str]) -> None:
+    """Who can't override what the line says is told so where the button stands."""
+    said = against(stand, card.passing) if stand else ()
+    if said and card.may_promote and access.MANAGE not in rights:
+        card.may_promote, card.why_not = False, said[0]
 
 
 def _with_more(rows: QuerySet[Any], user: User) -> QuerySet[Any]:
@@ -305,8 +357,8 @@ def _with_more(rows: QuerySet[Any], user: User) -> QuerySet[Any]:
     return app_access.with_rights(rows.annotate(awaited=awaited), user, app="app__")
 
 
-def _cards(user: User, couplings: Sequence[Any]) -> list[Card]:
-    """A card for each; couplings come from `_with_more`."""
+def _cards(user: User, couplings: Sequence[Any], passing: Mapping[Any, tuple[Stand, Passing]]) -> list[Card]:
+    """A card for each; couplings come from `_with_more`. `passing` is what waits before lines, by the apps' ids."""
     now = fleet.look([coupling.app for coupling in couplings])
     builds = [pk for pk, found in now.items() if found.building]
     usual = expected_for(builds, "build") if builds else {}
@@ -314,9 +366,28 @@ def _cards(user: User, couplings: Sequence[Any]) -> list[Card]:
     for coupling in couplings:
         found, expected = now[coupling.app_id], usual.get(coupling.app_id)
         rights = app_access.rights_found(user, coupling.app, coupling)
-        strip = strip_of(found, awaited=coupling.awaited or "", usual=expected.seconds if expected else None)
-        cards.append(Card(coupling, found, rights, found.state, strip))
+        stand, waits = passing.get(coupling.app_id, (None, None))
+        strip = strip_of(
+            found,
+            awaited=coupling.awaited or "",
+            usual=expected.seconds if expected else None,
+            waiting=_waiting_strip(coupling.pipeline, stand, waits, user),
+        )
+        card = Card(coupling, found, rights, found.state, strip)
+        card.stand, card.passing = stand, waits
+        cards.append(card)
     return cards
+
+
+def _waiting_strip(
+    pipeline: Pipeline, stand: Stand | None, waits: Passing | None, user: User
+) -> Strip | None:
+    """Where people promote by hand, a release waits for nobody but them, unless others have to approve it."""
+    if stand is None or waits is None:
+        return None
+    if stand.line.mode == Line.Mode.HAND and not reviews(stand, waits):
+        return None
+    return strip_before(pipeline, stand, waits, user)
 
 
 def next_stage(stage: Stage, stages: Sequence[Stage]) -> Stage | None:

@@ -54,6 +54,7 @@ def page(app: App, user: User, number: str, **forms: Form) -> dict[str, Any]:
     found = repositories.branches(app) if DEPLOY in shown["rights"] else []
     return {
         **shown,
+        **_followed(app, shown["pipeline"], shown["rights"]),
         "closed": _closed(app, user, shown["coupling"]),
         "came_back": bool(forms),
         "git_url": app.git_url,

@@ -21,7 +21,7 @@ SLUG = ("app_id", "digest", "commit", "branch", "message", "author")
 SHOWN = (
     *("app_id", "version", "kind", "status", "current", "description", "reason", "note", "steps"),
     *("process_types", "created_at", "started_at", "finished_at", "from_release__app__name"),
-    *("by__name", "by__email"),
+    *("canary_percent", "canary_until", "by__name", "by__email"),
     *(f"slug__{name}" for name in SLUG),
 )
 

@@ -41,6 +41,11 @@ class Form:
         self._values = {**initial, **self._values}
         return self
 
+    def holding(self, values: Mapping[str, Any]) -> "Form":
+        """This form with `values`, of fields that came in several times."""
+        self._values |= values
+        return self
+
     def attempt(self, action: Callable[[], T]) -> T | None:
         """Do `action` and return what it made; None when it was refused, and then `status`, `message` and the
         fields' errors say why. Who may not see or do it at all (403, 404) is told so by the usual page."""

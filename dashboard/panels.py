@@ -14,6 +14,7 @@ from apps.models import App, Dyno
 from core.models import Event
 from dashboard import certificates, fleet
 from dashboard.forms import Form
+from dashboard.words import span
 from engine.spec import MB, SIZES
 from metering import budgets, prices
 from pipelines.access import may_see_config
@@ -22,6 +23,7 @@ from releases import estimates
 from releases.models import Build, Release
 
 APPS_PER_PAGE = 50
+SLEEP_MINUTES = (15, 30, 60, 120, 480, 1440)  # to choose from
 PLACE = ("stage", "pipeline", "pipeline__team", "pipeline__user")  # what a coupling says of an app
 PLACED = tuple(f"coupling__{path}" for path in PLACE)
 
@@ -157,6 +159,11 @@ def places(user: User) -> dict[str, Any]:
     return {"teams": teams, "pipelines": mine}
 
 
+def _sleep_choices(app: App) -> list[tuple[int, str]]:
+    """After how many minutes an app may sleep, in words; what it has now is among them."""
+    return [(minutes, span(minutes)) for minutes in sorted({*SLEEP_MINUTES, app.sleep_minutes} - {0})]
+
+
 def settings_of(app: App, user: User) -> dict[str, Any]:
     """Everything that can be set."""
     framed = frame(app, user, "settings")
@@ -170,6 +177,7 @@ def settings_of(app: App, user: User) -> dict[str, Any]:
         "current": current,
         "stacks": stacks.available(),
         "has_stacks": len(stacks.available()) > 1 or app.stack not in stacks.available(),
+        "sleep_choices": _sleep_choices(app),
         "transfer": transfers.open_for(app),
         "teams": Team.objects.filter(memberships__user=user) if manages else (),
     }

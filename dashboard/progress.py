@@ -1,6 +1,6 @@
 """How a promotion goes: a line a target, with the steps of its release."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -12,6 +12,7 @@ from dashboard import standing
 from dashboard.standing import Standing
 from dashboard.story import RELEASE_STEPS
 from dashboard.words import about
+from pipelines import changes
 from pipelines.models import Promotion, PromotionTarget
 from releases.estimates import expected_for
 from releases.models import Release
@@ -49,25 +50,33 @@ class Line:
 def progress(promotion: Promotion, user: User) -> dict[str, Any]:
     """The targets that `user` may see, and the outcome in one sentence."""
     rows = promotion.targets.select_related("app", "release__app").filter(app__in=app_access.apps_for(user))
+    steps = _step_names([row.release for row in rows if row.release])
     serving = {
         release.app_id: release
         for release in Release.objects.filter(app__in=[row.app_id for row in rows], current=True)
     }
     usual = expected_for([row.app_id for row in rows if row.status in ("pending", "running")], "release")
     lines = [
-        _line(row, serving.get(row.app_id), about(usual[row.app_id].seconds) if row.app_id in usual else "")
+        _line(
+            row,
+            serving.get(row.app_id),
+            about(usual[row.app_id].seconds) if row.app_id in usual else "",
+            steps,
+        )
         for row in rows
     ]
     if promotion.one_by_one:
         lines = _in_turn(lines)
+    lines = _after_the_first(lines)
     may_deploy = app_access.DEPLOY in app_access.rights_in(user, promotion.source)
     waiting = [line for line in lines if line.target.status == "pending"]
     return {
         "promotion": promotion,
         "lines": lines,
-        "steps": list(RELEASE_STEPS.values()),
+        "steps": list(steps.values()),
         "outcome": outcome(lines),
         "next": waiting[0] if waiting and may_deploy else None,
+        "changed": changes.of(promotion, list(rows)) if may_deploy else None,
         "log": _log(lines, user),
         "failed": [line for line in lines if line.target.status == "failed"] if may_deploy else [],
     }
@@ -91,12 +100,22 @@ def short_names(apps: Sequence[App]) -> list[str]:
     return ["-".join(words[alike if len(parts) > 1 else 0 :]) for words in parts]
 
 
-def _line(target: PromotionTarget, serving: Release | None, usual: str) -> Line:
+def _step_names(releases: Sequence[Release]) -> dict[str, str]:
+    """The steps to show, in order; a trial is among them where one of the releases has it to stand."""
+    names = dict(RELEASE_STEPS)
+    if any(release.canary_until for release in releases):
+        switch = names.popitem()
+        names |= {"canary": "Canary", **dict([switch])}
+    return names
+
+
+def _line(target: PromotionTarget, serving: Release | None, usual: str, names: Mapping[str, str]) -> Line:
     release = target.release
     state = SKIPPED if target.skipped else TARGET[target.status]
     if target.status == "running" and release is not None:
-        state = standing.of_release(release)
-    steps = [_step(release, name) for name in RELEASE_STEPS]
+        on_trial = standing.on_trial(release)
+        state = Standing("releasing", on_trial) if on_trial else standing.of_release(release)
+    steps = [_step(release, name) for name in names]
     return Line(target, state, steps, serving if target.status == "failed" else None, usual)
 
 
@@ -109,6 +128,17 @@ def _in_turn(lines: Sequence[Line]) -> list[Line]:
     return told
 
 
+def _after_the_first(lines: Sequence[Line]) -> list[Line]:
+    """Where one app has the release first and the others wait for how it does there, these say so. The conductor gives
+    those a time to look again, and none to others that nobody has begun with."""
+    return [
+        replace(line, after=f"{lines[0].target.app.name} has stood its trial")
+        if line.target.status == "pending" and line.target.wake_at
+        else line
+        for line in lines
+    ]
+
+
 def _step(release: Release | None, name: str) -> Step:
     if release is None:
         return Step("todo")
@@ -116,8 +146,10 @@ def _step(release: Release | None, name: str) -> Step:
         if step.get("name") == name:
             seconds = step.get("seconds")
             return Step("now") if seconds is None else Step("done", seconds)
-    if release.status == Release.Status.SUCCEEDED or (
-        name == "release phase" and not release.release_command
+    if (
+        release.status == Release.Status.SUCCEEDED
+        or (name == "release phase" and not release.release_command)
+        or (name == "canary" and not release.canary_until)
     ):
         return Step("none")
     return Step("todo")

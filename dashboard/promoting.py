@@ -18,6 +18,7 @@ from dashboard.standing import Standing
 from pipelines import access, changes
 from pipelines.models import Coupling, Pipeline, Stage
 from releases.models import Release
+from releases.requirements import with_manifest
 
 RELEASES_SHOWN = 15
 CANDIDATES = 40  # apps in the list; more are named
@@ -100,6 +101,8 @@ def _candidate(
         why_not = "not yours to deploy"
     elif row.stage_id in closed:
         why_not = f"you may not promote into {row.stage.title.lower()}"
+    elif row.stage.source == Stage.Origin.OWN:
+        why_not = "builds its own releases"
     hint = f"{now.current}" if now.current else "Nothing deployed"
     if why_not:
         hint = f"{hint}, {why_not}"
@@ -131,7 +134,7 @@ def _releases(source: Coupling, version: str) -> list[Release]:
         app=source.app, status=Release.Status.SUCCEEDED, slug__expired_at__isnull=True
     ).exclude(slug=None)
     newest = done.order_by("-version").values("pk")[:RELEASES_SHOWN]
-    rows = done.filter(named | Q(pk__in=newest)).order_by("-version")
+    rows = with_manifest(done.filter(named | Q(pk__in=newest)).order_by("-version"), named)
     return list(rows.select_related("slug__app").defer("sealed_config"))
 
 

@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from django.utils import timezone
+
 from apps.models import App, Dyno, Formation
+from dashboard.words import trial
 from releases.models import Build, Release
 
 OWN_COMMAND = "the image’s own command"
@@ -50,6 +53,15 @@ def of_build(build: Build) -> Standing:
 def of_release(release: Release) -> Standing:
     """How a release stands: the current one is live."""
     return Standing("live", "Live") if release.current else RELEASE[release.status]
+
+
+def on_trial(release: Release) -> str:
+    """How a release stands that has a share of the requests to prove itself with; empty when it has none now."""
+    until = release.canary_until
+    at = release.steps[-1]["name"] if release.steps else ""
+    if until is None or at != "canary" or release.status != Release.Status.RUNNING:
+        return ""
+    return trial(release.canary_percent, (until - timezone.now()).total_seconds())
 
 
 def of_dyno(dyno: Dyno) -> Standing:

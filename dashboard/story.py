@@ -186,6 +186,8 @@ def _steps(job: Build | Release, words: Mapping[str, str], usual: Mapping[str, f
     for at, row in enumerate(job.steps):
         kind = _kind(job.status, row) if at == len(job.steps) - 1 else "done"
         name = words.get(row["name"], row["name"].capitalize())
+        if kind == "now" and isinstance(job, Release):
+            name = standing.on_trial(job) or name
         found.append(Step(kind, name, parse_datetime(row["at"]), row["seconds"], usual.get(row["name"])))
     if job.status in OPEN:
         known = {row["name"] for row in job.steps}

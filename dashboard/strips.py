@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from dashboard import standing
 from dashboard.fleet import AppNow
 from dashboard.links import link
 from dashboard.story import BUILD_STEPS, RELEASE_STEPS
@@ -35,9 +36,12 @@ class Strip:
         return min(self.done + 1, self.of)
 
 
-def strip_of(now: AppNow, *, awaited: str = "", usual: float | None = None) -> Strip | None:
+def strip_of(
+    now: AppNow, *, awaited: str = "", usual: float | None = None, waiting: Strip | None = None
+) -> Strip | None:
     """The band that the card of an app shows now, if any: the most urgent thing. `awaited` is the app that a promotion
-    comes from whose turn is yet to come; `usual` how many seconds its builds take."""
+    comes from whose turn is yet to come; `usual` how many seconds its builds take; `waiting` the band of a release that
+    waits before a line."""
     name = now.app.name
     if now.app.suspended_at:
         sub = "Its dynos are stopped. An operator can start it again."
@@ -56,7 +60,7 @@ def strip_of(now: AppNow, *, awaited: str = "", usual: float | None = None) -> S
         return Strip("bad", title, str(now.failed_build.source), url, sub, now.failed_build.finished_at)
     if now.failed_release:
         return _failure_strip(now, now.failed_release, link("release", name, now.failed_release.version))
-    return _arrival_strip(now.current)
+    return waiting or _arrival_strip(now.current)
 
 
 def _build_strip(now: AppNow, url: str, usual: float | None) -> Strip:
@@ -77,8 +81,9 @@ def _release_strip(release: Release, url: str) -> Strip:
         return Strip("busy", str(release), text, url, "Waiting for its turn", release.created_at)
     step, done = _progress(release.steps, RELEASE_STEPS)
     since = release.started_at or release.created_at
-    of = len(RELEASE_STEPS) if release.release_command else len(RELEASE_STEPS) - 1
-    return Strip("busy", str(release), text, url, step or "Releasing", since, done, of)
+    of = len(RELEASE_STEPS) - (not release.release_command) + (release.canary_until is not None)
+    sub = standing.on_trial(release) or step or "Releasing"
+    return Strip("busy", str(release), text, url, sub, since, done, of)
 
 
 def _progress(steps: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> tuple[str, int]:

@@ -13,6 +13,7 @@ __all__ = [
     "authors_of",
     "decides",
     "demand_deciding",
+    "demand_letting_pass",
     "demand_manager",
     "demand_stopping",
     "may_decide",
@@ -89,6 +90,14 @@ def demand_deciding(user: User, passage: Passage) -> None:
     if user.email.lower() in addresses or str(user.pk) in builders:
         raise Forbidden("It is your own work: somebody else has to approve it.")
     raise Forbidden(f"{passage.line.stage.title} asks others to approve this.")
+
+
+def demand_letting_pass(user: User, passage: Passage) -> None:
+    """`Forbidden` for whose yes is not the one that the line asks for."""
+    if not may_let_pass(user, passage):
+        raise Forbidden(
+            f"Only who may promote into {passage.line.stage.title} lets it pass, where the line asks."
+        )
 
 
 def _may_promote(user: User, passage: Passage) -> bool:

@@ -13,7 +13,7 @@ from accounts.models import User
 from apps import access as app_access
 from core import activity, failpoints, live
 from core.errors import Conflict, Refusal
-from flow import gates, kinds, stops
+from flow import access, gates, kinds, stops
 from flow.gates import GateState
 from flow.models import Gate, Hold, Line, Passage, Probe
 from pipelines import actions as pipeline_actions
@@ -117,6 +117,7 @@ def look(passage: Passage) -> Promotion | None:
 def let_pass(passage: Passage, *, by: User) -> Promotion:
     """Promote it in the name of `by`, whose yes the line asked for. `Conflict` when it has moved on, or a gate does not
     hold."""
+    access.demand_letting_pass(by, passage)
     locked = _locked(passage)
     source, targets = _way(locked)
     promotion = pipeline_actions.promote(source, targets, by=by, release=locked.release)

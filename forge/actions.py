@@ -192,7 +192,7 @@ def make_hook(repository: Repository, *, by: User) -> None:
 
 def hook_url(repository: Repository) -> str:
     """Where its hooks are sent to."""
-    return settings.URL + reverse("repository-hooks", args=[repository.pk])
+    return settings.URL + reverse("repository-hooks", args=[repository.pk], urlconf="forge.urls")
 
 
 @transaction.atomic

@@ -36,7 +36,7 @@ def place_of(pipeline: Pipeline) -> Place | None:
     connected = Repository.objects.filter(pipeline=pipeline).first()
     if connected:
         return Place(repository=connected)
-    app = next(_with_code(pipeline), None)
+    app = next(apps_with_code(pipeline), None)
     return Place(app=app) if app else None
 
 
@@ -59,7 +59,7 @@ def source_of(pipeline: Pipeline, ref: str, *, into: App, by: User | None, branc
         raise Refusal(f"{pipeline.name} has no code yet. Push to one of its apps, or connect a repository.")
     if place.repository:
         return _elsewhere(place.repository, ref, into, by, branch)
-    for app in _with_code(pipeline):
+    for app in apps_with_code(pipeline):
         found = repositories.find(app, ref)
         if found is not None:
             commit, name = found
@@ -78,13 +78,16 @@ def source_of(pipeline: Pipeline, ref: str, *, into: App, by: User | None, branc
 
 
 def _elsewhere(repository: Repository, ref: str, into: App, by: User | None, branch: str) -> Source:
+    if branch and repositories.SHORT_SHA.fullmatch(ref) and not repositories.SHA.fullmatch(ref):
+        ref = branch  # Bitbucket tells the first digits of a commit only, by which nothing can be fetched
     ref = remotes.check_ref(ref)
     source = Source.objects.create(app=into, user=by, repository=repository.url, ref=ref, branch=branch[:255])
     Grant.objects.create(source=source, repository=repository)
     return source
 
 
-def _with_code(pipeline: Pipeline) -> Iterator[App]:
+def apps_with_code(pipeline: Pipeline) -> Iterator[App]:
     """The apps that have been pushed to, from the left of the board: the first is where branches are looked up first."""
-    rows = Coupling.objects.filter(pipeline=pipeline, app__destroyed_at=None).select_related("app")
+    rows = Coupling.objects.filter(pipeline=pipeline, app__destroyed_at=None, app__ephemeral="")
+    rows = rows.select_related("app")
     return (row.app for row in rows if repositories.branches(row.app, limit=1))

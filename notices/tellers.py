@@ -22,6 +22,11 @@ from reviews.models import ReviewApp
 Teller = Callable[[Any, Notice], Story]
 
 
+def follow(event: str, teller: Teller) -> None:
+    """Have `teller` say what there is to say of an event of a package above this one."""
+    TELLERS[event] = teller
+
+
 def story_of(notice: Notice) -> Story:
     """What there is to say. `Stale` when it is not so any more."""
     row = _row(notice)

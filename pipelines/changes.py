@@ -11,15 +11,19 @@ from typing import Any
 
 from django.core import signing
 from django.db import transaction
+from django.db.models import OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django.utils.crypto import salted_hmac
 
 from addons.models import Attachment
 from apps.models import App, ConfigVar, Formation
 from pipelines import actions
-from pipelines.models import Coupling, Promotion
-from releases import repositories
+from pipelines.models import Coupling, Promotion, PromotionTarget
+from releases import differences, repositories
 from releases.comparison import Change, changes
+from releases.differences import Files
 from releases.models import Release, Slug
+from releases.requirements import requirements_of
 
 COMMITS_SHOWN = 20
 TOKEN_HOURS = 24
@@ -47,6 +51,11 @@ class TargetChange:
     commits: list[repositories.Commit] = field(default_factory=list)  # newest first, the first of them
     ahead: int | None = None  # how many commits there are; None where the repository does not know
     behind: int | None = None  # commits that the target has and would lose
+    files: Files | None = None  # that differ; None where the repository does not know
+    lacks_config: list[str] = field(
+        default_factory=list
+    )  # that app.json requires; empty where it may not be told
+    lacks_addons: list[str] = field(default_factory=list)  # services that app.json asks for
     process_types: list[Change] = field(default_factory=list)
 
 
@@ -72,6 +81,26 @@ class Plan:
     def release_command(self) -> str:
         """What would run once on each target before its traffic moves."""
         return str(self.release.process_types.get("release", ""))
+
+    @property
+    def lacking(self) -> list[TargetChange]:
+        """The targets that lack something that app.json asks for."""
+        return [change for change in self.targets if change.lacks_config or change.lacks_addons]
+
+    @property
+    def alike(self) -> bool:
+        """Whether the same files change on all targets."""
+        told = [change for change in self.targets if change.files is not None]
+        return len(self.unlike) == 1 and len(told) == len(self.targets)
+
+    @property
+    def unlike(self) -> list[TargetChange]:
+        """The targets whose files change, those alike told once: by the commits that they run now."""
+        seen: dict[str, TargetChange] = {}
+        for change in self.targets:
+            if change.files is not None and change.files.count and change.current and change.current.slug:
+                seen.setdefault(change.current.slug.commit, change)
+        return list(seen.values())
 
     @property
     def farthest(self) -> TargetChange | None:
@@ -123,7 +152,19 @@ def plan(
     if source.app_id not in hidden:
         made.config, made.config_alike = _compare_shown(apps, ground.config, hidden)
     made.addons = compare_addons(apps, ground.addons)
+    _ask(release, found, ground, hidden)
     return made
+
+
+def _ask(release: Release, found: Sequence[TargetChange], ground: Ground, hidden: Collection[Any]) -> None:
+    """Say of each target what it lacks of what the code asks for."""
+    needed = requirements_of(release)
+    for change in found:
+        pk = change.app.pk
+        if pk not in hidden:
+            change.lacks_config = needed.missing_config(ground.config[pk])
+        plans = ground.addons[pk].items()
+        change.lacks_addons = needed.missing_services({name: len(text.split(", ")) for name, text in plans})
 
 
 def _compare_shown(
@@ -277,9 +318,29 @@ def _change(
         return change
     change.ahead = repositories.ahead(mine.app_id, theirs.commit, mine.commit)
     change.behind = repositories.ahead(mine.app_id, mine.commit, theirs.commit)
+    change.files = differences.files_between(mine.app_id, theirs.commit, mine.commit)
     if change.ahead:
         change.commits = between(mine.app, theirs.commit, mine.commit)
     return change
+
+
+def of(promotion: Promotion, targets: Sequence[PromotionTarget]) -> Plan:
+    """What a promotion changes, or has changed, in the code of these targets of it, which come with app and release.
+    Two queries; nothing is said of config and add-ons, which may have been others then."""
+    ran = Release.objects.filter(
+        app=OuterRef("app"),
+        status__in=(Release.Status.SUCCEEDED, Release.Status.EXPIRED),
+        version__lt=Coalesce(OuterRef("release__version"), OuterRef("app__last_version") + 1),
+    ).order_by("-version")
+    rows = PromotionTarget.objects.filter(pk__in=[target.pk for target in targets])
+    before = dict(rows.annotate(before=Subquery(ran.values("pk")[:1])).values_list("pk", "before"))
+    found = Release.objects.filter(pk__in=before.values()).select_related("slug__app").defer("sealed_config")
+    releases = {release.pk: release for release in found}
+    between = lru_cache(_commits)
+    changed = [
+        _change(promotion.release, target.app, releases.get(before[target.pk]), between) for target in targets
+    ]
+    return Plan(promotion.source, promotion.release, changed)
 
 
 def _commits(app: App | None, base: str, head: str) -> list[repositories.Commit]:

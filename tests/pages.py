@@ -16,6 +16,7 @@ ELSEWHERE = (
     "streams/",
     "auth",
     "api/",
+    "hooks/",
     "<str:name>.git/",
     "_",
 )  # the operators' site, and what only programs fetch
@@ -73,8 +74,59 @@ PAGES: dict[str, list[Page]] = {
     "pipeline-activity-csv": [part("/pipelines/{pipeline}/activity.csv")],
     "pipeline-settings": [Page("/pipelines/{pipeline}/settings/")],
     "stage": [Page("/pipelines/{pipeline}/stages/production/")],
+    "tests": [
+        Page("/pipelines/{pipeline}/tests/"),
+        Page("/pipelines/{pipeline}/tests/?branch=main"),
+        Page("/pipelines/{empty}/tests/"),
+    ],
+    "test-run-new": [Page("/pipelines/{pipeline}/tests/new/"), Page("/pipelines/{empty}/tests/new/")],
+    "test-run": [
+        Page("/pipelines/{pipeline}/tests/1/"),
+        Page("/pipelines/{pipeline}/tests/2/"),
+        Page("/pipelines/{pipeline}/tests/2/?cases=failed&q=cart"),
+    ],
+    "test-settings": [
+        Page("/pipelines/{pipeline}/settings/tests/"),
+        Page("/pipelines/{empty}/settings/tests/"),
+    ],
     "pipeline-config": [Page("/pipelines/{pipeline}/config/"), Page("/pipelines/{empty}/config/")],
+    "line": [
+        Page("/pipelines/{pipeline}/stages/production/line/"),
+        Page("/pipelines/{empty}/stages/production/line/"),
+    ],
+    "line-passages": [
+        Page("/pipelines/{pipeline}/stages/production/passages/"),
+        Page("/pipelines/{empty}/stages/production/passages/"),
+    ],
+    "gate-new": [
+        Page(f"/pipelines/{{pipeline}}/stages/production/gates/new/{kind}/")
+        for kind in ("ci", "healthy", "approval", "command", "http", "webhook", "window")
+    ],
+    "gate": [Page("/pipelines/{pipeline}/stages/production/gates/{gate}/")],
+    "gate-removal": [Page("/pipelines/{pipeline}/stages/production/gates/{gate}/removal/")],
+    "passage": [Page("/pipelines/{pipeline}/passages/{passage}/")],
+    "passage-changes": [Page("/pipelines/{pipeline}/passages/{passage}/changes/")],
+    "hold-new": [
+        Page("/pipelines/{pipeline}/holds/new/"),
+        Page("/pipelines/{pipeline}/holds/new/?stage=production"),
+    ],
+    "hold-lifting": [Page("/pipelines/{pipeline}/holds/{hold}/lifting/")],
+    "freezes": [Page("/pipelines/{pipeline}/freezes/"), Page("/pipelines/{empty}/freezes/")],
+    "freeze-removal": [Page("/pipelines/{pipeline}/freezes/{freeze}/removal/")],
     "transfers": [Page("/transfers/"), first("/transfers/")],
+    "repository": [
+        Page("/pipelines/{pipeline}/repository/"),
+        Page("/pipelines/{connected}/repository/"),
+        Page("/pipelines/{empty}/repository/"),
+    ],
+    "repository-removal": [Page("/pipelines/{connected}/repository/removal/")],
+    "repository-receipts": [
+        Page("/pipelines/{connected}/repository/receipts/"),
+        Page("/pipelines/{empty}/repository/receipts/"),
+    ],
+    "as-code": [Page("/pipelines/{pipeline}/as-code/"), Page("/pipelines/{empty}/as-code/")],
+    "slipway-yml": [part("/pipelines/{pipeline}/slipway.yml")],
+    "proposal": [Page("/pipelines/{pipeline}/as-code/proposals/{proposal}/")],
     "pipeline-notifications": [
         Page("/pipelines/{pipeline}/notifications/"),
         Page("/pipelines/{empty}/notifications/"),
@@ -107,7 +159,11 @@ PAGES: dict[str, list[Page]] = {
     "addon-removal": [Page("/apps/{app}/addons/{addon}/removal/")],
     "attachments": [Page("/apps/{app}/attachments/"), Page("/apps/{new}/attachments/")],
     "app-resources": [Page("/apps/{app}/resources/"), Page("/apps/{new}/resources/")],
-    "app-deploy": [Page("/apps/{app}/deploy/"), Page("/apps/{new}/deploy/")],
+    "app-deploy": [
+        Page("/apps/{app}/deploy/"),
+        Page("/apps/{new}/deploy/"),
+        Page("/apps/{following}/deploy/"),
+    ],
     "build": [
         Page("/apps/{app}/builds/{build}/"),
         Page("/apps/{dev}/builds/{running}/"),

@@ -20,7 +20,13 @@ from addons.models import Addon, Attachment, Transfer
 from apps import actions as app_actions
 from apps import certificates, drains, logs
 from apps.models import App, Certificate, Dyno, Formation
+from blueprints.models import Proposal
 from engine.spec import Line
+from flow import actions as flow_actions
+from flow import passages
+from flow.models import Freeze, Hold, Passage, Probe, Verdict
+from forge import auto_deploys
+from forge.models import AutoDeploy, Receipt, Repository
 from hooks.actions import add_webhook
 from hooks.models import Webhook
 from metering import budgets, meters
@@ -35,6 +41,7 @@ from releases.models import Build, Release
 from scheduler import actions as scheduler_actions
 from scheduler.models import ScheduledJob
 from tests.certificates import leaf
+from tests.ci.made import seed
 from tests.factories import (
     make_addon,
     make_app,
@@ -89,8 +96,11 @@ class World:
         self._apps()
         self._history(self.us)
         self._addons()
+        self._flow()
         self._account()
         self._usage()
+        self._connected()
+        seed(self.pipeline, by=self.mara, rows=rows)
         self.grow(rows)
 
     def _apps(self) -> None:
@@ -129,6 +139,35 @@ class World:
         }
         self.names |= {"releasing": "storefront-staging", "version": releasing.version}
 
+    def _connected(self) -> None:
+        """A pipeline whose code is at a host, which has sent hooks, and an app that follows a branch of it."""
+        pipeline = make_pipeline("connected-harbour", owner=self.team)
+        row = Repository(
+            pipeline=pipeline,
+            host="github",
+            url="https://github.example/acme/harbour.git",
+            full_name="acme/harbour",
+            by=self.mara,
+            heads={"main": "a" * 40},
+            polled_at=timezone.now(),
+        )
+        row.secret = "a secret"
+        row.save()
+        for number in range(3):
+            Receipt.objects.create(
+                repository=row,
+                event="push",
+                delivery=str(number),
+                accepted=True,
+                about="main",
+                caused=["Started test run 12.", "harbour-dev builds aaaaaaa of main."],
+            )
+        Receipt.objects.create(repository=row, accepted=False, caused=["Turned down."], times=7)
+        app = make_app("harbour-dev", owner=self.team, stage=stage(pipeline, "development"))
+        auto_deploys.switch_on(app, branch="main", wait_for_ci=True, path="web", by=self.mara)
+        AutoDeploy.objects.update(waits=True, note="harbour-dev waits.", noted_at=timezone.now())
+        self.names |= {"connected": pipeline.name, "following": app.name}
+
     def _history(self, app: App) -> None:
         app_actions.add_domain(app, "www.storefront.example", by=self.mara)
         built = create_build(app, make_source(app, message=MESSAGES[0], author=PEOPLE[0]), by=self.mara)
@@ -146,6 +185,7 @@ class World:
             "certificate": _certificate(app, by=self.mara).pk,
             "webhook": _told(app, by=self.mara).pk,
             "channel": _channel(self.pipeline, by=self.mara).pk,
+            "proposal": _proposal(self.pipeline, by=self.mara).pk,
             "job": _scheduled(app, by=self.mara).pk,
         }
         lines = [Line(source, dyno, text.encode(), time.time()) for source, dyno, text in LINES * 30]
@@ -172,6 +212,36 @@ class World:
             "store": store.name,
             "backup": self._backups(database),
         }
+
+    def _flow(self) -> None:
+        """A line that asks, with gates of every colour before a release, one that is held, and a freeze."""
+        by, production = self.mara, stage(self.pipeline, "production")
+        line = flow_actions.set_line(production, mode="ask", by=by)
+        flow_actions.add_gate(line, "healthy", {"minutes": 10, "errors": 1.0}, by=by)
+        smoke, _ = flow_actions.add_gate(line, "command", {"command": "bin/smoke --all"}, by=by)
+        gate, _ = flow_actions.add_gate(line, "approval", {"count": 2, "roles": ["admin"]}, by=by)
+        self.passage = next(one for one in passages.refresh(line) if one.source.name == LONG)
+        reason = "It ended with 1: the basket is empty."
+        Probe.objects.create(gate=smoke, passage=self.passage, status="failed", reason=reason)
+        flow_actions.refuse(self.passage, note="The banner is missing on small screens", by=by)
+        passages.look(self.passage)
+        held = flow_actions.set_line(stage(self.pipeline, "staging"), mode="auto", by=by)
+        hold = flow_actions.hold(self.pipeline, line=held, reason="The bank migrates until six", by=by)
+        freeze = flow_actions.freeze(self.pipeline, stage=production, name="Week-ends", days=[5, 6], by=by)
+        self.names |= {"passage": self.passage.pk, "gate": gate.pk, "hold": hold.pk, "freeze": freeze.pk}
+
+    def _passed(self, number: int) -> None:
+        """What was before the gates once, holds that were lifted, and one more word about the passage."""
+        passage, now = self.passage, timezone.now()
+        source = Coupling.objects.get(app=passage.source)
+        old = {"state": "superseded", "reason": "A newer release took its place.", "ended_at": now}
+        Passage.objects.create(
+            line=passage.line, source=source.app, slug=passage.slug, release=passage.release, **old
+        )
+        Hold.objects.create(pipeline=self.pipeline, reason=f"Sale {number}", by=self.mara, lifted_at=now)
+        Freeze.objects.create(pipeline=self.pipeline, name=f"Sale {number}", days=[number % 7], by=self.mara)
+        member = User.objects.get(pk=self.names["member"])
+        Verdict.objects.create(passage=passage, user=member, approves=True, note="Fine with me")
 
     def _backups(self, database: Addon) -> str:
         """One that is there, one that failed, and one under way."""
@@ -216,6 +286,7 @@ class World:
         """Have at least `rows` of everything that a page lists."""
         for number in range(rows):
             self._person(number)
+            self._passed(number)
             self._app(number)
             make_pipeline(f"pipeline-{next(_numbers)}", owner=self.team)
             account_actions.create_team(f"team-{next(_numbers)}", by=self.mara)
@@ -347,6 +418,21 @@ def _begun(model: Any, job: Any, steps: list[dict[str, Any]]) -> None:
         started_at=at,
         finished_at=None,
         steps=[{"at": at.isoformat(), **step} for step in steps],
+    )
+
+
+def _proposal(pipeline: Pipeline, *, by: User) -> Proposal:
+    return Proposal.objects.create(
+        pipeline=pipeline,
+        commit=f"{next(_numbers):040x}",
+        branch="main",
+        message=MESSAGES[2],
+        author=PEOPLE[0],
+        by=by,
+        text="ci: {on_push: true}\n",
+        status="ended",
+        state="offered",
+        changes=["CI: on push from no to yes"],
     )
 
 

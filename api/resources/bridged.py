@@ -1,9 +1,11 @@
 """What the Heroku CLI asks of hosts whose names are fixed in its code. `bin/cli-bridge` brings these calls here, each
 below the name of the host that it was for; rights are those of the API.
 
-GitHub's part is played by the apps' own repositories: `slipway/<pipeline>` is what a pipeline's apps are built from.
+GitHub's part is played by the apps' own repositories: `slipway/<pipeline>` is what a pipeline's apps are built from,
+as long as it is connected to no other.
 """
 
+import threading
 from datetime import datetime
 from uuid import UUID, uuid5
 
@@ -21,9 +23,12 @@ from apps import access as app_access
 from apps import errors
 from apps.models import Formation
 from core.errors import NotFound, Refusal, Unauthorized
+from forge import actions as forge
+from forge import auto_deploys
+from forge.models import AutoDeploy, Repository
 from pipelines import access, comparing, notifications
 from pipelines import favorites as favorites_of
-from pipelines.models import Pipeline
+from pipelines.models import Coupling, Pipeline
 from releases.commits import Commit
 
 PARTICLEBOARD = "particleboard.heroku.com"
@@ -38,6 +43,33 @@ OWNER = "slipway"  # of all repositories, where GitHub has a person or an organi
 SALT, LASTS = "cli-bridge.github", 600  # seconds
 
 router = Router(tags=["Fixed hosts"])
+
+
+class AskedFor:
+    """The names of the repositories that were asked for last, by the number that was told for each: the CLI connects
+    one by its number, right after it has asked. Each process remembers its own."""
+
+    MOST = 256
+
+    def __init__(self) -> None:
+        self._names: dict[int, str] = {}
+        self._lock = threading.Lock()
+
+    def note(self, number: int, name: str) -> None:
+        """Remember a name."""
+        with self._lock:
+            self._names.pop(number, None)
+            self._names[number] = name
+            while len(self._names) > self.MOST:
+                del self._names[next(iter(self._names))]
+
+    def name_of(self, number: int) -> str:
+        """The name, empty when it has not been asked for lately."""
+        with self._lock:
+            return self._names.get(number, "")
+
+
+ASKED_FOR = AskedFor()
 
 
 # --- favorites --------------------------------------------------------------------------------------------------------
@@ -297,41 +329,91 @@ def github_token(request: HttpRequest) -> GithubAccountOut:
     return GithubAccountOut(github=TokenOut(token=signing.dumps(str(token.pk), salt=SALT)))
 
 
+class AppRepositoryIn(Schema):
+    """What deploys to an app by itself; what is absent stays."""
+
+    auto_deploy: bool | None = None
+    branch: str | None = None
+    wait_for_ci: bool | None = None
+
+
+class RepositoryIn(Schema):
+    """The repository to connect, by the number that `/repos/{owner}/{repo}` told."""
+
+    repository: int
+
+
 @router.get(f"/{KOLKRABBI}/apps/{{app}}/github", response=AppRepositoryOut)
 def app_repository(request: HttpRequest, app: str) -> AppRepositoryOut:
     """What the app is built from: all apps of a pipeline have the same."""
-    coupling = access.coupling_for(asker(request), app)
-    return AppRepositoryOut(app_id=coupling.app_id, repo=f"{OWNER}/{coupling.pipeline.name}")
+    return _followed(access.coupling_for(asker(request), app))
 
 
 @router.patch(f"/{KOLKRABBI}/apps/{{app}}/github", response=AppRepositoryOut)
-def link_app(request: HttpRequest, app: str) -> AppRepositoryOut:
-    """Refused, with what can be done instead."""
-    coupling = access.coupling_for(asker(request), app)
-    raise _instead(asker(request), coupling.pipeline)
+def link_app(request: HttpRequest, app: str, body: AppRepositoryIn) -> AppRepositoryOut:
+    """Have a branch deploy to the app by itself, or no more."""
+    coupling = access.coupling_for(asker(request), app, to=access.DEPLOY)
+    now = _followed(coupling)
+    if now.auto_deploy if body.auto_deploy is None else body.auto_deploy:
+        branch = body.branch or now.branch
+        wait = now.wait_for_ci if body.wait_for_ci is None else body.wait_for_ci
+        auto_deploys.switch_on(coupling.app, branch=branch, wait_for_ci=wait, by=asker(request))
+    else:
+        auto_deploys.switch_off(coupling.app, by=asker(request))
+    return _followed(coupling)
+
+
+def _followed(coupling: Coupling) -> AppRepositoryOut:
+    row = AutoDeploy.objects.filter(app=coupling.app).first()
+    name = f"{OWNER}/{coupling.pipeline.name}"
+    if row is None:
+        return AppRepositoryOut(app_id=coupling.app_id, repo=name)
+    return AppRepositoryOut(
+        app_id=coupling.app_id, repo=name, branch=row.branch, auto_deploy=True, wait_for_ci=row.wait_for_ci
+    )
 
 
 @router.get(f"/{KOLKRABBI}/pipelines/{{ref}}/repository", response=PipelineRepositoryOut)
 def pipeline_repository(request: HttpRequest, ref: str) -> PipelineRepositoryOut:
     """What the pipeline's apps are built from, and the team that owns it."""
-    found = access.pipeline_for(asker(request), ref)
-    team = Named(id=found.team.pk, name=found.team.name) if found.team else None
-    repository = RepositoryOut(id=_number(f"{OWNER}/{found.pk}"), name=f"{OWNER}/{found.name}")
-    return PipelineRepositoryOut(
-        id=found.pk, pipeline=Named(id=found.pk, name=found.name), repository=repository, organization=team
-    )
+    return _connected(access.pipeline_for(asker(request), ref))
 
 
 @router.post(f"/{KOLKRABBI}/pipelines/{{ref}}/repository", response={201: PipelineRepositoryOut})
-def connect(request: HttpRequest, ref: str) -> Status[PipelineRepositoryOut]:
-    """Refused, with what can be done instead."""
-    raise _instead(asker(request), access.pipeline_for(asker(request), ref))
+def connect(request: HttpRequest, ref: str, body: RepositoryIn) -> Status[PipelineRepositoryOut]:
+    """Connect the pipeline to a public repository of GitHub, which is watched without hooks. A token and hooks are for
+    the dashboard."""
+    found = access.pipeline_for(asker(request), ref, to=access.MANAGE)
+    name = ASKED_FOR.name_of(body.repository)
+    if not name:
+        raise Refusal(f"Connect {found.name} to its repository in the dashboard: {_page(found)}")
+    try:
+        forge.connect(found, f"{settings.GITHUB_URL}/{name}.git", host="github", by=asker(request))
+    except Refusal as no:
+        raise Refusal(f"{no.message} With a token it can be connected at {_page(found)}") from no
+    return Status(201, _connected(found))
 
 
 @router.patch(f"/{KOLKRABBI}/pipelines/{{ref}}/repository", response=PipelineRepositoryOut)
 def change_connection(request: HttpRequest, ref: str) -> PipelineRepositoryOut:
     """Refused, with what can be done instead."""
-    raise _instead(asker(request), access.pipeline_for(asker(request), ref))
+    found = access.pipeline_for(asker(request), ref)
+    raise Refusal(f"What becomes of pushes is set in the dashboard: {_page(found)}")
+
+
+def _connected(pipeline: Pipeline) -> PipelineRepositoryOut:
+    row = Repository.objects.filter(pipeline=pipeline).first()
+    name = row.full_name if row else f"{OWNER}/{pipeline.name}"
+    return PipelineRepositoryOut(
+        id=pipeline.pk,
+        pipeline=Named(id=pipeline.pk, name=pipeline.name),
+        repository=RepositoryOut(id=_number(name if row else f"{OWNER}/{pipeline.pk}"), name=name),
+        organization=Named(id=pipeline.team.pk, name=pipeline.team.name) if pipeline.team else None,
+    )
+
+
+def _page(pipeline: Pipeline) -> str:
+    return f"{settings.URL}/pipelines/{pipeline.name}/repository/"
 
 
 @router.get(f"/{KOLKRABBI}/github/repos/{{owner}}/{{repo}}/tarball/{{path:ref}}", response=ArchiveOut)
@@ -393,8 +475,9 @@ class GithubRepositoryOut(Schema):
 
 @router.get(f"/{GITHUB}/repos/{{owner}}/{{repo}}", response=GithubRepositoryOut, auth=None)
 def repository(request: HttpRequest, owner: str, repo: str) -> GithubRepositoryOut:
-    """Whatever is asked for, since GitHub is not asked: what is done with it next says what can be done instead."""
+    """Whatever is asked for, since GitHub is not asked: whether it is there is found out when it is connected."""
     full = f"{owner[:100]}/{repo[:100]}"
+    ASKED_FOR.note(_number(full), full)
     return GithubRepositoryOut(id=_number(full), name=repo[:100], full_name=full)
 
 
@@ -412,18 +495,6 @@ def compare(request: HttpRequest, owner: str, repo: str, span: str) -> Compariso
         status=found.status, ahead_by=found.ahead, behind_by=found.behind, total_commits=found.ahead,
         html_url=page, commits=[CommitOut.of(commit, page) for commit in found.commits],
     )  # fmt: skip
-
-
-def _instead(by: User, pipeline: Pipeline) -> Refusal:
-    coupling = access.visible_couplings(by, pipeline).order_by("stage__position", "app__name").first()
-    how = (
-        f"Push to one of its apps: git push {coupling.app.git_url} main"
-        if coupling
-        else f"Add an app first, heroku pipelines:add {pipeline.name} -a APP -s staging, and push to it."
-    )
-    return Refusal(
-        f"Slipway does not connect {pipeline.name} to GitHub: each app has a git repository of its own. {how}"
-    )
 
 
 def _number(text: str) -> int:

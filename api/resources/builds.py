@@ -15,7 +15,7 @@ from apps import access
 from apps import actions as app_actions
 from apps.models import App
 from core.errors import NotFound, Refusal
-from releases import actions, sources
+from releases import actions, doors, sources
 from releases.models import Build, Source
 
 router = Router(tags=["Builds"])
@@ -76,6 +76,7 @@ def create(request: HttpRequest, app: str, body: BuildIn) -> Status[BuildOut]:
     found = access.app_for(by, app, to=access.DEPLOY)
     if (body.source_blob is None) == (body.git is None):
         raise Refusal("Say what to build: either source_blob or git.")
+    doors.demand_open(found, by=by)  # before anything is fetched
     if body.git:
         return Status(201, BuildOut.of(_of_git(found, body.git, body.buildpacks, by), by))
     blob = body.source_blob

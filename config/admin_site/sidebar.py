@@ -86,6 +86,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("Probes", "admin:flow_probe_changelist", "labs"),
                 _item("Holds", "admin:flow_hold_changelist", "front_hand"),
                 _item("Watches", "admin:flow_watch_changelist", "visibility"),
+                _item("slipway.yml", "admin:blueprints_proposal_changelist", "description"),
+                _item("Followed repositories", "admin:blueprints_following_changelist", "sync"),
                 _item("Channels", "admin:notices_channel_changelist", "forum"),
                 _item("Notices", "admin:notices_notice_changelist", "notifications"),
                 _item("Mail preferences", "admin:notices_preference_changelist", "mail"),

@@ -26,6 +26,7 @@ STATES = {
     "crashed": ("bad", "st-crashed", ""),
     "failed": ("bad", "x", ""),
     "waiting": ("warn", "st-waiting", ""),
+    "approval": ("warn", "user-check", ""),
     "degraded": ("warn", "st-warn", ""),
     "idle": ("idle", "st-idle", ""),
     "stopped": ("idle", "st-stopped", ""),

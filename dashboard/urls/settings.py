@@ -54,6 +54,8 @@ urlpatterns = [
     path("apps/<slug:name>/build-command/", app_settings.build_command, name="app-build-command"),
     path("apps/<slug:name>/health/", app_settings.health, name="app-health"),
     path("apps/<slug:name>/maintenance/", app_settings.maintenance, name="app-maintenance"),
+    path("apps/<slug:name>/sleep/", app_settings.sleeping, name="app-sleep"),
+    path("apps/<slug:name>/wake/", app_settings.wake, name="app-wake"),
     path("apps/<slug:name>/domains/", app_settings.add_domain, name="domains"),
     path(
         "apps/<slug:name>/domains/<uuid:domain_id>/removal/",

@@ -11,13 +11,14 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import access as account_access
-from apps import access, actions, stacks, transfers
+from apps import access, actions, sleep, stacks, transfers
 from apps.models import App
 from core.errors import Conflict
 from dashboard import panels
-from dashboard.app_forms import MaintenanceForm, read
+from dashboard.app_forms import MaintenanceForm, SleepForm, read
 from dashboard.forms import Form
 from dashboard.http import PageRequest, go, page_or_dialog
+from dashboard.words import span
 
 
 @require_safe
@@ -155,6 +156,36 @@ def maintenance(request: PageRequest, name: str) -> HttpResponse:
 
 @require_POST
 @login_required
+def sleeping(request: PageRequest, name: str) -> HttpResponse:
+    """Choose after how long without a request the app sleeps."""
+    app = access.app_for(request.user, name, to=access.MANAGE)
+    form = Form(request, minutes=app.sleep_minutes)
+
+    def choose() -> App:
+        return sleep.set_sleep(app, read(SleepForm(request.POST))["minutes"], by=request.user)
+
+    def said(app: App) -> str:
+        return (
+            f"{app.name} sleeps after {span(app.sleep_minutes)} without a request."
+            if app.sleep_minutes
+            else f"{app.name} stays awake."
+        )
+
+    return _do(request, app, form, choose, said, "sleep")
+
+
+@require_POST
+@login_required
+def wake(request: PageRequest, name: str) -> HttpResponse:
+    """Start the dynos of an app that sleeps."""
+    app = access.app_for(request.user, name, to=access.OPERATE)
+    woken = sleep.wake(app, by=request.user)
+    messages.success(request, f"{app.name} {'is starting' if woken else 'is awake already'}.")
+    return go(request, "app-settings", app.name, fragment="sleep")
+
+
+@require_POST
+@login_required
 def add_domain(request: PageRequest, name: str) -> HttpResponse:
     """Have a host name reach the app."""
     app = access.app_for(request.user, name, to=access.MANAGE)
@@ -244,6 +275,8 @@ def _without(app: App, place: int, buildpack: str) -> list[str]:
 
 
 def _page(request: PageRequest, app: App, form: Form) -> HttpResponse:
-    app.refresh_from_db(fields=["name", "buildpacks", "build_command", "health_path", "stack"])
+    app.refresh_from_db(
+        fields=["name", "buildpacks", "build_command", "health_path", "sleep_minutes", "stack"]
+    )
     context = {**panels.settings_of(app, request.user), "form": form}
     return render(request, "apps/settings.html", context, status=form.status)

@@ -18,6 +18,7 @@ RING_BYTES = 32 * 1024**2  # records that wait for a conductor
 GUEST_SECONDS = 24 * 3600
 SPARE_FILES = 100  # beside those that connections take, two each
 CONTROL = "control"  # the place of the platform's own pages
+ASLEEP = "asleep"  # why there is no dyno: the conductor is asked, which has the app woken
 CHALLENGE = "/.well-known/acme-challenge/"
 CIPHERS = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
@@ -79,6 +80,7 @@ def config(setup: Setup, folder: Folder) -> str:
         _ring(folder),
         _front(setup, folder),
         _web(setup, folder),
+        _asleep(setup, folder),
     ]
     if setup.guests:
         parts.append(_guests(setup, folder))
@@ -232,6 +234,14 @@ def _app(setup: Setup, folder: Folder, words: "Words") -> list[str]:
         'http-request set-var-fmt(txn.fwd) "%[req.fhdr(x-forwarded-for)], %[src]" if { req.hdr(x-forwarded-for) -m found }',
         "http-request set-var(txn.fwd) src if !{ var(txn.fwd) -m found }",
         "http-request set-var(txn.code) var(txn.app),field(2,.) if { var(txn.app) -m sub . }",
+        f"acl asleep var(txn.code) -m str {ASLEEP}",
+        f"http-request set-var(txn.slot) str({ASLEEP}) if asleep",
+        "http-request set-log-level silent if asleep",  # who answers writes the line
+        "http-request unset-var(txn.code) if asleep",
+        f"http-request set-var(txn.canary) var(txn.slot),map_str({folder.canaries})",
+        "http-request set-var(txn.share) var(txn.canary),field(1,.),add(0) if { var(txn.canary) -m found }",
+        "http-request set-var(txn.slot) var(txn.canary),field(2,.) "
+        "if { var(txn.canary) -m found } { rand(100),sub(txn.share) lt 0 }",
         f'http-request return {why} hdr Retry-After 30 lf-string "{page}" if {{ var(txn.code) -m str H80 }}',
         f'http-request return {why} lf-string "{page}" if {{ var(txn.code) -m found }}',
     ]
@@ -289,6 +299,19 @@ def _web(setup: Setup, folder: Folder) -> str:
                 "resolvers names init-addr none"
             )
     return _section(f"backend {CONTROL}", rules)
+
+
+def _asleep(setup: Setup, folder: Folder) -> str:
+    """The backend of apps that sleep: a conductor keeps their requests until they are up, and passes them on."""
+    limits = setup.limits
+    return _section(
+        f"backend {ASLEEP}",
+        [
+            f"timeout server {_ms(limits.wake + limits.first_byte)}",
+            Words(folder).error(503, "H20"),
+            f"server conductor unix@{folder.waking}",
+        ],
+    )
 
 
 def _guests(setup: Setup, folder: Folder) -> str:

@@ -4,6 +4,7 @@ the last known routes: who changes them holds the lock, writes first and tells t
     haproxy.cfg    told once                        backends/NNNN.cfg   an app's dynos, or a spare place for an app
     hosts.map      host name -> place               certs/, certs.list  certificates with their keys, and their hosts
     apps.map       place -> app, or why not         pages.map           words for visitors
+    canaries.map   place -> the percent of its requests that go to another place, and that
     unsaid         is there while HAProxy may know less than the files say
     worker         the HAProxy process that is known to have read them
 """
@@ -31,6 +32,7 @@ class Place:
     servers: dict[str, str] = field(default_factory=dict)  # address by name
     certificates: dict[str, str] = field(default_factory=dict)  # digest by host
     challenges: dict[str, str] = field(default_factory=dict)  # answer by path
+    canary: str = ""  # the value in canaries.map
 
 
 class Folder:
@@ -46,12 +48,14 @@ class Folder:
         self.hosts = root / "hosts.map"
         self.apps = root / "apps.map"
         self.challenges = root / "challenges.map"
+        self.canaries = root / "canaries.map"
         self.pages = root / "pages.map"
         self.kinds = root / "kinds.map"
         self.socket = root / "admin.sock"  # HAProxy's
         self.master = root / "master.sock"
         self.lines = root / "lines.sock"  # the conductor's
         self.guests = root / "guests.sock"
+        self.waking = root / "waking.sock"
         self.unsaid = root / "unsaid"
         self.said = root / "worker"
 

@@ -15,6 +15,7 @@ from core.errors import EngineError
 from engine.proxy import records
 from engine.proxy.router import ProxyRouter
 from engine.rendezvous import PREFIX, Find, Meeting
+from engine.router import LocalRouter
 from engine.spec import Line, LineSink
 from engine.tally import TURNED_AWAY, Tally
 
@@ -25,7 +26,8 @@ CHUNK = 256 * 1024
 
 class Keeper:
     """Serves the HAProxy of `router` from threads of its own and the running loop, while `serves` says that it is ours
-    to do so and nobody else does. Requests of apps are counted in `tally`."""
+    to do so and nobody else does. Requests of apps are counted in `tally`. Those for apps that sleep wait in a router that
+    `make_waking` makes; HAProxy says that they don't answer where there is none."""
 
     def __init__(
         self,
@@ -35,12 +37,15 @@ class Keeper:
         find_guest: Find,
         serves: Callable[[], bool] = lambda: True,
         tally: Tally | None = None,
+        make_waking: Callable[[], LocalRouter] | None = None,
     ) -> None:
         self._router = router
         self._folder = router.folder
         self._sink = sink
         self._tally = tally or Tally()
         self._counting = threading.Lock()
+        self._make_waking = make_waking
+        self._waking: LocalRouter | None = None
         self._find_guest = find_guest
         self._serves = serves
         self._stopping = threading.Event()
@@ -61,7 +66,7 @@ class Keeper:
         self._stopping.set()
         await asyncio.to_thread(self._thread.join, 10)
         self._end_turn()
-        self._send_away()
+        await self._send_away()
 
     def _keep(self) -> None:
         while not self._stopping.is_set():
@@ -69,7 +74,7 @@ class Keeper:
                 self._take_turn()
             elif self._turn is not None and not self._serves():
                 self._end_turn()
-                self._loop.call_soon_threadsafe(self._send_away)
+                asyncio.run_coroutine_threadsafe(self._send_away(), self._loop)
             try:
                 self._router.tick()
             except (EngineError, OSError) as error:
@@ -99,12 +104,16 @@ class Keeper:
         if turn:
             turn.close()
 
-    def _send_away(self) -> None:
+    async def _send_away(self) -> None:
         guests, self._guests = self._guests, None
         if guests:
             guests.close()
         for meeting in list(self._meetings):
             meeting.close()
+        waking, self._waking = self._waking, None
+        self._router.wake_no_more()
+        if waking is not None:
+            await waking.stop()
 
     # --- records ------------------------------------------------------------------------------------------------
 
@@ -157,6 +166,10 @@ class Keeper:
         self._folder.guests.unlink(missing_ok=True)
         self._guests = await self._loop.create_unix_server(lambda: _Door(self), self._folder.guests)
         self._folder.guests.chmod(0o600)
+        if self._make_waking is not None:
+            waking = self._waking = self._make_waking()
+            await waking.start_at(self._folder.waking)
+            await asyncio.to_thread(self._router.wake_through, waking)
 
     def meet(self, transport: asyncio.Transport, data: bytes) -> None:
         """Have a client that began with `data` meet its dyno."""

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from core.errors import EngineError
 from engine.proxy import config, pages
-from engine.proxy.config import CHALLENGE, CONTROL, Setup
+from engine.proxy.config import ASLEEP, CHALLENGE, CONTROL, Setup
 from engine.proxy.files import SPARE, Folder, Place, read_map, write, write_map
 from engine.proxy.runtime import LARGEST, Away, Runtime
+from engine.router import LocalRouter
 from engine.spec import Backend, Certificate, Route
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ FINE = (
     "Already exists a server with the same name in backend.",
     "Server deleted.",
 )
+CANARY = "^"  # behind the app whose release on trial has a place
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.:-]")
 
 
@@ -42,6 +44,7 @@ class ProxyRouter:
         self._gone: dict[
             str, str
         ] = {}  # slots by server's name, of servers to be forgotten once they are idle
+        self._waking: LocalRouter | None = None
         self.folder.make()
 
     # --- the engine's Router ------------------------------------------------------------------------------------
@@ -49,38 +52,47 @@ class ProxyRouter:
     def put(self, route: Route) -> None:
         """Replace an app's route; in effect for every request that arrives after this returns."""
         with self._lock, self.folder.locked():
-            places = self.folder.places()
-            slot = next((slot for slot, app in places.items() if app == route.app), "") or self._spare(places)
-            former = self.folder.read(slot, places.get(slot, SPARE))
-            self._change(former, self._place(slot, route), route)
+            if route.asleep:
+                self._tell_waking(route)
+            canary = self._put_canary(route)
+            slot, former = self._own(route.app)
+            self._change(former, self._place(slot, route, canary), route)
             self._slots |= {backend.id: slot for backend in route.backends}
+            if not canary:
+                self._leave_place(route.app + CANARY)
+            if not route.asleep:
+                self._tell_waking(route)
 
     def drop(self, app: str) -> None:
         """Forget an app."""
         with self._lock, self.folder.locked():
-            slot = next((slot for slot, each in self.folder.places().items() if each == app), "")
-            if slot:
-                self._change(self.folder.read(slot, app), Place(slot), None)
+            self._leave_place(app)
+            self._leave_place(app + CANARY)
+            if self._waking is not None:
+                self._waking.drop(app)
 
     def in_flight(self, backend_id: str) -> int:
         """How many requests a backend is at work on, tunnels apart."""
-        slot = self._slots.get(backend_id)
+        slot, waking = self._slots.get(backend_id), self._waking
+        woken = waking.in_flight(backend_id) if waking else 0
         if slot is None:
-            return 0
+            return woken
         ask = f"show stat {slot} 4 -1"
         try:
             answers = [self.runtime.ask(ask), *self.runtime.others(ask)]
-            return sum(self._busy(answer, backend_id) for answer in answers)
+            return woken + sum(self._busy(answer, backend_id) for answer in answers)
         except EngineError:
-            return 0  # no HAProxy, no requests
+            return woken  # no HAProxy, no requests
 
     def quiet(self, app: str) -> float:
         """Seconds since a request or a tunnel of an app was under way; 0 while one is, or while there is no HAProxy."""
-        slot = next((slot for slot, each in self.folder.places().items() if each == app), "")
-        ask = f"show stat {slot} 2 -1"
+        places = self.folder.places().items()
+        asks = [f"show stat {slot} 2 -1" for slot, each in places if each.removesuffix(CANARY) == app]
+        waking = self._waking
+        known = [waking.quiet(app)] if waking and waking.has(app) else []
         try:
-            tables = [self.runtime.ask(ask), *self.runtime.others(ask)] if slot else []
-            return min((self._idle(table) for table in tables), default=0.0)
+            tables = [table for ask in asks for table in (self.runtime.ask(ask), *self.runtime.others(ask))]
+            return min([self._idle(table) for table in tables] + known, default=0.0)
         except EngineError:
             return 0.0
 
@@ -106,9 +118,51 @@ class ProxyRouter:
         found = re.search(r"conn_cur=(\d+)", self.runtime.ask(f"show table tunnels key {name}"))
         return int(found[1]) if found else 0
 
+    # --- apps that sleep ----------------------------------------------------------------------------------------
+
+    def wake_through(self, waking: LocalRouter) -> None:
+        """Have requests for apps that sleep wait in `waking`, which listens at the folder's socket for them."""
+        with self._lock, self.folder.locked():
+            places = [self.folder.read(*each) for each in self.folder.places().items()]
+            self._waking = waking
+        for place in places:
+            if place.state.endswith(f".{ASLEEP}"):
+                hosts = frozenset(place.hosts)
+                waking.put(Route(place.app, place.app, hosts, asleep=True, why_none="H20"))
+
+    def wake_no_more(self) -> None:
+        """Another does it."""
+        self._waking = None
+
+    def _tell_waking(self, route: Route) -> None:
+        waking = self._waking
+        if waking is not None and (route.asleep or waking.has(route.app)):
+            waking.put(route)
+
     # --- changes: files, then HAProxy ---------------------------------------------------------------------------
 
-    def _place(self, slot: str, route: Route) -> Place:
+    def _own(self, app: str) -> tuple[str, Place]:
+        """The place of an app, or a spare one, and what the files say of it."""
+        places = self.folder.places()
+        slot = next((slot for slot, each in places.items() if each == app), "") or self._spare(places)
+        return slot, self.folder.read(slot, places.get(slot, SPARE))
+
+    def _leave_place(self, app: str) -> None:
+        slot = next((slot for slot, each in self.folder.places().items() if each == app), "")
+        if slot:
+            self._change(self.folder.read(slot, app), Place(slot), None)
+
+    def _put_canary(self, route: Route) -> str:
+        """Give the release on trial a place of its own. Returns what the map of canaries says of it; empty without."""
+        if not route.canary:
+            return ""
+        slot, former = self._own(route.app + CANARY)
+        servers = {_name(each): _address(each) for each in route.canary}
+        self._change(former, Place(slot, route.app + CANARY, servers=servers), None)
+        self._slots |= {backend.id: slot for backend in route.canary}
+        return f"{route.share}.{slot}"
+
+    def _place(self, slot: str, route: Route, canary: str) -> Place:
         usable = {host: one for host, one in route.certificates.items() if host not in self._control_hosts}
         return Place(
             slot,
@@ -118,6 +172,7 @@ class ProxyRouter:
             {_name(each): _address(each) for each in route.backends},
             {host: _digest(one) for host, one in usable.items()},
             {CHALLENGE + token: answer for token, answer in route.challenges.items()},
+            canary,
         )
 
     def _spare(self, places: dict[str, str]) -> str:
@@ -177,6 +232,7 @@ class ProxyRouter:
         hosts = dict.fromkeys(former.hosts, slot), dict.fromkeys(now.hosts, slot)
         apps = _update(folder.apps, _some(slot, former.state), _some(slot, now.state))
         others = [
+            *_update(folder.canaries, _some(slot, former.canary), _some(slot, now.canary)),
             *_update(folder.challenges, former.challenges, now.challenges),
             *_update(folder.hosts, *hosts),
         ]
@@ -220,7 +276,9 @@ class ProxyRouter:
             answer = self.runtime.ask(f"del server {slot}/{name}")
             if "deleted" in answer or "such server" in answer.lower():
                 self._gone.pop(name, None)
-                self._slots.pop(name.partition(":")[2], None)
+                id = name.split(":")[1]
+                if self._slots.get(id) == slot:
+                    del self._slots[id]
         with self._lock, self.folder.locked():
             if self.folder.worker() != self._worker() or self.folder.unsaid.exists():
                 if not self._agrees():
@@ -231,7 +289,7 @@ class ProxyRouter:
     def _agrees(self) -> bool:
         """Whether HAProxy knows what the files say. Certificates it reads at once when it starts."""
         folder, ask = self.folder, self.runtime.ask
-        for path in (folder.hosts, folder.apps, folder.challenges):
+        for path in (folder.hosts, folder.apps, folder.challenges, folder.canaries):
             told = [line.split(" ", 2)[1:] for line in ask(f"show map {path}").splitlines() if line]
             if dict(told) != read_map(path):
                 return False
@@ -262,7 +320,7 @@ def prepare(setup: Setup, folder: Folder, *, default_certificate: str) -> None:
     with folder.locked():
         known = {host: slot for host, slot in read_map(folder.hosts).items() if slot != CONTROL}
         write_map(folder.hosts, known | dict.fromkeys(setup.control_hosts, CONTROL))
-        for path in (folder.apps, folder.challenges):
+        for path in (folder.apps, folder.challenges, folder.canaries):
             write_map(path, read_map(path))
         if not folder.places():
             make_spares(folder, setup, SPARES, reload=lambda: None)
@@ -310,7 +368,9 @@ def _state(route: Route) -> str:
 
 
 def _why_not(route: Route) -> str:
-    return "H80" if route.maintenance else "" if route.backends else route.why_none
+    if route.maintenance:
+        return "H80"
+    return "" if route.backends else ASLEEP if route.asleep else route.why_none
 
 
 def _name(backend: Backend) -> str:

@@ -150,7 +150,7 @@ class Exchange:
             port = special.get(b"x-forwarded-port", port)
         if not chain or (self.entry is None and not front.trusted):
             chain = front.peer
-        else:
+        elif front.peer:
             chain = b"%b, %b" % (chain, front.peer)
         self.forwarded_for = chain
         lines = request.lines if self.entry else _without_claims(request.lines)
@@ -422,6 +422,7 @@ class Exchange:
                 self.front.router.waiting.leave(self, self.entry.route.app)
             if (
                 self.front.ended
+                and self.front.peer  # there is no such state of a unix socket
                 and not code
                 and not self.tunnel
                 and tcp_state(self.front.transport.get_extra_info("socket")) == CLOSED
@@ -436,6 +437,7 @@ class Exchange:
         answered = self.pool and self.pool.backend
         release = answered.release if answered else entry.route.release
         if code not in TURNED_AWAY:
+            took -= (self.tried_at - self.started) * 1000  # that an app had slept is not its answer's fault
             router.tally.add(entry.route.app, release, self.status, took, time.time())
 
     def _line(self, code: str, service: float) -> bytes:

@@ -24,6 +24,7 @@ from engine.tally import Tally
 from engine.tls import LocalCA
 
 TLS_HANDSHAKE = 0x16  # the first byte of a TLS connection; no HTTP request starts with it
+UNIX_PEER = ""  # how a unix socket says who is at its other end
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -122,6 +123,10 @@ class LocalRouter:
         except (RuntimeError, TimeoutError) as error:
             raise EngineError("The router does not take new routes: it is stopped or stuck.") from error
 
+    def has(self, app: str) -> bool:
+        """Whether there is a route for an app. From any thread."""
+        return app in self.table.entries
+
     def knows(self, host: str) -> bool:
         """Whether a certificate may be made for `host`: ours, an app's, or any name below `apps_host`, where names
         of apps and of nobody must look the same."""
@@ -148,6 +153,22 @@ class LocalRouter:
             while self._listeners:
                 self._listeners.pop().close()
             raise
+        self._begin()
+
+    async def start_at(self, path: Path) -> None:
+        """Listen on a unix socket instead, to a proxy that stands before it and is believed what it says."""
+        self.loop = asyncio.get_running_loop()
+        self.trusted_proxies |= {UNIX_PEER}
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        self._listeners.append(listener)
+        listener.setblocking(False)
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen(1024)
+        self._begin()
+
+    def _begin(self) -> None:
         self._thread = threading.get_ident()
         self.lines.start()
         self._accept_on()
@@ -172,6 +193,7 @@ class LocalRouter:
             self._listeners.pop().close()
         for sock in list(self._peeking):
             self._unpeek(sock).close()
+        self.waiting.close()
         for meeting in list(self._meetings):
             meeting.close()
         for front in list(self.fronts):

@@ -52,6 +52,11 @@ class WaitingRoom:
         if not here:
             self._waiting.pop(app, None)
 
+    def close(self) -> None:
+        """Nobody will be woken any more."""
+        for app in list(self._waiting):
+            self.look(app, None)
+
     def look(self, app: str, entry: Entry | None) -> None:
         """The app has another route, or none: let those go on who need not wait any more."""
         if entry is not None and entry.route.asleep and not entry.pools:

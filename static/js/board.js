@@ -74,6 +74,7 @@ addEventListener("dragend", () => {
 // some of them; a page that does not has the server look.
 const box = () => document.querySelector("[data-board-filter]");
 const only = () => document.querySelector("[data-chip][aria-current]")?.dataset.chip ?? "";
+const states = card => card.dataset.state.split(" ");
 let timer;
 
 function filter() {
@@ -81,7 +82,7 @@ function filter() {
   const words = box().value.toLowerCase().split(/\s+/).filter(Boolean);
   document.querySelectorAll(".board .card").forEach(card => {
     const text = card.innerText.toLowerCase() + [...card.querySelectorAll("[title]")].map(one => one.title).join(" ").toLowerCase();
-    const wanted = (!only() || card.dataset.state === only()) && words.every(word => text.includes(word));
+    const wanted = (!only() || states(card).includes(only())) && words.every(word => text.includes(word));
     card.parentElement.toggleAttribute("data-out", !wanted);
   });
 }
@@ -145,8 +146,8 @@ document.addEventListener("htmx:afterSettle", event => {
   const was = before.get(drawn.id);
   if (!was) return;
   before.delete(drawn.id);
-  count(was.state, -1);
-  count(drawn.dataset.state, 1);
+  was.state.split(" ").forEach(state => count(state, -1));
+  states(drawn).forEach(state => count(state, 1));
   filter();
   greet(drawn, was);
   if (was.version !== drawn.dataset.version) compareAnew(drawn);
@@ -155,7 +156,7 @@ document.addEventListener("htmx:afterSettle", event => {
 function greet(card, was) {
   if (!was) return;
   if (was.focused && !card.contains(document.activeElement)) card.focus();
-  if (was.state !== card.dataset.state) speak(`${card.querySelector("h3").innerText}: ${card.querySelector(".status").innerText}.`);
+  if (was.state !== card.dataset.state) speak(`${card.querySelector("h3").innerText}: ${card.querySelector(".strip--warn strong, .status").innerText}.`);
 }
 
 // How far the neighbours are ahead or behind has changed with the code of a card. Of many, the board knows it at once.

@@ -32,6 +32,7 @@ OURS = {
     "reviews",
     "flow",
     "notices",
+    "blueprints",
     "hooks",
     "conductor",
     "core",

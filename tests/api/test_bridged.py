@@ -17,10 +17,11 @@ from apps import transfers
 from apps.logs import store
 from apps.models import App, Formation
 from engine.spec import Line
+from forge.models import Repository
 from pipelines import transfers as pipeline_transfers
-from pipelines.models import Coupling
 from releases.models import Build
 from tests.factories import make_app, make_pipeline, make_release, make_slug, make_source, stage
+from tests.githosts.conftest import connected
 from tests.releases.test_repositories import commit
 
 BOARD = "/_fixed/particleboard.heroku.com/favorites"
@@ -280,19 +281,47 @@ def test_nobody_gets_a_token_that_opens_nothing(line):
     assert anybody.get(f"{GITHUB}/slipway/none", headers=headers).json().keys() == found.keys()
 
 
-def test_connecting_says_what_to_do_instead(api, shop, alice):
+def test_what_a_pipeline_is_built_from(api, shop):
     assert api.get(f"{KOLKRABBI}/apps/shop-staging/github").json()["repo"] == "slipway/shop"
     assert api.get(f"{KOLKRABBI}/apps/shop-production/github").json()["repo"] == "slipway/shop"
     known = api.get(f"{KOLKRABBI}/pipelines/{shop.pk}/repository").json()
     assert (known["repository"]["name"], known["organization"]["name"]) == ("slipway/shop", "acme")
-    refused = api.post(f"{KOLKRABBI}/pipelines/shop/repository", {"repository": 7})
-    assert refused.status_code == 422
-    assert "git push http://localhost:8000/shop-staging.git main" in refused.json()["message"]
-    assert api.patch(f"{KOLKRABBI}/apps/shop-staging/github", {"auto_deploy": True}).status_code == 422
-    Coupling.objects.all().delete()
-    assert "pipelines:add shop" in api.post(f"{KOLKRABBI}/pipelines/shop/repository", {}).json()["message"]
-    assert api.get(f"{KOLKRABBI}/apps/shop-staging/github").status_code == 404
+    assert api.patch(f"{KOLKRABBI}/pipelines/shop/repository", {"ci": True}).status_code == 422
     assert api.get(f"{KOLKRABBI}/github/repos/o/r/tarball/feature/x").json()["id"] == "not_found"
+
+
+def test_a_public_repository_is_connected_by_the_number_it_was_told_of_by(api, as_bob, shop, forge, settings):
+    settings.GITHUB_URL = forge.url
+    (forge.folder / "acme").mkdir()
+    forge.repository("acme/shop.git")
+    number = api.get(f"{GITHUB}/acme/shop").json()["id"]
+    assert as_bob.post(f"{KOLKRABBI}/pipelines/shop/repository", {"repository": number}).status_code == 403
+    made = api.post(f"{KOLKRABBI}/pipelines/shop/repository", {"repository": number})
+    assert (made.status_code, made.json()["repository"]["name"]) == (201, "acme/shop")
+    assert api.get(f"{KOLKRABBI}/pipelines/shop/repository").json()["repository"]["name"] == "acme/shop"
+    row = Repository.objects.get()
+    assert (row.host, row.polls, row.url) == ("github", True, f"{forge.url}/acme/shop.git")
+
+
+def test_what_can_not_be_connected_from_here_says_where_it_can(api, shop, forge, settings):
+    settings.GITHUB_URL = forge.url
+    number = api.get(f"{GITHUB}/acme/secret").json()["id"]
+    for body in ({"repository": number}, {"repository": 7}):
+        refused = api.post(f"{KOLKRABBI}/pipelines/shop/repository", body)
+        assert refused.status_code == 422
+        assert "http://localhost:8000/pipelines/shop/repository/" in refused.json()["message"]
+    assert not Repository.objects.exists()
+
+
+def test_a_branch_deploys_by_itself_and_no_more(api, as_vera, shop, alice):
+    connected(shop, alice, heads={"main": "a" * 40})
+    path = f"{KOLKRABBI}/apps/shop-staging/github"
+    assert as_vera.patch(path, {"auto_deploy": True}).status_code == 403
+    on = api.patch(path, {"auto_deploy": True, "branch": "main", "wait_for_ci": True}).json()
+    assert (on["auto_deploy"], on["branch"], on["wait_for_ci"]) == (True, "main", True)
+    assert api.get(path).json() == on
+    assert api.patch(path, {"auto_deploy": True, "branch": "none"}).status_code == 422
+    assert api.patch(path, {"auto_deploy": False}).json()["auto_deploy"] is False
 
 
 # --- all of it --------------------------------------------------------------------------------------------------------

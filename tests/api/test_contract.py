@@ -11,10 +11,14 @@ from apps import certificates, transfers
 from apps.actions import set_maintenance
 from apps.drains import add_drain
 from apps.models import Collaborator, Domain, Dyno, Formation
+from ci import actions as ci
+from ci.models import TestCase, TestNode
 from hooks.actions import add_webhook
 from hooks.models import Delivery
 from pipelines import actions
 from releases.models import Build, Release, Source
+from reviews import actions as review_actions
+from reviews.models import AppSetup, ReviewApp
 from tests.api.contract import check
 from tests.api.published import ROUTES
 from tests.certificates import leaf
@@ -59,14 +63,28 @@ def things(alice, bob, team):
     invitations.invite(team, "new@example.com", "member", by=alice)
     key = keys.add(alice, PUBLIC_KEY, by=alice)
     client, _ = oauth.create_client("Bot", "https://bot.example.com/back", by=alice)
+    review_actions.set_settings(pipeline, enabled=True, by=alice)
+    setup = AppSetup.objects.create(app=staging, source=source, build=build, by=alice, status="failed")
+    review = ReviewApp.objects.create(
+        pipeline=pipeline, branch="b", subject="branch/b", app=staging, setup=setup, by=alice
+    )
     return {
+        "review": review.pk, "setup": setup.pk,
         "key": key.pk, "client": client.pk,
         "pipeline": "line", "app": "shop-staging", "team": "acme", "promotion": promotion.pk, "release": "v1",
         "build": build.pk, "dyno": dyno.name, "slug": release.slug_id, "coupling": staging.coupling.pk,
         "transfer": transfer.pk, "token": None, "certificate": certificate.name,
-        "drain": drain.token,
+        "drain": drain.token, "test_run": run_of(pipeline, source, by=alice).pk,
         **{what: {kind: hooks[kind](what) for kind in hooks} for what in ("webhooks", "webhook-deliveries", "webhook-events")},
     }  # fmt: skip
+
+
+def run_of(pipeline, source, *, by):
+    """A test run with a node and a case."""
+    run = ci.start_run_of_source(pipeline, source, branch="main", commit="a" * 40, message="x", by=by)
+    node = TestNode.objects.create(run=run, index=0)
+    TestCase.objects.create(run=run, node=node, number=1, description="adds", passed=True)
+    return run
 
 
 def told(app, pipeline, *, by):
@@ -94,6 +112,7 @@ def told(app, pipeline, *, by):
 def paths(things, token):
     """A path for each GET route: what stands in its places, by what comes before them."""
     after = {
+        "review-apps": things["review"], "app-setups": things["setup"],
         "pipelines": things["pipeline"], "apps": things["app"], "teams": things["team"], "users": "~",
         "pipeline-promotions": things["promotion"], "releases": things["release"], "builds": things["build"],
         "dynos": things["dyno"], "slugs": things["slug"], "pipeline-couplings": things["coupling"],
@@ -101,6 +120,7 @@ def paths(things, token):
         "domains": "www.example.test", "sni-endpoints": things["certificate"], "collaborators": "bob@example.com", "addons": "pg-1",
         **{what: things[what] for what in ("webhooks", "webhook-deliveries", "webhook-events")},
         "addon-attachments": "DATABASE", "features": {"apps": "preboot", "account": "dashboard-repositories-api", "teams": "org-access-controls"}, "addon-services": "heroku-postgresql", "plans": {"addon-services": "mini", "plans": "heroku-postgresql:mini"}, "config": "credential:default", "accounts": "~", "keys": things["key"], "clients": things["client"], "log-drains": things["drain"],
+        "test-runs": {"pipelines": 1, "test-runs": things["test_run"]},
     }  # fmt: skip
     for _, router in served._routers:
         for route, view in router.path_operations.items():

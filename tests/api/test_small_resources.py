@@ -135,7 +135,6 @@ def test_what_there_is_none_of(api):
 @pytest.mark.parametrize(
     ("path", "told"),
     [
-        ("/pipelines/line/test-runs", "runs no tests"),
         ("/client/v11/databases/x", "Couldn't find that add-on"),
         ("/client/v11/databases/x/nothing", "heroku help pg"),
         ("/spaces/x", "private spaces"),

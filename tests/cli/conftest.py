@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.terminal import Shell, install
+from tests.forge import Forge
 from tests.platform.harness import Platform, commit, repository
 
 # An app that needs nothing but the interpreter of the platform.
@@ -38,10 +39,18 @@ def program():
 
 
 @pytest.fixture(scope="session")
-def platform():
+def github(tmp_path_factory):
+    """What stands in for GitHub: a git server on loopback."""
+    forge = Forge(tmp_path_factory.mktemp("github"))
+    yield forge
+    forge.stop()
+
+
+@pytest.fixture(scope="session")
+def platform(github):
     folder = Path(tempfile.mkdtemp(prefix="slipway-cli-"))
     folder.chmod(0o755)
-    platform = Platform(folder / "data", SLIPWAY_OUTBOUND_ALLOW="127.0.0.1")  # for receivers of ours
+    platform = Platform(folder / "data", SLIPWAY_OUTBOUND_ALLOW="127.0.0.1", SLIPWAY_GITHUB_URL=github.url)
     platform.start()
     platform.sign_up()
     yield platform

@@ -94,9 +94,13 @@ def test_errors_are_counted(heroku, platform):
     assert "No errors on" in heroku("apps:errors", "-a", "bridged-production", "--dyno")
 
 
-def test_connecting_to_github_says_what_to_do_instead(heroku, platform):
-    said = " ".join(heroku("pipelines:connect", "bridged", "-r", "acme/shop", status=1).split())
-    assert f"git push http://localhost:{platform.port}/bridged-staging.git main" in said
+def test_a_pipeline_is_connected_to_a_public_repository(heroku, platform, github):
+    (github.folder / "acme").mkdir()
+    github.repository("acme/shop.git")
+    heroku("pipelines:create", "linked", "-a", "bridged-production", "-s", "staging")
+    assert "Linking to repo... done" in heroku("pipelines:connect", "linked", "-r", "acme/shop")
+    said = " ".join(heroku("pipelines:connect", "bridged", "-r", "acme/none", status=1).split())
+    assert "There is no repository at" in said and "/pipelines/bridged/repository/" in said
 
 
 def test_the_rest_of_the_cli_works_through_it(heroku):

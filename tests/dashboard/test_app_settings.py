@@ -3,7 +3,7 @@
 import pytest
 from pytest_django.asserts import assertRedirects
 
-from apps import actions
+from apps import actions, sleep
 from apps.models import App
 from tests.factories import make_app
 
@@ -88,6 +88,35 @@ def test_a_health_path(app, client):
     assert now(app).health_path == "/healthz"
     assert client.post("/apps/shop-staging/health/", {"health_path": "no"}).status_code == 422
     assert now(app).health_path == "/healthz"
+
+
+def test_it_sleeps_when_nobody_comes_and_can_be_woken(app, bob, client):
+    client.post("/apps/shop-staging/sleep/", {"minutes": "45"})
+    assert now(app).sleep_minutes == 45
+    page = client.get("/apps/shop-staging/settings/").text
+    assert (
+        '<option value="45" selected>45 minutes without a request</option>' in page and "Wake up" not in page
+    )
+    sleep.put_to_sleep(app, by=None)
+    assert "Wake up" in client.get("/apps/shop-staging/settings/").text
+    client.force_login(bob)
+    client.post("/apps/shop-staging/wake/")
+    assert now(app).asleep_since is None
+    answer = client.post("/apps/shop-staging/wake/", follow=True)
+    assert "shop-staging is awake already." in answer.text
+
+
+@pytest.mark.parametrize("minutes", ["", "soon", "-1", "1000000"])
+def test_it_sleeps_after_a_number_of_minutes_only(app, client, minutes):
+    answer = client.post("/apps/shop-staging/sleep/", {"minutes": minutes})
+    assert answer.status_code == 422 and now(app).sleep_minutes == 0
+    assert 'class="error"' in answer.text.partition('name="minutes"')[2][:1200]
+
+
+def test_production_is_warned_of_sleep(shop, alice, client):
+    client.force_login(alice)
+    assert "serves people" in client.get("/apps/shop-production/settings/").text
+    assert "serves people" not in client.get("/apps/shop-staging/settings/").text
 
 
 def test_maintenance_on_and_off(app, bob, client):

@@ -13,9 +13,14 @@ from accounts.actions import create_token
 from addons import databases
 from apps import certificates, drains, transfers
 from apps.models import Collaborator, Domain, Dyno
+from blueprints.models import Proposal
+from ci.actions import start_run_of_source
+from flow import actions as flow
+from flow import passages
 from hooks.actions import add_webhook
 from notices.actions import add_channel
 from pipelines import actions as pipeline_actions
+from pipelines.models import Stage
 from releases.models import Build, Source
 from scheduler.actions import add_job
 from tests.certificates import leaf
@@ -53,6 +58,9 @@ def things(shop, team, alice, bob, charlie):
     channel = add_channel(
         shop, name="#releases", kind="slack", address="https://chat.invalid/x", events=[], by=alice
     )
+    proposal = Proposal.objects.create(
+        pipeline=shop, commit="a" * 40, branch="main", text="ci: {on_push: true}", status="ended", state="offered"
+    )
     transfer = transfers.hand_over(make_app("mine", owner=alice), bob, by=alice)
     collaborator = Collaborator.objects.create(app=app, user=charlie, rights=[])
     Collaborator.objects.filter(pk=collaborator.pk).delete()
@@ -67,16 +75,25 @@ def things(shop, team, alice, bob, charlie):
     shared = make_shared_addon(shop, app)
     connected(shop, alice)
     client, _ = oauth.create_client("Bot", "https://bot.example.com/back", by=alice)
+    line = flow.set_line(Stage.objects.get(pipeline=shop, name="production"), mode="ask", by=alice)
+    gate, _ = flow.add_gate(line, "approval", {}, by=alice)
+    (passage,) = passages.refresh(line)
+    hold = flow.hold(shop, line=line, reason="Sale", by=alice)
+    freeze = flow.freeze(shop, name="Sale", days=[0], by=alice)
+    run = start_run_of_source(shop, source, branch="main", commit="a" * 40, message="x", by=alice)
     job = add_job(app, "rake clean", schedule="0 * * * *", by=alice)
     return {
         "addon": addon.name, "attachment_id": addon.attachments.get().pk, "service": "heroku-postgresql",
+        "proposal_id": proposal.pk,
         "channel_id": channel.pk, "pipeline_name": shop.name,
         "job_id": job.pk, "client_id": client.pk, "apps": {"name": app.name}, "pipelines": {"name": shop.name, "addon": shared.name}, "teams": {"name": team.name},
+        "gate_id": gate.pk, "passage_id": passage.pk, "hold_id": hold.pk, "freeze_id": freeze.pk, "kind": "http",
         "app_name": app.name, "build_id": build.pk, "promotion_id": promotion.pk, "domain_id": domain.pk,
         "collaborator_id": collaborator.pk, "version": 2, "key": "GREETING", "dyno": "run.1", "user_id": bob.pk,
         "invitation_id": invitation.pk, "stage_name": "production", "ref": question.pk, "secret": secret,
         "token_id": token.pk, "certificate_id": certificate.pk, "tag": "apps",
         "drain_id": drain.pk, "webhook_id": hook.pk, "transfer_id": transfer.pk, "move_id": move.pk, "pid": 1, "session_id": 1, "pk": 1, "place": 0,
+        "number": run.number,
     }  # fmt: skip
 
 
@@ -97,11 +114,12 @@ RULES = {
         transfer-withdrawal pipeline-new apps app-new teams account account-name account-shortcuts account-removal tokens
         token-new token-removal oauth oauth-approval oauth-refusal programs program-removal client-new client-secret
         client-removal account-usage account-usage-csv account-notifications""",
-    VIEW: """repository repository-receipts pipeline-config pipeline-notifications preference preference-removal database addon addon-home pipeline-resources pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
+    VIEW: """line line-passages passage freezes repository repository-receipts pipeline-config as-code proposal pipeline-notifications preference preference-removal database addon addon-home pipeline-resources pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
         app-deploy build app-releases releases-compare release app-activity app-access app-settings team team-activity
         team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv
-        app-schedule scheduled-job""",
-    DEPLOY: """auto-deploy auto-deploy-removal branch-builds database-backups database-backup-cancellation database-backup-links database-schedule
+        app-schedule scheduled-job tests test-run test-settings""",
+    DEPLOY: """test-run-new test-run-reruns test-run-reruns-of-failed test-run-cancellation test-config-vars test-config-value test-config-removal passage-changes passage-approval passage-refusal passage-verdict-removal passage-promotion
+        passage-reopening passage-probes hold-new holds hold-lifting auto-deploy auto-deploy-removal branch-builds database-backups database-backup-cancellation database-backup-links database-schedule
         database-schedule-removal database-passwords database-session-end store-settings addon-new addon-sign-in addon-orders attachments attachment-removal attachment-promotion addon-plan addon-name
         addon-retries addon-removal coupling-new couplings coupling coupling-stage coupling-removal promotion-new promotions promotion-stop
         card-targets sources builds ref-builds url-builds image-builds build-cancellation rollback-new rollbacks app-config config-vars
@@ -109,12 +127,12 @@ RULES = {
         config-file-save app-dynos scheduled-job-pause
         scheduled-job-resumption scheduled-job-runs scheduled-job-removal""",
     OPERATE: """database-backup-removal database-restores database-copies restart-new app-formation app-restarts dyno-removal app-logs app-logs-histogram app-logs-text
-        app-maintenance outlets drains drain-removal webhooks webhook-removal""",
-    MANAGE: """repository-settings repository-removal repository-secret repository-secret-removal repository-hook channels channel channel-removal channel-tests pipeline-addon-new pipeline-addon-orders pipeline-addon-sharing pipeline-addon-sharing-removal
+        app-maintenance app-wake outlets drains drain-removal webhooks webhook-removal""",
+    MANAGE: """gate-new gates gate gate-removal freeze-removal repository-settings repository-removal repository-secret repository-secret-removal repository-hook slipway-yml plans plan-changes following proposal-acceptance proposal-refusal channels channel channel-removal channel-tests pipeline-addon-new pipeline-addon-orders pipeline-addon-sharing pipeline-addon-sharing-removal
         pipeline-addon-retries pipeline-addon-removal pipeline-name pipeline-owner pipeline-removal stage-order stages stage stage-place stage-removal
         stage-config-vars stage-config-value stage-config-removal pipeline-config-vars pipeline-config-value
         pipeline-config-removal app-build-command app-lock app-lock-removal collaborators collaborator-rights collaborator-removal
-        app-name app-stack app-buildpacks buildpack-place buildpack-removal app-health domains domain-removal domain-certificate
+        app-name app-stack app-buildpacks buildpack-place buildpack-removal app-health app-sleep domains domain-removal domain-certificate
         certificate-new certificate certificate-removal automatic-certificates
         automatic-certificates-removal automatic-certificates-refresh app-owner app-removal
         team-name team-removal member-role member-removal invitations invitation-renewal invitation-withdrawal""",
@@ -122,7 +140,7 @@ RULES = {
 # Where who may look at a page is not yet who may send its form: what the form demands.
 FORMS = {
     DEPLOY: "app-schedule scheduled-job",
-    MANAGE: "repository team-usage pipeline-usage app-usage",
+    MANAGE: "test-settings line freezes repository team-usage pipeline-usage app-usage",
 }
 RULE = {name: rule for rule, names in RULES.items() for name in names.split()}
 RULE_OF_FORM = RULE | {name: rule for rule, names in FORMS.items() for name in names.split()}

@@ -9,13 +9,14 @@ from pytest_django.asserts import assertContains, assertNotContains, assertRedir
 from apps import actions as app_actions
 from apps.models import App, ConfigVar, Formation
 from core.models import Event
-from pipelines import actions, changes
+from pipelines import actions, changes, stages
 from pipelines.models import Coupling, Promotion, PromotionTarget, Stage
-from releases import repositories
+from releases import repositories, requirements
 from releases.actions import set_config
-from releases.models import Release
+from releases.models import Manifest, Release
 from tests.dashboard.test_board import fill
 from tests.factories import make_addon, make_app, make_release, make_slug, stage
+from tests.releases.test_differences import commit
 
 NEW = "/pipelines/shop/promotions/new/?from=shop-staging"
 POST = "/pipelines/shop/promotions/"
@@ -434,3 +435,59 @@ def test_progress_tells_each_target(shop, alice, vera, charlie, production, clie
     assert client.get(url).status_code == 200
     client.force_login(charlie)
     assert client.get(url).status_code == 404
+
+
+@pytest.fixture
+def moved(staging, production, alice):
+    """The source is a commit ahead, with a migration; its app.json asks for more than production has."""
+    old = commit(staging, {"cart.py": "1\n2\n", "app.json": "{}"})
+    new = commit(
+        staging,
+        {"cart.py": "1\n3\n4\n", "app.json": "{}", "cart/migrations/0002_prices.py": "x\n"},
+        parent=old,
+    )
+    make_release(production, by=alice, slug=make_slug(staging, commit=old))
+    slug = make_slug(staging, commit=new, process_types={"web": "x", "release": "migrate"})
+    asked = {
+        "env": {"SECRET_KEY": {"generator": "secret"}, "OPTIONAL": {"required": False}, "PLAIN": "x"},
+        "addons": ["heroku-redis:mini", {"plan": "heroku-postgresql"}],
+    }
+    Manifest.objects.create(slug=slug, app_json=asked)
+    return make_release(staging, by=alice, slug=slug)
+
+
+def test_files_migrations_and_what_is_lacking_are_told(moved, production, alice, client):
+    make_addon(production)
+    set_config(production, {"PLAIN": "y"}, by=alice)
+    client.force_login(alice)
+    page = client.get(NEW)
+    assertContains(page, "2 files")
+    assertContains(page, "+3</span>")
+    assertContains(page, "1 migration ")
+    assertContains(page, "0002_prices.py")
+    assertContains(page, "shop-production lacks what app.json asks for")
+    assertContains(page, '<span class="mono">SECRET_KEY</span>')
+    assertContains(page, '<span class="mono">heroku-redis</span>')
+    assertNotContains(page, "OPTIONAL")
+    assert requirements.missing_required(moved, production) == ["SECRET_KEY"]
+    set_config(production, {"SECRET_KEY": "s"}, by=alice)
+    assert requirements.missing_required(moved, production) == []
+
+
+def test_what_it_lacks_is_not_told_to_who_may_not_see_its_config(moved, shop, team, alice, bob, client):
+    stages.set_rules(stage(shop, "production"), promoters="deployers", readers="admins", by=alice)
+    client.force_login(bob)
+    page = client.get(NEW)
+    assertNotContains(page, "SECRET_KEY")
+    assertContains(page, '<span class="mono">heroku-postgresql, heroku-redis</span>')
+
+
+def test_the_progress_tells_what_changes_to_who_may_read_the_code(moved, alice, vera, client):
+    client.force_login(alice)
+    client.post(POST, form_of(client.get(NEW)))
+    here = f"{POST}{Promotion.objects.get().pk}/"
+    page = client.get(here)
+    assertContains(page, "What it changes: 1 commit")
+    assertContains(page, "0002_prices.py")
+    client.force_login(vera)
+    assertNotContains(client.get(here), "0002_prices.py")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.proxy import Keeper, ProxyRouter, Setup, prepare
+from engine.router import LocalRouter
 from engine.tally import Tally
 from engine.tls import LocalCA
 from tests.engine import router_rig
@@ -50,6 +51,8 @@ class ProxyRig(router_rig.Rig):
         self.control_server = await asyncio.start_unix_server(self.control, path)
         self.servers.append(self.control_server)
         self.ca = LocalCA(Path(self.folder.name) / "tls")
+        self.wake = self.options.pop("wake", lambda app: None)
+        self.path = path
         self.router = ProxyRouter(root, control_hosts={"localhost", "127.0.0.1"})
         setup = Setup(
             http=f"127.0.0.1:{self.port}",
@@ -64,21 +67,38 @@ class ProxyRig(router_rig.Rig):
         prepare(setup, self.router.folder, default_certificate=self.ca.pem(["localhost", "*.localhost"]))
         self.process = spawn(self.router.folder)
         self.tally = Tally()
-        self.keeper = Keeper(
-            self.router,
-            sink=lambda stream, lines: self.lines.extend((stream, line.text.decode()) for line in lines),
-            find_guest=lambda secret: self.find_guest(secret),
-            tally=self.tally,
-        )
+        self.keeper = self.keep()
         self.keeper.start()
         await router_rig.until(self.is_up, 20)
         return self
+
+    def keep(self):
+        """What a conductor does for it."""
+        return Keeper(
+            self.router,
+            sink=self.sink,
+            find_guest=lambda secret: self.find_guest(secret),
+            tally=self.tally,
+            make_waking=lambda: LocalRouter(
+                sink=self.sink,
+                control=self.path,
+                control_hosts=frozenset(),
+                apps_host="localhost",
+                limits=self.limits,
+                wake=self.wake,
+            ),
+        )
+
+    def sink(self, stream, lines):
+        """Keeps lines."""
+        self.lines.extend((stream, line.text.decode()) for line in lines)
 
     def is_up(self):
         """Whether HAProxy listens."""
         assert self.process.poll() is None, (self.router.folder.root / "haproxy.log").read_text()
         with contextlib.suppress(Exception):
-            return self.router.runtime.info()["Pid"] and self.router.folder.lines.exists()
+            folder = self.router.folder
+            return self.router.runtime.info()["Pid"] and folder.lines.exists() and folder.waking.exists()
 
     async def __aexit__(self, *_):
         await self.keeper.stop()

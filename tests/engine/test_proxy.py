@@ -5,11 +5,13 @@ import ssl
 
 import pytest
 
-from engine.proxy import records
-from engine.spec import Certificate
+from engine.proxy import ProxyRouter, records
+from engine.proxy.files import read_map
+from engine.spec import Certificate, Route
 from tests.certificates import leaf
 from tests.engine.proxy_rig import ProxyRig, spawn
 from tests.engine.router_rig import OK, echo, header, read_answer, request, says, until
+from tests.engine.test_router_sleep import trial
 
 
 def careless():
@@ -103,6 +105,65 @@ async def test_two_conductors_say_the_same_without_harm():
             assert (await rig.get()).endswith(b"ok")
         rig.router = first
         assert list(first.folder.places().values()).count("a1") == 1
+
+
+ASLEEP = Route("a1", "shop", frozenset({"shop.localhost"}), asleep=True, why_none="H20")
+
+
+async def test_the_next_conductor_knows_who_sleeps():
+    async with ProxyRig() as rig:
+        rig.router.put(ASLEEP)
+        await rig.keeper.stop()
+        answer = await rig.get()
+        assert answer.startswith(b"HTTP/1.1 503") and b"H20" in answer  # nobody is there to wake it
+        woken = []
+        rig.router = ProxyRouter(rig.router.folder.root)
+        rig.wake, rig.router.port = woken.append, rig.port
+        rig.keeper = rig.keep()
+        rig.keeper.start()
+        await until(lambda: rig.router._waking)
+        asking = asyncio.create_task(rig.get())
+        await until(lambda: woken == ["a1"])
+        await rig.app(says(OK))
+        assert (await asking).startswith(b"HTTP/1.1 200")
+
+
+async def test_who_waits_for_an_app_is_said_with_the_whole_way_it_took():
+    async with ProxyRig() as rig:
+        rig.router.put(ASLEEP)
+        reader, writer = await asyncio.open_connection("127.0.0.1", rig.secure_port, ssl=careless())
+        writer.write(request(more="X-Forwarded-For: 10.1.2.3\r\nX-Request-Id: 0123456789abcdef\r\n"))
+        waiting = asyncio.create_task(read_answer(reader))
+        await until(lambda: rig.router.quiet("a1") == 0)
+        dyno = await rig.app(says(OK))
+        assert (await waiting)[0].startswith(b"HTTP/1.1 200")
+        writer.close()
+        head = dyno.heads[0]
+        assert header(head, "x-forwarded-for") == ["10.1.2.3, 127.0.0.1"]
+        assert header(head, "x-forwarded-proto") == ["https"]
+        assert header(head, "x-request-id") == ["0123456789abcdef"]
+        line = await rig.line("status=200")
+        assert 'fwd="10.1.2.3, 127.0.0.1"' in line and "request_id=0123456789abcdef" in line
+        await rig.get("/later")
+        await rig.line("/later")
+        assert len([text for _, text in rig.lines if "status=200" in text]) == 2  # each is told of once
+
+
+async def test_a_trial_goes_on_in_a_haproxy_that_starts_anew_and_its_place_is_free_afterwards():
+    async with ProxyRig() as rig:
+        old, new = await rig.dyno(says(OK)), await rig.dyno(says(OK))
+        rig.router.put(trial(old, new, 100))
+        rig.process.kill()
+        await asyncio.to_thread(rig.process.wait, 10)
+        rig.process = spawn(rig.router.folder)
+        await until(lambda: rig.is_up(), 20)
+        await rig.get()
+        assert (len(old.heads), len(new.heads)) == (0, 1)
+        rig.put(old, ids=["old"])
+        await rig.get()
+        assert (len(old.heads), len(new.heads)) == (1, 1)
+        assert [app for app in rig.router.folder.places().values() if app] == ["a1"]
+        assert read_map(rig.router.folder.canaries) == {}
 
 
 async def test_certificates_come_change_and_go_while_it_runs():

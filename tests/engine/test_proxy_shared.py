@@ -8,6 +8,7 @@ from tests.engine import (
     test_router_lines,
     test_router_passing,
     test_router_routes,
+    test_router_sleep,
 )
 from tests.engine.proxy_rig import ProxyRig
 
@@ -30,6 +31,17 @@ SHARED = {
         "a_put_replaces_all_that_was_known_of_an_app",
         "a_host_that_moved_to_another_app_stays_there",
         "what_is_in_flight_ends_on_the_old_dyno",
+    ],
+    test_router_sleep: [
+        "a_request_waits_until_the_app_is_up_and_is_answered",
+        "a_body_that_came_while_it_waited_arrives_as_a_whole",
+        "what_does_not_come_up_is_said_in_time",
+        "a_crash_at_the_start_is_said_at_once",
+        "only_so_many_wait",
+        "maintenance_wakes_nobody",
+        "a_tunnel_is_no_quiet",
+        "a_release_on_trial_gets_its_share",
+        "a_trial_that_ends_ends_what_it_had_under_way",
     ],
 }
 

@@ -54,7 +54,7 @@ def probed(line, parts, alice):
         probe = Probe.objects.create(gate=gate, passage=Passage.objects.get(line=line, state="open"))
 
         def work():
-            held = Probing(parts).kind().claim()
+            held = worker(parts).kind().claim()
             assert held is not None, "it is due"
             run(held)
             probe.refresh_from_db()
@@ -64,6 +64,10 @@ def probed(line, parts, alice):
         return work
 
     return make
+
+
+def worker(parts):
+    return Probing(parts, lambda app_id: None)
 
 
 def due(probe):
@@ -238,12 +242,12 @@ class TestEnd:
 
     def test_a_gate_that_is_gone_stops_its_dyno(self, probed, parts, alice):
         work = probed("command", command="bin/smoke")
-        held = Probing(parts).kind().claim()
-        Probing(parts).advance(held)
+        held = worker(parts).kind().claim()
+        worker(parts).advance(held)
         dyno = Dyno.objects.get(pk=held.job.dyno_id)
         actions.remove_gate(work.probe.gate, by=alice)
         with pytest.raises(LeaseLost):
-            Probing(parts).advance(held)
+            worker(parts).advance(held)
         dyno.refresh_from_db()
         assert dyno.stop_asked
 
@@ -304,10 +308,10 @@ class TestCommand:
 
     def test_a_rival_without_the_lease_starts_nothing(self, probed, parts):
         work = probed("command", command="true")
-        held = Probing(parts).kind().claim()
+        held = worker(parts).kind().claim()
         Probe.objects.filter(pk=work.probe.pk).update(lease_token=uuid.uuid4())
         with pytest.raises(LeaseLost):
-            Probing(parts).advance(held)
+            worker(parts).advance(held)
         assert not Dyno.objects.filter(type="gate").exists()
 
 
@@ -319,6 +323,6 @@ def test_a_line_has_its_gates_tried_and_goes_on_when_they_hold(line, parts, othe
     Flow().look()
     probe = Probe.objects.get(gate=gate)
     assert probe.status == "pending" and not line.passages.exclude(state="open").exists()
-    run(Probing(parts).kind().claim())
+    run(worker(parts).kind().claim())
     Flow().look()
     assert line.passages.get().state == "promoted"

@@ -197,3 +197,11 @@ def test_the_kind_of_host_is_guessed_by_its_name(url, kind, api):
 def test_no_file_of_the_package_names_a_secret_of_the_tests():
     folder = Path(actions.__file__).parent
     assert not any(SECRET in path.read_text() for path in folder.rglob("*.py"))
+
+
+def test_a_commit_of_a_few_digits_is_fetched_by_its_branch(connect, shop, alice, forge):
+    connect()
+    app = shop.couplings.first().app
+    source = code.source_of(shop, "abcdef012345", into=app, by=alice, branch="main")
+    fill(source)
+    assert source.commit == forge.git("shop.git", "rev-parse", "main")

@@ -1,0 +1,137 @@
+"""What the board says of a release that waits before a line, and of what holds the pipeline."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.models import User
+from dashboard.gate_forms import ICONS
+from dashboard.links import link
+from dashboard.strips import Strip
+from flow.gates import FAILED, PASSED, WAITING, GateState
+from flow.models import Gate, Line
+from flow.stands import Stand, Standing, Stop
+from pipelines.models import Pipeline
+
+POPPED = 4  # apps in a popover
+BADGES = {PASSED: "passed", WAITING: "waiting", FAILED: "failed"}
+
+
+@dataclass(frozen=True)
+class News:
+    """A hold or a freeze, for the whole pipeline or one stage."""
+
+    stop: Stop
+    where: str  # empty: everywhere
+    at: datetime | None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A passage in a popover."""
+
+    standing: Standing
+    rows: list[tuple[str, str, str, str]]  # glyph, rule, state, words
+
+
+def news_of(stands: Iterable[Stand]) -> tuple[list[News], list[News]]:
+    """The holds and the freezes of all these lines, each once."""
+    holds: dict[str, News] = {}
+    freezes: dict[str, News] = {}
+    for stand in stands:
+        for stop in stand.holds:
+            where = "" if stop.whole else stand.line.stage.title.lower()
+            holds.setdefault(stop.id, News(stop, where, datetime.fromisoformat(stop.at)))
+        for stop in stand.freezes:
+            freezes.setdefault(stop.id, News(stop, "", None))
+    return list(holds.values()), list(freezes.values())
+
+
+def waiting_in(stand: Stand | None, seen: set[Any]) -> list[Waiting]:
+    """What waits before the line, of the apps whose ids are in `seen`."""
+    rows = [one for one in stand.passages if one.passage.source_id in seen] if stand else []
+    return [Waiting(one, [_row(state) for state in one.gates]) for one in rows]
+
+
+def _row(state: GateState) -> tuple[str, str, str, str]:
+    return ICONS[state.kind], state.rule, BADGES[state.state], state.words
+
+
+def by_source(stands: Mapping[Any, Stand]) -> dict[Any, tuple[Stand, Standing]]:
+    """The open passages by the id of the app that they come from."""
+    return {one.passage.source_id: (stand, one) for stand in stands.values() for one in stand.passages}
+
+
+def reviews(stand: Stand, standing: Standing) -> bool:
+    """Whether it waits for people's word, and for nothing that has to change first."""
+    if standing.failed:
+        return False
+    people = any(state.kind == Gate.Kind.APPROVAL for state in standing.waiting)
+    return people or (standing.holds and stand.line.mode == Line.Mode.ASK)
+
+
+def strip_before(pipeline: Pipeline, stand: Stand, standing: Standing, user: User) -> Strip:
+    """The band of a release before the line: the most urgent thing that keeps it there."""
+    passage, where = standing.passage, stand.line.stage.title.lower()
+    url = link("passage", pipeline.name, passage.pk)
+    since = passage.asked_at or passage.created_at
+    strip = Strip("accent", f"On its way to {where}", url=url)
+    people = [state for state in standing.waiting if state.kind == Gate.Kind.APPROVAL]
+    if standing.failed:
+        strip.hue, strip.title = "bad", f"Kept out of {where}"
+        strip.sub = f"{standing.failed[0].rule}: {standing.failed[0].words}"
+    elif people and len(people) == len(standing.waiting):
+        yours = any(user.get_full_name() in state.people for state in people)
+        strip.hue, strip.title = "warn", f"Waiting for {'your approval' if yours else 'approval'}"
+        strip.sub, strip.since = _asked(people[0]), since
+    elif standing.waiting:
+        first = next(state for state in standing.waiting if state not in people)
+        strip.sub, strip.done, strip.of = _waits(first, then_people=bool(people))
+    elif stand.holds or stand.freezes:
+        stop = [*stand.holds, *stand.freezes][0]
+        strip.hue, strip.title, strip.sub = "warn", f"Held before {where}", stop.words
+    elif stand.line.mode == Line.Mode.ASK:
+        strip.hue, strip.title, strip.since = "warn", f"Ready for {where}", since
+        strip.sub = "Goes on when somebody says so"
+    else:
+        strip.sub = "Every gate holds"
+    return strip
+
+
+def _asked(state: GateState) -> str:
+    """“1 approval by Bob Sawyer or Vera Claythorne”, “1 of 2 approvals”."""
+    if not state.people:
+        return _sentence(state.words)
+    *first, last = state.people
+    return (
+        f"{_sentence(state.words)}: {', '.join(first)} or {last}"
+        if first
+        else f"{_sentence(state.words)}: {last}"
+    )
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _waits(state: GateState, *, then_people: bool) -> tuple[str, int, int]:
+    """What is waited for, in words, and minutes done of how many where a gate counts them."""
+    words = _sentence(state.words) + (", then asks for approval" if then_people else "")
+    minutes = int(state.rule.split()[0]) if state.kind == Gate.Kind.HEALTHY else 0
+    if not minutes or not state.until:
+        return words, 0, 0
+    left = (datetime.fromisoformat(state.until) - timezone.now()).total_seconds()
+    return words, min(max(minutes - ceil(left / 60), 0), minutes), minutes
+
+
+def against(stand: Stand, standing: Standing | None) -> Sequence[str]:
+    """What keeps a promotion by hand from this line, in words."""
+    stops = [f"Held: {stop.words}" for stop in stand.holds] + [
+        f"Frozen: {stop.words}" for stop in stand.freezes
+    ]
+    gates = [*standing.failed, *standing.waiting] if standing else []
+    return [*stops, *(f"{state.rule}: {state.words}" for state in gates)]

@@ -1,0 +1,38 @@
+"""Who sees review apps. The right to deploy in the pipeline is the right to make and to destroy them; whoever sees only
+some apps of a pipeline sees only those."""
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from accounts.access import VIEW, demand, rights_as_owner
+from accounts.models import User
+from apps import access as app_access
+from core.errors import NotFound
+from pipelines.models import Pipeline
+from reviews.models import ReviewApp
+
+
+def seen_by(user: User, pipeline: Pipeline) -> "QuerySet[ReviewApp]":
+    """The review apps of the pipeline that are wanted or still there, as far as `user` may see them."""
+    rows = ReviewApp.objects.filter(pipeline=pipeline).exclude(state=ReviewApp.State.DELETED)
+    rows = rows.select_related("pipeline", "pull_request", "by")
+    if VIEW in rights_as_owner(user, pipeline):
+        return rows
+    return rows.filter(app__in=app_access.apps_for(user))
+
+
+def review_app_for(user: User, pk: UUID, *, to: str = VIEW) -> ReviewApp:
+    """The review app of this id, for `user` to `to` in its pipeline. Foreign and absent are the same `NotFound`."""
+    found = (
+        ReviewApp.objects.filter(pk=pk)
+        .select_related("pipeline__user", "pipeline__team", "pull_request", "app", "by")
+        .first()
+    )
+    if found is None or not user.is_authenticated:
+        raise NotFound("Couldn't find that review app.", resource="review_app")
+    rights = rights_as_owner(user, found.pipeline)
+    if VIEW not in rights and found.app is not None:
+        rights = app_access.rights_in(user, found.app) & {VIEW}
+    demand(rights, to, what="review app", resource="review_app", name=str(found))
+    return found
