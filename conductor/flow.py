@@ -35,8 +35,11 @@ class Flow:
             stale = Line.objects.filter(stale=True).values_list("pk", flat=True)
             for pk in list(stale[:200]):
                 _safely(lambda pk=pk: passages.refresh(Line(pk=pk)))
-            for passage in passages.due(timezone.now()):
+            due = passages.due(timezone.now())
+            for passage in due:
                 _safely(lambda passage=passage: passages.look(passage))
+            if len(due) == passages.AT_ONCE:
+                self.woken.set()  # there are more
 
 
 def show_all() -> None:

@@ -21,7 +21,9 @@ from pipelines.models import Coupling, Pipeline, Promotion, Stage
 from releases.models import Release
 
 State = Passage.State
-LONGEST = timedelta(minutes=1)  # between two looks at an open passage, whatever its gates say
+LONGEST = timedelta(minutes=2)  # between two looks at an open passage, whatever its gates say
+BY_THE_CLOCK = frozenset({Gate.Kind.HEALTHY, Gate.Kind.WINDOW})
+AT_ONCE = 20
 
 
 def sources_of(line: Line) -> list[Coupling]:
@@ -251,10 +253,14 @@ def _keep(passage: Passage, states: Sequence[GateState], look_at: datetime) -> N
 
 
 def _next_look(passage: Passage, states: Sequence[GateState], now: datetime) -> datetime:
-    times = [datetime.fromisoformat(state.until) for state in states if state.until]
+    """When time alone may have changed something that matters. What waits for somebody, or for tests, is looked at when
+    they have had their say."""
+    missing = [state for state in states if not state.passed]
     turn = stops.turns_at(passage.line.stage, now)
-    due = [at for at in (*times, *([turn] if turn else [])) if at > now]
-    return min([*due, now + LONGEST])
+    times = [turn] if turn else []
+    if all(state.kind in BY_THE_CLOCK for state in missing):
+        times += [datetime.fromisoformat(state.until) for state in missing if state.until]
+    return min([*(at for at in times if at > now), now + LONGEST])
 
 
 def _probe(passage: Passage, state: GateState) -> None:
@@ -302,10 +308,10 @@ def for_attempt(line: Line, source: Coupling, slug: Any) -> Passage | None:
 
 
 def due(now: datetime) -> list[Passage]:
-    """Open passages that are to be looked at."""
+    """Some of the open passages that are to be looked at: first those that somebody has just made due."""
     rows = Passage.objects.filter(state=State.OPEN, look_at__lte=now)
     related = ("line__stage__pipeline", "line__by", "source", "release", "slug")
-    return list(rows.select_related(*related).prefetch_related("line__gates").order_by("look_at")[:100])
+    return list(rows.select_related(*related).prefetch_related("line__gates").order_by("-look_at")[:AT_ONCE])
 
 
 def make_due(rows: Any) -> None:
