@@ -23,6 +23,7 @@ from dashboard.strips import Strip, strip_of
 from flow.models import Line
 from flow.stands import Stand
 from flow.stands import Standing as Passing
+from forge.models import AutoDeploy
 from pipelines import access
 from pipelines.models import Coupling, Pipeline, PromotionTarget, Stage
 from releases.estimates import expected_for
@@ -351,10 +352,12 @@ def _keep_out(card: Card, stand: Stand | None, rights: frozenset[str]) -> None:
 
 
 def _with_more(rows: QuerySet[Any], user: User) -> QuerySet[Any]:
-    """Couplings with the viewer's rights, and where a promotion comes from whose turn is yet to come."""
+    """Couplings with the viewer's rights, where a promotion comes from whose turn is yet to come, and the branch that
+    deploys by itself."""
     pending = PromotionTarget.objects.filter(app=OuterRef("app"), status=PromotionTarget.Status.PENDING)
     awaited = Subquery(pending.values("promotion__source__name")[:1])
-    return app_access.with_rights(rows.annotate(awaited=awaited), user, app="app__")
+    follows = Subquery(AutoDeploy.objects.filter(app=OuterRef("app")).values("branch")[:1])
+    return app_access.with_rights(rows.annotate(awaited=awaited, follows=follows), user, app="app__")
 
 
 def _cards(user: User, couplings: Sequence[Any], passing: Mapping[Any, tuple[Stand, Passing]]) -> list[Card]:
