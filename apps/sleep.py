@@ -29,7 +29,7 @@ def set_sleep(app: App, minutes: int, *, by: User | None) -> App:
     before, app.sleep_minutes = app.sleep_minutes, minutes
     App.objects.filter(pk=app.pk).update(sleep_minutes=minutes)
     if before != minutes:
-        activity.record(by, "set when it sleeps of", app, before=before, after=minutes)
+        activity.record(by, "set the sleep of", app, before=_words(before), after=_words(minutes))
     if not minutes:
         wake(app, by=by)
     live.tell(app.topic)
@@ -71,6 +71,10 @@ def wake(app: App, *, by: User | None) -> bool:
     Dyno.objects.filter(pk__in=[row.pk for row in rows]).update(state=Dyno.State.STARTING, state_at=now)
     _told(app, rows, Dyno.State.STARTING, WOKE, by)
     return True
+
+
+def _words(minutes: int) -> str:
+    return f"after {minutes} min" if minutes else "never"
 
 
 def _told(app: App, rows: list[Dyno], state: str, verb: str, by: User | None) -> None:

@@ -33,7 +33,7 @@ def set_settings(pipeline: Pipeline, *, on_push: bool, supersede: bool, by: User
 
 
 def config_of(pipeline: Pipeline) -> dict[str, str]:
-    """The config vars of test runs, in plain: for the API, and for the runs."""
+    """The config vars of test runs, in plain, for the runs."""
     return {var.key: var.value for var in CiVar.objects.filter(pipeline=pipeline)}
 
 
@@ -68,6 +68,15 @@ def reveal(pipeline: Pipeline, key: str, *, by: User) -> str:
         raise NotFound(f"Test runs of {pipeline.name} have no config var {key}.", resource="config_var")
     activity.record(by, "revealed the test config of", pipeline, keys=[key])
     return var.value
+
+
+@transaction.atomic
+def reveal_all(pipeline: Pipeline, *, by: User) -> dict[str, str]:
+    """All values, for `by` to see, which is noted."""
+    values = config_of(pipeline)
+    if values:
+        activity.record(by, "revealed the test config of", pipeline, keys=sorted(values))
+    return values
 
 
 def _write(pipeline: Pipeline, key: str, value: str, by: User) -> None:

@@ -51,6 +51,7 @@ def judge(release: Release) -> float:
     since = release.started_at or release.created_at
     if line and (against := verdict(release.app, release.version, since, limits_of(line))):
         raise ReleaseFailed(f"{words}, {against}.")
+    release.refresh_from_db(fields=["canary_until"])
     left = (release.canary_until - timezone.now()).total_seconds() if release.canary_until else 0.0
     return max(0.0, left)
 

@@ -58,11 +58,12 @@ def _outdone(report: Report) -> bool:
 
 
 def _tell(api: hosts.Api, report: Report) -> None:
-    if report.pull_request is None:
+    pull = report.pull_request
+    if pull is None:
         api.set_status(report.commit, report.context, report.state, report.description, report.url)
         return
-    ref = api.comment(report.pull_request, report.text)
-    PullRequest.objects.filter(pk=report.pull_request_id).update(comment_ref=ref[:100])
+    ref = api.comment(pull, report.text)
+    PullRequest.objects.filter(pk=pull.pk).update(comment_ref=ref[:100])
 
 
 class Looks:

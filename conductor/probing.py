@@ -103,14 +103,9 @@ class Probing:
 
     def _command(self, probe: Probe) -> float | None:
         """Run it at each place in turn. Which dyno is its own is written down with the dyno, so there is never another."""
-        if probe.dyno_id is None:
-            place = next((one for one in _places(probe) if str(one.app.pk) not in _done(probe)), None)
-            if place is None:
-                self._end(probe, Outcome(True, "It exited with status 0.", probe.facts))
-                return None
-            self._start(probe, place)
-            return LOOK_SECONDS
-        dyno = Dyno.objects.select_related("app").filter(pk=probe.dyno_id).first()
+        dyno = Dyno.objects.select_related("app").filter(pk=probe.dyno_id).first() if probe.dyno_id else None
+        if probe.dyno_id is None or (dyno is not None and str(dyno.app_id) in _done(probe)):
+            return self._next(probe)
         if dyno is not None and dyno.state != Dyno.State.DOWN:
             return LOOK_SECONDS
         failpoints.reach("flow.probe_done")
@@ -118,11 +113,20 @@ class Probing:
             probe.record(dyno_id=None)
             raise EngineError(f"{dyno} of {dyno.app}: {dyno.reason}" if dyno else "The dyno is gone.")
         if dyno.exit_code != 0:
-            self._end(probe, Outcome(False, _why_failed(dyno), {**probe.facts, "exit_code": dyno.exit_code}))
+            self._end(probe, Outcome(False, _why_failed(dyno), {"exit_code": dyno.exit_code}))
             return None
         done = [*_done(probe), str(dyno.app_id)]
-        probe.record(dyno_id=None, facts={"done": done, "exit_code": 0})
-        return self._command(probe)
+        probe.record(facts={**probe.facts, "exit_code": 0, "done": done})
+        return self._next(probe)
+
+    def _next(self, probe: Probe) -> float | None:
+        """Start it where it has not been yet; it holds when there is no such place."""
+        place = next((one for one in _places(probe) if str(one.app.pk) not in _done(probe)), None)
+        if place is None:
+            self._end(probe, Outcome(True, "It exited with status 0."))
+            return None
+        self._start(probe, place)
+        return LOOK_SECONDS
 
     def _start(self, probe: Probe, place: Place) -> None:
         said = probe.gate.settings
@@ -137,7 +141,9 @@ class Probing:
                 stream=probe.log_stream,
                 by=None,
             )
-            probe.record(dyno_id=dyno.pk, reason=f"running on {place.app.name}")
+            apps = [*probe.facts.get("apps", []), str(place.app.pk)]
+            facts = {**probe.facts, "apps": list(dict.fromkeys(apps))}
+            probe.record(dyno_id=dyno.pk, reason=f"running on {place.app.name}", facts=facts)
             live.tell(probe.passage.line.stage.pipeline.topic)
         self._parts.say(probe.log_stream, f"Running {said['command']} on {place.app.name}", dyno=dyno.name)
         self._poke(place.app.pk)
@@ -148,7 +154,8 @@ class Probing:
     def _end(self, probe: Probe, outcome: Outcome) -> None:
         status = Probe.Status.SUCCEEDED if outcome.holds else Probe.Status.FAILED
         with transaction.atomic():
-            probe.end(status, reason=outcome.words[:500], facts=outcome.facts)
+            facts = {**probe.facts, **outcome.facts}
+            probe.end(status, reason=outcome.words[:500], facts=facts)
             self._stop(probe)
             pipeline = Passage.objects.get(pk=probe.passage_id).line.stage.pipeline
             live.tell(pipeline.topic)

@@ -18,15 +18,18 @@ from dashboard.fleet import AppNow
 from dashboard.gate_strips import Waiting, against, by_source, news_of, reviews, strip_before, waiting_in
 from dashboard.line_pills import Pill, line_into, pill_of, stages_with_lines, stands_in
 from dashboard.links import link
+from dashboard.review_cards import review_cards
 from dashboard.standing import Standing
 from dashboard.strips import Strip, strip_of
 from flow.models import Line
 from flow.stands import Stand
 from flow.stands import Standing as Passing
+from forge.models import AutoDeploy
 from pipelines import access
 from pipelines.models import Coupling, Pipeline, PromotionTarget, Stage
 from releases.estimates import expected_for
 from releases.models import Release, Slug
+from reviews.models import ReviewSettings
 
 # Cards on a board, shared out among its columns, and at least in each; a stage alone has pages of so many.
 ROOM, LEAST = 32, 4
@@ -146,11 +149,13 @@ class Column:
 
     stage: Stage
     next: Stage | None
-    cards: list[Card] = field(default_factory=list)
+    cards: list[Any] = field(default_factory=list)
     last: bool = False
-    shown: list[Card] = field(default_factory=list)  # of the cards, those that there is room for
+    shown: list[Any] = field(default_factory=list)  # of the cards, those that there is room for
     page: Page | None = None  # of the cards, where the stage is alone on the board
     closed: bool = False  # the viewer may not promote into the next stage
+    reviews: bool = False  # it has cards of review apps, which are other cards
+    reviewing: bool = False  # and there may be more of them
     side: "Side | None" = None  # what cards elsewhere are compared with, where it is known without the cards
     pill: Pill | None = None  # the line into the next stage
     stand: Stand | None = None
@@ -214,7 +219,7 @@ def board_context(
         raise NotFound("Couldn't find that stage.", resource="stage")
     for column in shown:
         column.cards = [card for card in column.cards if asked.lets(card)]
-        _make_room(column, asked, len(shown))
+        _make_room(column, asked, sum(bool(other.cards) or not other.reviews for other in shown))
     return {
         "pipeline": pipeline,
         "tab": "board",
@@ -321,14 +326,39 @@ def _columns(
         coupling.pipeline, coupling.stage = pipeline, by_id[coupling.stage_id]
     for card in _cards(user, couplings, by_source(stands)):
         by_stage[card.coupling.stage_id].append(card)
-    shown = [stage for stage in stages if by_stage[stage.pk] or stage.word != Stage.Word.REVIEW]
+    shown = [stage for stage in stages if by_stage[stage.pk] or _is_shown(stage, couplings, rights)]
     columns = [Column(stage, next_stage(stage, shown), by_stage[stage.pk]) for stage in shown]
     if columns:
         columns[-1].last = True
     compare(columns, alone=len(couplings) == 1, closed=access.protected_from(user, pipeline, stages))
     for column in columns:
         _stand_before(column, stands, rights)
+        if column.stage.word == Stage.Word.REVIEW:
+            _show_reviews(column, user, rights)
     return columns, stands
+
+
+def _show_reviews(column: Column, user: User, rights: frozenset[str]) -> None:
+    """Have the column show review apps and pull requests instead of apps."""
+    settings = _review_settings(column.stage)
+    column.reviews, column.reviewing = True, bool(settings and settings.enabled)
+    found = review_cards(column.stage.pipeline, user, settings, column.cards, rights)
+    shown = {card.row.app_id for card in found if card.row}
+    others = [card for card in column.cards if card.app.pk not in shown]
+    column.cards = [*found, *others]  # an app may have been put there before there were review apps
+
+
+def _is_shown(stage: Stage, couplings: Sequence[Any], rights: frozenset[str]) -> bool:
+    """Whether a stage has its column without an app in it: review apps have theirs once they are enabled, and before
+    that for who can do so."""
+    if stage.word != Stage.Word.REVIEW:
+        return True
+    settings = _review_settings(stage)
+    return bool(couplings) and (access.MANAGE in rights or bool(settings and settings.enabled))
+
+
+def _review_settings(stage: Stage) -> ReviewSettings | None:
+    return getattr(stage.pipeline, "review_settings", None)
 
 
 def _stand_before(column: Column, stands: Mapping[Any, Stand], rights: frozenset[str]) -> None:
@@ -351,10 +381,12 @@ def _keep_out(card: Card, stand: Stand | None, rights: frozenset[str]) -> None:
 
 
 def _with_more(rows: QuerySet[Any], user: User) -> QuerySet[Any]:
-    """Couplings with the viewer's rights, and where a promotion comes from whose turn is yet to come."""
+    """Couplings with the viewer's rights, where a promotion comes from whose turn is yet to come, and the branch that
+    deploys by itself."""
     pending = PromotionTarget.objects.filter(app=OuterRef("app"), status=PromotionTarget.Status.PENDING)
     awaited = Subquery(pending.values("promotion__source__name")[:1])
-    return app_access.with_rights(rows.annotate(awaited=awaited), user, app="app__")
+    follows = Subquery(AutoDeploy.objects.filter(app=OuterRef("app")).values("branch")[:1])
+    return app_access.with_rights(rows.annotate(awaited=awaited, follows=follows), user, app="app__")
 
 
 def _cards(user: User, couplings: Sequence[Any], passing: Mapping[Any, tuple[Stand, Passing]]) -> list[Card]:
@@ -405,6 +437,8 @@ def compare(columns: Sequence[Column], *, alone: bool = False, closed: Collectio
     for index, column in enumerate(columns):
         following = places.get(column.next.pk) if column.next else None
         before = index - 1 if index and following is None else None
+        if before is not None and columns[before].stage.word == Stage.Word.REVIEW:
+            before = None
         ahead_of, behind = (Side() if at is None else sides[at] for at in (following, before))
         column.closed = bool(column.next and column.next.pk in closed)
         for card in column.cards:

@@ -31,6 +31,9 @@ GLYPHS = {
 VERB_GLYPHS = {
     "scaled": "sliders",
     "restarted": "restart",
+    "set the sleep of": "sleep",
+    "put to sleep": "sleep",
+    "woke": "play",
     "promoted": "promote",
     "shared": "users",
     "stopped sharing": "users",

@@ -41,8 +41,9 @@ class Pill:
 
 
 def stages_with_lines(pipeline: Pipeline) -> list[Stage]:
-    """The stages in order, each with its line at hand: one query."""
-    return list(Stage.objects.filter(pipeline=pipeline).select_related("line"))
+    """The stages in order, each with its line and how the pipeline has review apps at hand: one query."""
+    rows = Stage.objects.filter(pipeline=pipeline)
+    return list(rows.select_related("line", "pipeline__review_settings"))
 
 
 def line_into(stage: Stage) -> Line | None:

@@ -10,6 +10,7 @@ from accounts.access import DEPLOY, MANAGE
 from accounts.models import Membership, Team, User
 from apps import stacks
 from dashboard.forms import Form
+from dashboard.line_pills import Pill, line_into, pill_of
 from dashboard.panels import sizes
 from flow.models import Gate
 from pipelines import stages, transfers
@@ -69,6 +70,13 @@ class Panel:
         """Whether code can come to its apps around the gates that stand before it."""
         gated: bool = getattr(self.stage, "gated", False)
         return gated and self.stage.source != Stage.Origin.PROMOTION
+
+    @property
+    def pill(self) -> Pill | None:
+        """The line from here to the next stage; None where nothing goes on by default."""
+        if self.following is None or self.following.stage.word == Stage.Word.REVIEW:
+            return None
+        return pill_of(line_into(self.following.stage))
 
     @property
     def protected(self) -> bool:
@@ -143,8 +151,12 @@ def _stages(pipeline: Pipeline) -> list[Stage]:
     people = Prefetch("people", User.objects.order_by("name", "email"))
     variables = Prefetch("config_vars", StageVar.objects.select_related("set_by").defer("sealed"))
     gates = Gate.objects.filter(line__stage=OuterRef("pk"))
-    rows = Stage.objects.filter(pipeline=pipeline).annotate(apps=Count("couplings"), gated=Exists(gates))
-    return list(rows.prefetch_related(people, variables))
+    rows = (
+        Stage.objects.filter(pipeline=pipeline)
+        .select_related("line")
+        .annotate(apps=Count("couplings"), gated=Exists(gates))
+    )
+    return list(rows.prefetch_related(people, variables).order_by("position"))
 
 
 def _panel(stage: Stage, refused: Form) -> Panel:

@@ -168,7 +168,7 @@ def turn_hooks_off(repository: Repository, *, by: User) -> None:
     activity.record(by, "turned hooks off for", repository.pipeline, repository=repository.full_name)
 
 
-def make_hook(repository: Repository, *, by: User) -> None:
+def make_hook(repository: Repository, *, by: User) -> Repository:
     """Have the host send hooks, through its API, with a new secret that nobody needs to see. Waits for the host. Where
     one leads here already it is replaced."""
     api = hosts.api_of(repository)
@@ -188,6 +188,8 @@ def make_hook(repository: Repository, *, by: User) -> None:
     with transaction.atomic():
         Repository.objects.filter(pk=repository.pk).update(hook_ref=ref[:100])
         activity.record(by, "made a hook for", repository.pipeline, repository=repository.full_name)
+    repository.hook_ref = ref[:100]
+    return repository
 
 
 def hook_url(repository: Repository) -> str:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from core import live
-from forge import auto_deploys
+from forge.auto_deploys import look_again
 from forge.events import PullRequestMoved, Pushed, tell
 from forge.models import CommitStatus, PullRequest, Repository
 from forge.told import BranchTold, NothingTold, PullTold, StatusTold, Told
@@ -142,7 +142,7 @@ def _status(repository: Repository, told: StatusTold) -> list[str]:
     live.tell(repository.pipeline.topic)
     live.wake_conductor()
     said = f"{told.context} is {told.state} for {told.commit[:7]}."
-    return [said, *auto_deploys.look_again(repository.pipeline, told.commit)]
+    return [said, *look_again(repository.pipeline, told.commit)]
 
 
 def _link(url: str) -> str:

@@ -42,7 +42,7 @@ def due(now: datetime) -> list[UUID]:
     """The repositories whose turn has come, those that waited longest first."""
     rows = Repository.objects.filter(polls=True, polled_at__lt=now - timedelta(seconds=settings.POLL_SECONDS))
     found = rows.order_by("polled_at").values_list("pk", "polled_at", "failures")[:500]
-    return [pk for pk, polled_at, failures in found if now >= polled_at + _pause(failures)]
+    return [pk for pk, polled_at, failures in found if polled_at and now >= polled_at + _pause(failures)]
 
 
 def _pause(failures: int) -> timedelta:

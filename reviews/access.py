@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from accounts.access import VIEW, demand, rights_as_owner
+from accounts.access import DEPLOY, VIEW, demand, rights_as_owner
 from accounts.models import User
 from apps import access as app_access
 from core.errors import NotFound
@@ -13,11 +13,17 @@ from pipelines.models import Pipeline
 from reviews.models import ReviewApp
 
 
-def seen_by(user: User, pipeline: Pipeline) -> "QuerySet[ReviewApp]":
+def sees_all(user: User, pipeline: Pipeline, rights: frozenset[str]) -> bool:
+    """Whether `user`, who has these `rights` in the pipeline, sees all of its review apps and pull requests; who only has
+    some of its apps shared with them sees those."""
+    return DEPLOY in rights or VIEW in rights_as_owner(user, pipeline)
+
+
+def seen_by(user: User, pipeline: Pipeline, *, all_of_them: bool | None = None) -> "QuerySet[ReviewApp]":
     """The review apps of the pipeline that are wanted or still there, as far as `user` may see them."""
     rows = ReviewApp.objects.filter(pipeline=pipeline).exclude(state=ReviewApp.State.DELETED)
     rows = rows.select_related("pipeline", "pull_request", "by")
-    if VIEW in rights_as_owner(user, pipeline):
+    if VIEW in rights_as_owner(user, pipeline) if all_of_them is None else all_of_them:
         return rows
     return rows.filter(app__in=app_access.apps_for(user))
 

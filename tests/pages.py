@@ -59,6 +59,7 @@ PAGES: dict[str, list[Page]] = {
         Page("/pipelines/{pipeline}/"),
         Page("/pipelines/{empty}/"),
         Page("/pipelines/{pipeline}/?q=nothing-like-it"),
+        Page("/pipelines/{connected}/"),
     ],
     "coupling-new": [Page("/pipelines/{pipeline}/couplings/new/")],
     "coupling": [Page("/pipelines/{pipeline}/couplings/{app}/")],
@@ -88,6 +89,17 @@ PAGES: dict[str, list[Page]] = {
     "test-settings": [
         Page("/pipelines/{pipeline}/settings/tests/"),
         Page("/pipelines/{empty}/settings/tests/"),
+    ],
+    "review-app-new": [
+        Page("/pipelines/{connected}/review-apps/new/"),
+        Page("/pipelines/{empty}/review-apps/new/"),
+    ],
+    "review-app": [Page("/pipelines/{connected}/review-apps/{review}/")],
+    "review-app-card": [part("/pipelines/{connected}/review-apps/{review}/card/")],
+    "review-app-removal": [Page("/pipelines/{connected}/review-apps/{review}/removal/")],
+    "review-settings": [
+        Page("/pipelines/{connected}/settings/review-apps/"),
+        Page("/pipelines/{empty}/settings/review-apps/"),
     ],
     "pipeline-config": [Page("/pipelines/{pipeline}/config/"), Page("/pipelines/{empty}/config/")],
     "line": [

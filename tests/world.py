@@ -26,7 +26,7 @@ from flow import actions as flow_actions
 from flow import passages
 from flow.models import Freeze, Hold, Passage, Probe, Verdict
 from forge import auto_deploys
-from forge.models import AutoDeploy, Receipt, Repository
+from forge.models import AutoDeploy, PullRequest, Receipt, Repository
 from hooks.actions import add_webhook
 from hooks.models import Webhook
 from metering import budgets, meters
@@ -38,6 +38,8 @@ from pipelines import actions as pipeline_actions
 from pipelines.models import Coupling, Pipeline, Stage
 from releases.actions import create_build, set_config
 from releases.models import Build, Release
+from reviews import actions as review_actions
+from reviews.models import AppSetup, ReviewApp
 from scheduler import actions as scheduler_actions
 from scheduler.models import ScheduledJob
 from tests.certificates import leaf
@@ -167,6 +169,36 @@ class World:
         auto_deploys.switch_on(app, branch="main", wait_for_ci=True, path="web", by=self.mara)
         AutoDeploy.objects.update(waits=True, note="harbour-dev waits.", noted_at=timezone.now())
         self.names |= {"connected": pipeline.name, "following": app.name}
+        self._reviews(pipeline, row)
+
+    def _reviews(self, pipeline: Pipeline, repository: Repository) -> None:
+        """Pull requests: one with a review app that runs, one with one that failed, a fork's, and one without."""
+        review_actions.set_settings(pipeline, enabled=True, by=self.mara)
+        titles = ["Gift-card balance in the cart", "Address autocomplete at checkout", "Product video", "Edge cache"]
+        for number, title in enumerate(titles, 471):
+            fork = "stranger/harbour" if number == 473 else ""
+            pull_request = PullRequest.objects.create(
+                repository=repository, number=number, title=title, branch=f"branch-{number}", commit=f"{number:040x}",
+                author=PEOPLE[number % len(PEOPLE)], from_fork=fork, url=f"https://github.example/pull/{number}",
+            )  # fmt: skip
+            if number == 474:
+                continue
+            (review,) = review_actions.create(pipeline, "", pull_request=pull_request, by=self.mara)
+            if number == 473:
+                continue
+            app = make_app(f"harbour-pr-{number}", owner=self.team, released=True)
+            App.objects.filter(pk=app.pk).update(ephemeral="review")
+            Coupling.objects.create(app=app, stage=stage(pipeline, "review"), pipeline=pipeline)
+            failed = number == 472
+            setup = AppSetup.objects.create(
+                app=app, by=self.mara, status="failed" if failed else "succeeded", postdeploy_code=int(failed),
+                postdeploy_output="Seeding 40 products\n", finished_at=timezone.now(),
+            )  # fmt: skip
+            ReviewApp.objects.filter(pk=review.pk).update(
+                app=app, app_name=app.name, setup=setup, state="errored" if failed else "created", status="resting",
+                message="The postdeploy script exited with status 1." if failed else "",
+            )  # fmt: skip
+            self.names["review"] = review.pk
 
     def _history(self, app: App) -> None:
         app_actions.add_domain(app, "www.storefront.example", by=self.mara)

@@ -11,6 +11,7 @@ from accounts import access as account_access
 from accounts.models import User
 from api.asker import asker
 from api.http import ranged
+from api.resources import test_runs
 from api.resources.builds import SourceBlobIn
 from api.resources.review_shapes import AppSetupOut, ReviewAppOut, ReviewConfigOut
 from apps import access as app_access
@@ -212,7 +213,7 @@ def set_up(request: HttpRequest, body: SetupIn) -> Status[AppSetupOut]:
 def setup_info(request: HttpRequest, ref: UUID) -> AppSetupOut:
     """How far the setup of an app is."""
     by = asker(request)
-    return AppSetupOut.of(_setup_for(by, ref), by)
+    return test_runs.setup_of(ref, by) or AppSetupOut.of(_setup_for(by, ref), by)
 
 
 # --- parts of them ------------------------------------------------------------------------------------------------------

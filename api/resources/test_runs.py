@@ -13,10 +13,11 @@ from ninja import Schema as Taken
 from accounts.models import User
 from api.asker import asker
 from api.http import ranged
-from api.shapes import PLATFORM, AccountOut, Ref, Schema, Time
+from api.resources.review_shapes import AppSetupOut
+from api.shapes import PLATFORM, AccountOut, Named, Ref, Schema, Time
 from ci import access, actions
 from ci.models import State, TestCase, TestNode, TestRun
-from ci.settings import config_of, set_vars
+from ci.settings import reveal_all, set_vars
 from core.errors import Refusal
 from pipelines.access import pipeline_for
 from pipelines.access import rights_in as rights_in_pipeline
@@ -146,8 +147,8 @@ class TestNodeOut(Schema):
     updated_at: Time
 
     @classmethod
-    def of(cls, node: TestNode, by: User, *, deploys: bool) -> Self:
-        """`node`, with addresses of its output that last as long as the right of `by` to read it."""
+    def of(cls, node: TestNode, by: User, *, deploys: bool, at: str) -> Self:
+        """`node`, with addresses of its output, below `at`, that last as long as the right of `by` to read it."""
         bad = node.state in (State.ERRORED, State.FAILED, State.CANCELLED)
         return cls(
             id=node.pk,
@@ -159,8 +160,8 @@ class TestNodeOut(Schema):
             dyno=_dyno(node, by, deploys),
             pipeline=Ref(id=node.run.pipeline_id),
             test_run=Ref(id=node.run_id),
-            setup_stream_url=output_url(node.run, by=by),
-            output_stream_url=output_url(node, by=by),
+            setup_stream_url=output_url(node.run, by=by).replace(settings.URL, at, 1),
+            output_stream_url=output_url(node, by=by).replace(settings.URL, at, 1),
             created_at=node.created_at,
             updated_at=node.updated_at,
         )
@@ -268,7 +269,9 @@ def nodes(request: HttpRequest, ref: UUID) -> list[TestNodeOut]:
     rows = list(run.nodes.all())
     for row in rows:
         row.run = run
-    return [TestNodeOut.of(row, by, deploys=deploys) for row in rows]
+    # The CLI opens them by TLS alone, so they are where it has come by TLS.
+    at = f"https://{request.get_host()}" if request.is_secure() else settings.URL
+    return [TestNodeOut.of(row, by, deploys=deploys, at=at) for row in rows]
 
 
 @router.get("/test-runs/{ref}/test-cases", response=CASES)
@@ -281,7 +284,8 @@ def cases(request: HttpRequest, response: HttpResponse, ref: UUID) -> Status[lis
 @router.get("/pipelines/{ref}/stage/test/config-vars", response=dict[str, str])
 def config_vars(request: HttpRequest, ref: str) -> dict[str, str]:
     """The config vars that test runs get."""
-    return config_of(pipeline_for(asker(request), ref, to=access.DEPLOY))
+    by = asker(request)
+    return reveal_all(pipeline_for(by, ref, to=access.DEPLOY), by=by)
 
 
 @router.patch("/pipelines/{ref}/stage/test/config-vars", response=dict[str, str])
@@ -289,6 +293,27 @@ def change_config_vars(request: HttpRequest, ref: str, body: Body[dict[str, str 
     """Set some and unset (null) others; answers with all of them."""
     by = asker(request)
     return set_vars(pipeline_for(by, ref, to=access.DEPLOY), body, by=by)
+
+
+def setup_of(ref: UUID, by: User) -> AppSetupOut | None:
+    """A test run as the setup of its app, which `ci:debug` asks for; None when there is no such run."""
+    if not TestRun.objects.filter(pk=ref).exists():
+        return None
+    run = access.run_for(by, ref)
+    app = Named(id=run.app.pk, name=run.app.name) if run.app else Named.fixed("app", "destroyed")
+    status = {State.ERRORED: "failed", State.CANCELLED: "failed"}.get(State(run.state), "pending")
+    return AppSetupOut(
+        id=run.pk,
+        app=app,
+        build=None,
+        created_at=run.created_at,
+        failure_message=run.reason or None,
+        manifest_errors=[],
+        postdeploy=None,
+        resolved_success_url=None,
+        status="succeeded" if run.running_at else status,
+        updated_at=run.updated_at,
+    )
 
 
 def _wait(run: TestRun) -> None:

@@ -5,25 +5,30 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('ci', '0001_initial'),
-        ('releases', '0011_canary'),
+        ("ci", "0001_initial"),
+        ("releases", "0011_canary"),
     ]
 
     operations = [
         migrations.RemoveField(
-            model_name='testrun',
-            name='source_url',
+            model_name="testrun",
+            name="source_url",
         ),
         migrations.AlterField(
-            model_name='testrun',
-            name='app_json',
-            field=models.JSONField(default=dict, help_text='How it runs: setup, test, nodes, size.'),
+            model_name="testrun",
+            name="app_json",
+            field=models.JSONField(default=dict, help_text="How it runs: setup, test, nodes, size."),
         ),
         migrations.AlterField(
-            model_name='testrun',
-            name='source',
-            field=models.ForeignKey(help_text='What was uploaded for it.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='releases.source'),
+            model_name="testrun",
+            name="source",
+            field=models.ForeignKey(
+                help_text="What was uploaded for it.",
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="releases.source",
+            ),
         ),
     ]

@@ -104,7 +104,7 @@ def make_hook(request: PageRequest, name: str) -> HttpResponse:
     """Have the host's API add the hook."""
     pipeline, row = _managed(request, name)
     form = Form(request)
-    if form.attempt(lambda: actions.make_hook(row, by=request.user) or True) is None:
+    if form.attempt(lambda: actions.make_hook(row, by=request.user)) is None:
         return _page(request, pipeline, form)
     messages.success(request, f"{row.get_host_display()} sends hooks from now on.")
     return go(request, "repository", pipeline.name, fragment="hooks")

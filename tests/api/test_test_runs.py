@@ -107,6 +107,12 @@ def test_a_shell_is_told_to_who_started_the_run_alone(api, as_bob, as_vera, run,
         assert other.get(path).json()[0]["dyno"]["attach_url"] is None
 
 
+def test_a_run_is_told_as_the_setup_of_its_app(api, run, charlie):
+    setup = api.get(f"/app-setups/{run.pk}").json()
+    assert (setup["id"], setup["status"]) == (str(run.pk), "pending")
+    assert ApiClient(charlie).get(f"/app-setups/{run.pk}").status_code == 404
+
+
 def test_it_is_cancelled_and_nothing_else(api, as_vera, run):
     path = f"/test-runs/{run.pk}"
     assert as_vera.patch(path, {"status": "cancelled", "message": "x"}).status_code == 403

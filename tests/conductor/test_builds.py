@@ -3,12 +3,14 @@
 import pytest
 
 from addons.models import Addon
+from apps.actions import set_build_command
 from core.errors import Refusal
+from pipelines import stages
 from releases import actions, repositories
 from releases.models import Build, Release, Source
 from tests.conductor.conftest import SERVER, SERVER_PY, ended
 from tests.conftest import eventually
-from tests.factories import make_addon, make_app
+from tests.factories import couple, make_addon, make_app, make_pipeline
 
 SLOW = {"Procfile": "web: x\n", "requirements.txt": "", "bin/pre_compile": "sleep 30\n"}
 
@@ -213,3 +215,31 @@ def test_what_is_wrong_in_app_json_is_told_in_the_output_and_hinders_no_build(pl
     told = platform.lines(build.log_stream)
     assert " !     app.json: colour is unknown here, and left out." in told
     assert any("app.json: env.KEY has to be text" in line for line in told)
+
+
+def test_a_build_is_not_released_where_only_promotions_go_by_then(stage, alice, source):
+    app = make_app("shop", owner=alice, released=True)
+    pipeline = make_pipeline("line", owner=alice)
+    couple(app, pipeline, "production", by=alice)
+    build = actions.create_build(app, source(app), by=alice)
+    stages.set_origin(pipeline.stages.get(name="production"), "promotion", by=alice)
+    stage.start()
+    build = ended(build, 60)
+    assert build.status == "failed"
+    assert build.reason.startswith("shop takes releases by promotion only, as Production says.")
+    assert not Release.objects.filter(app=app, kind="deploy", version__gt=1).exists()
+
+
+def test_the_apps_build_command_runs_last_with_its_config(platform, alice, source):
+    app = make_app("shop", owner=alice)
+    actions.set_config(app, {"GREETING": "hello there"}, by=alice)
+    set_build_command(app, 'test "$GREETING" = "hello there" && echo greeted', by=alice)
+    build = ended(actions.create_build(app, source(app), by=alice), 60)
+    assert build.status == "succeeded", build.reason
+    eventually(lambda: platform.logs.ended(build.log_stream))
+    lines = platform.lines(build.log_stream)
+    assert any(line.startswith("-----> Running test") for line in lines)
+    assert "       greeted" in lines
+    set_build_command(app, "exit 3", by=alice)
+    build = ended(actions.create_build(app, source(app), by=alice), 60)
+    assert (build.status, build.reason) == ("failed", "The build command failed with exit code 3: exit 3")

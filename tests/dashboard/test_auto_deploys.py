@@ -80,3 +80,13 @@ def test_hostile_names_of_branches_are_only_text(client, repository, alice):
 def test_an_app_without_code_to_follow_offers_nothing(client, alice, shop):
     client.force_login(alice)
     assertNotContains(client.get(DEPLOY), "Automatic deploys")
+
+
+def test_the_card_says_which_branch_deploys_by_itself(client, repository, alice):
+    client.force_login(alice)
+    assertNotContains(client.get("/pipelines/shop/"), "deploys by itself")
+    client.post(ON, {"branch": "main"})
+    for path in ("/pipelines/shop/", "/apps/shop-staging/card/"):
+        assertContains(
+            client.get(path), '<bdi>main</bdi><span class="sr"> deploys by itself</span>', html=False
+        )

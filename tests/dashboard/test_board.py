@@ -421,6 +421,8 @@ class TestMoveAndRemove:
         assert client.post("/pipelines/shop/couplings/other/stage/", {"stage": "staging"}).status_code == 404
 
 
-def test_review_stages_are_hidden_while_they_are_empty(shop, alice):
-    shown = [column.stage.word for column in cards.board_context(shop, alice)["columns"]]
+def test_review_stages_are_hidden_while_they_are_off_but_for_who_can_enable_them(shop, alice, bob):
+    shown = [column.stage.word for column in cards.board_context(shop, bob)["columns"]]
     assert shown == ["development", "staging", "production"]
+    shown = [column.stage.word for column in cards.board_context(shop, alice)["columns"]]
+    assert shown == ["review", "development", "staging", "production"]

@@ -20,8 +20,10 @@ from flow import passages
 from hooks.actions import add_webhook
 from notices.actions import add_channel
 from pipelines import actions as pipeline_actions
+from pipelines import stages
 from pipelines.models import Stage
 from releases.models import Build, Source
+from reviews import actions as review_actions
 from scheduler.actions import add_job
 from tests.certificates import leaf
 from tests.factories import make_addon, make_app, make_release, make_shared_addon, make_slug
@@ -81,13 +83,16 @@ def things(shop, team, alice, bob, charlie):
     hold = flow.hold(shop, line=line, reason="Sale", by=alice)
     freeze = flow.freeze(shop, name="Sale", days=[0], by=alice)
     run = start_run_of_source(shop, source, branch="main", commit="a" * 40, message="x", by=alice)
+    review_actions.set_settings(shop, enabled=True, by=alice)
+    (review,) = review_actions.create(shop, "feature", by=alice)
+    stages.set_vars(Stage.objects.get(pipeline=shop, name="review"), {"GREETING": "hi"}, by=alice)
     job = add_job(app, "rake clean", schedule="0 * * * *", by=alice)
     return {
         "addon": addon.name, "attachment_id": addon.attachments.get().pk, "service": "heroku-postgresql",
         "proposal_id": proposal.pk,
         "channel_id": channel.pk, "pipeline_name": shop.name,
         "job_id": job.pk, "client_id": client.pk, "apps": {"name": app.name}, "pipelines": {"name": shop.name, "addon": shared.name}, "teams": {"name": team.name},
-        "gate_id": gate.pk, "passage_id": passage.pk, "hold_id": hold.pk, "freeze_id": freeze.pk, "kind": "http",
+        "review_id": review.pk, "gate_id": gate.pk, "passage_id": passage.pk, "hold_id": hold.pk, "freeze_id": freeze.pk, "kind": "http",
         "app_name": app.name, "build_id": build.pk, "promotion_id": promotion.pk, "domain_id": domain.pk,
         "collaborator_id": collaborator.pk, "version": 2, "key": "GREETING", "dyno": "run.1", "user_id": bob.pk,
         "invitation_id": invitation.pk, "stage_name": "production", "ref": question.pk, "secret": secret,
@@ -117,8 +122,8 @@ RULES = {
     VIEW: """line line-passages passage freezes repository repository-receipts pipeline-config as-code proposal pipeline-notifications preference preference-removal database addon addon-home pipeline-resources pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
         app-deploy build app-releases releases-compare release app-activity app-access app-settings team team-activity
         team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv
-        app-schedule scheduled-job tests test-run test-settings""",
-    DEPLOY: """test-run-new test-run-reruns test-run-reruns-of-failed test-run-cancellation test-config-vars test-config-value test-config-removal passage-changes passage-approval passage-refusal passage-verdict-removal passage-promotion
+        review-app review-app-card review-settings app-schedule scheduled-job tests test-run test-settings""",
+    DEPLOY: """review-app-new review-apps review-app-removal review-app-retrial review-app-approval test-run-new test-run-reruns test-run-reruns-of-failed test-run-cancellation test-config-vars test-config-value test-config-removal passage-changes passage-approval passage-refusal passage-verdict-removal passage-promotion
         passage-reopening passage-probes hold-new holds hold-lifting auto-deploy auto-deploy-removal branch-builds database-backups database-backup-cancellation database-backup-links database-schedule
         database-schedule-removal database-passwords database-session-end store-settings addon-new addon-sign-in addon-orders attachments attachment-removal attachment-promotion addon-plan addon-name
         addon-retries addon-removal coupling-new couplings coupling coupling-stage coupling-removal promotion-new promotions promotion-stop
@@ -128,7 +133,7 @@ RULES = {
         scheduled-job-resumption scheduled-job-runs scheduled-job-removal""",
     OPERATE: """database-backup-removal database-restores database-copies restart-new app-formation app-restarts dyno-removal app-logs app-logs-histogram app-logs-text
         app-maintenance app-wake outlets drains drain-removal webhooks webhook-removal""",
-    MANAGE: """gate-new gates gate gate-removal freeze-removal repository-settings repository-removal repository-secret repository-secret-removal repository-hook slipway-yml plans plan-changes following proposal-acceptance proposal-refusal channels channel channel-removal channel-tests pipeline-addon-new pipeline-addon-orders pipeline-addon-sharing pipeline-addon-sharing-removal
+    MANAGE: """review-config-vars review-config-removal gate-new gates gate gate-removal freeze-removal repository-settings repository-removal repository-secret repository-secret-removal repository-hook slipway-yml plans plan-changes following proposal-acceptance proposal-refusal channels channel channel-removal channel-tests pipeline-addon-new pipeline-addon-orders pipeline-addon-sharing pipeline-addon-sharing-removal
         pipeline-addon-retries pipeline-addon-removal pipeline-name pipeline-owner pipeline-removal stage-order stages stage stage-place stage-removal
         stage-config-vars stage-config-value stage-config-removal pipeline-config-vars pipeline-config-value
         pipeline-config-removal app-build-command app-lock app-lock-removal collaborators collaborator-rights collaborator-removal
@@ -140,7 +145,7 @@ RULES = {
 # Where who may look at a page is not yet who may send its form: what the form demands.
 FORMS = {
     DEPLOY: "app-schedule scheduled-job",
-    MANAGE: "test-settings line freezes repository team-usage pipeline-usage app-usage",
+    MANAGE: "review-settings test-settings line freezes repository team-usage pipeline-usage app-usage",
 }
 RULE = {name: rule for rule, names in RULES.items() for name in names.split()}
 RULE_OF_FORM = RULE | {name: rule for rule, names in FORMS.items() for name in names.split()}

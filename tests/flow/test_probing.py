@@ -21,6 +21,7 @@ from engine.logstore import LogStore
 from flow import actions, gates, passages
 from flow.models import Line, Passage, Probe
 from releases.models import Release
+from releases.streams import is_over, may_read
 from tests.factories import make_app, make_release, stage
 from tests.receivers import Receiver
 
@@ -298,6 +299,15 @@ class TestCommand:
         Dyno.objects.filter(pk=work().dyno_id).update(state="down", exit_code=None, stop_asked=True)
         Probe.objects.update(lease_until=None)
         assert work().status == "failed"
+
+    def test_its_output_is_for_who_may_read_the_logs_of_where_it_ran(self, probed, alice, bob, vera, charlie):
+        work = probed("command", command="true")
+        stream = work.probe.log_stream
+        assert not may_read(alice, stream), "there is none yet"
+        work()
+        assert may_read(alice, stream) and may_read(bob, stream)
+        assert not may_read(vera, stream) and not may_read(charlie, stream)
+        assert not may_read(alice, f"probe/{uuid.uuid4()}") and not is_over(stream)
 
     def test_a_suspended_app_runs_nothing(self, probed, staging):
         staging.suspended_at = timezone.now()

@@ -7,7 +7,7 @@ from apps import actions as app_actions
 from ci.models import State, TestRun
 from core.errors import Refusal
 from core.models import Event
-from forge import auto_deploys
+from forge import auto_deploys, events
 from forge.events import Pushed, tell
 from forge.models import AutoDeploy, CommitStatus
 from pipelines.models import Coupling
@@ -17,6 +17,12 @@ from tests.githosts.conftest import connected
 from tests.releases.test_repositories import commit
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_hears(monkeypatch):
+    """What else becomes of a push is said by others."""
+    monkeypatch.setattr(events, "_listeners", [auto_deploys.on_news])
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ DONE = [
     ("collaborators", {"email": "charlie@example.com", "rights": "deploy"}, "shared"),
     ("app-buildpacks", {"buildpack": "python"}, "set the buildpacks of"),
     ("app-health", {"health_path": "/up"}, "set the health path of"),
-    ("app-sleep", {"minutes": "30"}, "set when it sleeps of"),
+    ("app-sleep", {"minutes": "30"}, "set the sleep of"),
     ("domains", {"hostname": "www.example.com"}, "added"),
     ("app-name", {"name": "shop-renamed"}, "renamed"),
     ("app-owner", {"owner": "charlie@example.com"}, "offered"),

@@ -1,0 +1,138 @@
+"""Review apps: make one, look at it, try again, destroy it."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from core.errors import NotFound, Refusal
+from dashboard import cards
+from dashboard.forms import Form
+from dashboard.http import PageRequest, go, page_or_dialog
+from dashboard.review_cards import one_card
+from forge.code import branches_of
+from forge.models import PullRequest
+from pipelines import access
+from pipelines.models import Coupling, Pipeline
+from reviews import access as review_access
+from reviews import actions
+from reviews.models import ReviewApp
+
+BRANCHES = 50  # that are offered
+
+
+@require_safe
+@login_required
+def new(request: PageRequest, name: str) -> HttpResponse:
+    """Ask for the branch."""
+    pipeline = access.pipeline_for(request.user, name, to=access.DEPLOY)
+    return _ask(request, pipeline, Form(branch=request.GET.get("branch", "")[:255]))
+
+
+@require_POST
+@login_required
+def create(request: PageRequest, name: str) -> HttpResponse:
+    """Make a review app of a branch, or of the pull request with this number."""
+    pipeline = access.pipeline_for(request.user, name, to=access.DEPLOY)
+    form = Form(request, branch="", number="")
+    made = form.attempt(lambda: _create(request, pipeline, form))
+    if made is None:
+        return _ask(request, pipeline, form)
+    return go(request, "board", pipeline.name, fragment=f"review-{made[0].pk}")
+
+
+def _create(request: PageRequest, pipeline: Pipeline, form: Form) -> list[ReviewApp]:
+    number = form.value("number")
+    if not number:
+        with form.naming("branch"):
+            if not form.value("branch"):
+                raise Refusal("Name a branch.")
+            return actions.create(pipeline, form.value("branch"), by=request.user)
+    rows = PullRequest.objects.filter(repository__pipeline=pipeline, state=PullRequest.State.OPEN)
+    found = rows.filter(number=int(number)).first() if number.isdecimal() and len(number) < 9 else None
+    if found is None:
+        raise NotFound("Couldn't find that pull request.", resource="pull_request")
+    return actions.create(pipeline, found.branch, pull_request=found, by=request.user)
+
+
+@require_safe
+@login_required
+def show(request: PageRequest, name: str, review_id: UUID) -> HttpResponse:
+    """How far it is, what it waits for or why it failed, and what its scripts said."""
+    pipeline, row = _found(request, name, review_id)
+    context = {
+        "pipeline": pipeline,
+        "tab": "board",
+        "card": one_card(row, _card_of(request, row), access.rights_in(request.user, pipeline)),
+        "row": row,
+        "setup": row.setup,
+    }
+    return render(request, "reviews/show.html", context)
+
+
+@require_safe
+@login_required
+def card(request: PageRequest, name: str, review_id: UUID) -> HttpResponse:
+    """Its card on the board, as it is now."""
+    pipeline, row = _found(request, name, review_id)
+    found = one_card(row, _card_of(request, row), access.rights_in(request.user, pipeline))
+    return render(request, "reviews/_card.html", {"pipeline": pipeline, "card": found})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def destroy(request: PageRequest, name: str, review_id: UUID) -> HttpResponse:
+    """Ask, then have it destroyed."""
+    pipeline, row = _found(request, name, review_id, to=access.DEPLOY)
+    if request.method != "POST":
+        context = {"pipeline": pipeline, "tab": "board", "row": row}
+        return page_or_dialog(request, "reviews/removal.html", context)
+    actions.destroy(row, by=request.user)
+    messages.success(request, f"The {row} is going.")
+    return go(request, "board", pipeline.name)
+
+
+@require_POST
+@login_required
+def try_again(request: PageRequest, name: str, review_id: UUID) -> HttpResponse:
+    """Set one that failed up again."""
+    pipeline, row = _found(request, name, review_id, to=access.DEPLOY)
+    actions.try_again(row, by=request.user)
+    return go(request, "board", pipeline.name, fragment=f"review-{row.pk}")
+
+
+@require_POST
+@login_required
+def approve(request: PageRequest, name: str, review_id: UUID) -> HttpResponse:
+    """Say yes to the newest commit of a fork."""
+    pipeline, row = _found(request, name, review_id, to=access.DEPLOY)
+    actions.build_newest(row, by=request.user)
+    return go(request, "board", pipeline.name, fragment=f"review-{row.pk}")
+
+
+def _found(
+    request: PageRequest, name: str, review_id: UUID, *, to: str = access.VIEW
+) -> tuple[Pipeline, ReviewApp]:
+    pipeline = access.pipeline_for(request.user, name)
+    row = review_access.review_app_for(request.user, review_id, to=to)
+    if row.pipeline_id != pipeline.pk:
+        raise NotFound("Couldn't find that review app.", resource="review_app")
+    row.pipeline = pipeline
+    return pipeline, row
+
+
+def _card_of(request: PageRequest, row: ReviewApp) -> list[cards.Card]:
+    """The card of its app, if there is one that the viewer sees."""
+    if row.app is None or not Coupling.objects.filter(app=row.app).exists():
+        return []
+    return [cards.card_context(request.user, row.app.name)["card"]]
+
+
+def _ask(request: PageRequest, pipeline: Pipeline, form: Form) -> HttpResponse:
+    settings = actions.settings_of(pipeline)
+    names = list(branches_of(pipeline))[:BRANCHES] if settings.enabled else []
+    context = {"pipeline": pipeline, "tab": "board", "form": form, "branches": names, "settings": settings}
+    return page_or_dialog(request, "reviews/new.html", context, status=form.status)
