@@ -10,6 +10,9 @@ from django.core.management import call_command
 from accounts import actions as account_actions
 from accounts.models import User
 from apps.models import App, Dyno
+from flow import actions as flow_actions
+from flow import passages
+from flow.models import Passage
 from pipelines import actions
 from pipelines.models import Coupling
 from releases.actions import create_build, set_config
@@ -34,12 +37,27 @@ def seed() -> None:
     set_config(App.objects.get(name="shop-eu"), {"KEY": HOSTILE}, by=alice)
     Release.objects.filter(status="pending").update(status="succeeded")
     make_app("lonely", owner=alice, released=True)
+    make_app("heir", owner=alice, stage=stage(make_pipeline("estate", owner=alice), "staging"), released=True)
     made = Coupling.objects.get(app__name="shop-staging")
     actions.promote(made, made.downstream(), by=alice, note=HOSTILE)
     make_release(App.objects.get(name="lonely"), by=alice, description=HOSTILE)
     for name in ("totp", "passkey", "second", "afar", "plain"):
         make_user(f"{name}@example.com")
     make_pipeline("afar", owner=User.objects.get(email="afar@example.com"))
+    gated(alice)
+
+
+def gated(alice: User) -> None:
+    """A pipeline whose release waits for somebody to approve it; Bob may."""
+    team = account_actions.create_team("keepers", by=alice)
+    account_actions.set_role(team, make_user("bob@example.com", name="Bob Sawyer"), "member", by=alice)
+    pipeline = make_pipeline("gated", owner=team)
+    for name in ("staging", "production"):
+        run(make_app(f"gated-{name}", owner=team, stage=stage(pipeline, name), released=True))
+    line = flow_actions.set_line(stage(pipeline, "production"), mode="ask", by=alice)
+    flow_actions.add_gate(line, "approval", {}, by=alice)
+    for passage in passages.refresh(line):
+        passages.look(Passage.objects.get(pk=passage.pk))
 
 
 def run(app: App, state: str = "up") -> None:
