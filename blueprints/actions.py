@@ -49,6 +49,12 @@ def export(pipeline: Pipeline) -> str:
     return document.write(document.of(pipeline))
 
 
+def compare(pipeline: Pipeline, wanted: Document) -> Plan:
+    """What `wanted` would change now, without trying it out."""
+    now = document.of(pipeline)
+    return Plan(wanted, comparing.changes(now, wanted), document.digest(now))
+
+
 def plan(pipeline: Pipeline, wanted: Document, *, by: User) -> Plan:
     """What `wanted` would change. It is tried out, and undone: what could not be is found out now."""
     now = document.of(pipeline)

@@ -70,17 +70,15 @@ def _twice(what: str, names: list[str]) -> list[str]:
 
 def of(pipeline: Pipeline) -> Document:
     """What a file would have to say for nothing to change."""
-    stages = Stage.objects.filter(pipeline=pipeline).prefetch_related("people")
-    lines = Line.objects.filter(stage__pipeline=pipeline).prefetch_related("gates")
-    into = {line.stage_id: line for line in lines}
-    named = {
-        one for line in into.values() for gate in line.gates.all() for one in gate.settings.get("people", [])
-    }
+    rows = Stage.objects.filter(pipeline=pipeline).select_related("line")
+    stages = list(rows.prefetch_related("people", "line__gates"))
+    gates = [gate for stage in stages if (line := _line_of(stage)) for gate in line.gates.all()]
+    named = {one for gate in gates for one in gate.settings.get("people", [])}
     addresses = {str(pk): email.lower() for pk, email in _people(named)}
     freezes = Freeze.objects.filter(pipeline=pipeline).select_related("stage")
     asked, tests = reviews.settings_of(pipeline), ci_settings.settings_of(pipeline)
     return {
-        "stages": [_stage(stage, into.get(stage.pk), addresses) for stage in stages],
+        "stages": [_stage(stage, addresses) for stage in stages],
         "freezes": [_freeze(freeze) for freeze in freezes],
         "reviews": {field.key: getattr(asked, field.key) for field in schema.REVIEWS.fields},
         "ci": {"on_push": tests.on_push, "supersede": tests.supersede},
@@ -91,11 +89,17 @@ def of(pipeline: Pipeline) -> Document:
     }
 
 
+def _line_of(stage: Stage) -> Line | None:
+    """The line into it, if it has one."""
+    return getattr(stage, "line", None)
+
+
 def _people(ids: set[str]) -> list[tuple[Any, str]]:
     return list(User.objects.filter(pk__in=ids).values_list("pk", "email")) if ids else []
 
 
-def _stage(stage: Stage, line: Line | None, addresses: Mapping[str, str]) -> Document:
+def _stage(stage: Stage, addresses: Mapping[str, str]) -> Document:
+    line = _line_of(stage)
     people = sorted(user.email.lower() for user in stage.people.all())
     return {
         "name": stage.name,

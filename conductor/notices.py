@@ -148,7 +148,7 @@ def _mail(notice: Notice, story: Story) -> Outcome:
 def _letter(notice: Notice, story: Story) -> str:
     if notice.user is None:
         return story.text
-    return f"{story.text}\n\nWhat you are mailed is up to you: {page('account-notifications')}\n"
+    return f"{story.text}\n\nWhat you are mailed is up to you: {page('account-mails')}\n"
 
 
 def _post(notice: Notice, story: Story) -> Outcome:

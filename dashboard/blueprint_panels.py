@@ -3,11 +3,9 @@
 from typing import Any
 
 from accounts.access import MANAGE
-from accounts.models import User
 from blueprints import actions, document, proposals
 from blueprints.models import Proposal
 from core.errors import Refusal
-from forge import code
 from pipelines.models import Pipeline
 
 SHOWN = 20  # of the files that were looked at
@@ -27,24 +25,20 @@ def index_context(pipeline: Pipeline, rights: frozenset[str], text: str) -> dict
         "pipeline": pipeline,
         "tab": "settings",
         "may_manage": may,
-        "export": actions.export(pipeline) if may else "",
         "text": text,
         "following": proposals.following_of(pipeline),
-        "place": code.place_of(pipeline),
         "looked_at": [(row, _kind(row)) for row in rows[:SHOWN]],
     }
 
 
-def proposal_context(
-    pipeline: Pipeline, proposal: Proposal, user: User, rights: frozenset[str]
-) -> dict[str, Any]:
+def proposal_context(pipeline: Pipeline, proposal: Proposal, rights: frozenset[str]) -> dict[str, Any]:
     """One file: what it would change now where it is offered, what it was about otherwise."""
     may = MANAGE in rights
     offered = proposal.state == Proposal.State.OFFERED
     plan, unreadable = None, ""
     if may and offered:
         try:
-            plan = actions.plan(pipeline, document.read(proposal.text), by=user)
+            plan = actions.compare(pipeline, document.read(proposal.text))
         except Refusal as refusal:
             unreadable = refusal.message
     return {

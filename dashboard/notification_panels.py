@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.db.models import F
 
 from accounts.access import MANAGE
 from accounts.models import User
@@ -14,6 +15,7 @@ from pipelines import access, notifications
 from pipelines.models import Pipeline
 
 RECENT = 20  # notices on the page of a pipeline
+TOLD = 50  # things that a person should hear of
 SHOWN = 50  # pipelines with a preference of their own
 OFFERED = 200  # pipelines to choose from
 HINTS = {
@@ -101,16 +103,18 @@ def channel_context(pipeline: Pipeline, channel: Channel, chosen: Sequence[str])
     return {**_frame(pipeline), "channel": channel, "choices": choices(chosen), "hint": HINTS[channel.kind]}  # type: ignore[index]
 
 
-def account_context(user: User, opened: str) -> dict[str, Any]:
-    """The page of a person; with `opened`, the name of a pipeline, the form for that one."""
-    mine = Preference.objects.filter(user=user).select_related("pipeline")
-    of_all = mine.filter(pipeline=None).first() or Preference(user=user)
+def told_context(user: User) -> dict[str, Any]:
+    """What a person should hear of."""
+    return {"told": notifications.notifications(user)[:TOLD], "mail": settings.MAIL}
+
+
+def mails_context(user: User, opened: str) -> dict[str, Any]:
+    """What a person is mailed; with `opened`, the name of a pipeline, the form for that one."""
+    first = F("pipeline__name").asc(nulls_first=True)
+    rows = list(Preference.objects.filter(user=user).select_related("pipeline").order_by(first)[: SHOWN + 1])
+    of_all = rows[0] if rows and rows[0].pipeline is None else Preference(user=user)
     everything = Wish(of_all, choices(of_all.events))
-    wishes = {
-        row.pipeline.name: Wish(row, choices(row.events))
-        for row in mine.order_by("pipeline__name")[:SHOWN]
-        if row.pipeline is not None
-    }
+    wishes = {row.pipeline.name: Wish(row, choices(row.events)) for row in rows if row.pipeline is not None}
     seen = access.pipelines_for(user).order_by("name")[:OFFERED]
     others = [pipeline for pipeline in seen if pipeline.name not in wishes]
     asked = next((pipeline for pipeline in others if pipeline.name == opened), None)
@@ -121,7 +125,6 @@ def account_context(user: User, opened: str) -> dict[str, Any]:
         "asked": _copy(everything, asked) if asked else None,
         "others": others,
         "mail": settings.MAIL,
-        "told": notifications.notifications(user)[:RECENT],
     }
 
 

@@ -137,6 +137,7 @@ PAGES: dict[str, list[Page]] = {
         Page("/pipelines/{empty}/repository/receipts/"),
     ],
     "as-code": [Page("/pipelines/{pipeline}/as-code/"), Page("/pipelines/{empty}/as-code/")],
+    "as-code-file": [Page("/pipelines/{pipeline}/as-code/file/")],
     "slipway-yml": [part("/pipelines/{pipeline}/slipway.yml")],
     "proposal": [Page("/pipelines/{pipeline}/as-code/proposals/{proposal}/")],
     "pipeline-notifications": [
@@ -146,8 +147,12 @@ PAGES: dict[str, list[Page]] = {
     "channel": [Page("/pipelines/{pipeline}/channels/{channel}/")],
     "account-notifications": [
         Page("/account/notifications/"),
-        Page("/account/notifications/?pipeline={pipeline}"),
         first("/account/notifications/"),
+    ],
+    "account-mails": [
+        Page("/account/mails/"),
+        Page("/account/mails/?pipeline={pipeline}"),
+        first("/account/mails/"),
     ],
     "pipeline-removal": [Page("/pipelines/{pipeline}/removal/")],
     # an app's code

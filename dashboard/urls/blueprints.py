@@ -8,6 +8,7 @@ PIPELINE = "pipelines/<slug:name>/"
 
 urlpatterns = [
     path(PIPELINE + "as-code/", blueprints.index, name="as-code"),
+    path(PIPELINE + "as-code/file/", blueprints.file, name="as-code-file"),
     path(PIPELINE + "slipway.yml", blueprints.download, name="slipway-yml"),
     path(PIPELINE + "as-code/plans/", blueprints.plan, name="plans"),
     path(PIPELINE + "as-code/changes/", blueprints.apply, name="plan-changes"),

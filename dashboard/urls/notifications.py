@@ -19,8 +19,7 @@ urlpatterns = [
         name="channel-tests",
     ),
     path("account/notifications/", notifications.of_account, name="account-notifications"),
-    path("account/notifications/<slug:pipeline_name>/", notifications.of_one, name="preference"),
-    path(
-        "account/notifications/<slug:pipeline_name>/removal/", notifications.forget, name="preference-removal"
-    ),
+    path("account/mails/", notifications.mails, name="account-mails"),
+    path("account/mails/<slug:pipeline_name>/", notifications.of_one, name="preference"),
+    path("account/mails/<slug:pipeline_name>/removal/", notifications.forget, name="preference-removal"),
 ]

@@ -21,9 +21,18 @@ from pipelines.models import Pipeline
 @require_safe
 @login_required
 def index(request: PageRequest, name: str) -> HttpResponse:
-    """The file as it would be, for who manages the pipeline; what the repository asks for, for whoever sees it."""
+    """What the repository asks for; a file to compare with, for who manages the pipeline."""
     pipeline, rights = access.pipeline_and_rights(request.user, name)
     return _page(request, pipeline, Form(), rights=rights)
+
+
+@require_safe
+@login_required
+def file(request: PageRequest, name: str) -> HttpResponse:
+    """The settings as they are, as a file says them."""
+    pipeline = access.pipeline_for(request.user, name, to=access.MANAGE)
+    context = {"pipeline": pipeline, "tab": "settings", "export": actions.export(pipeline)}
+    return render(request, "blueprints/file.html", context)
 
 
 @require_safe
@@ -85,7 +94,7 @@ def proposal(request: PageRequest, name: str, proposal_id: uuid.UUID) -> HttpRes
     """What the file of one commit asks for, and what came of it."""
     pipeline, rights = access.pipeline_and_rights(request.user, name)
     found = proposals.proposal_of(pipeline, proposal_id)
-    context = blueprint_panels.proposal_context(pipeline, found, request.user, rights)
+    context = blueprint_panels.proposal_context(pipeline, found, rights)
     return render(request, "blueprints/proposal.html", {**context, "form": Form()})
 
 
@@ -101,7 +110,7 @@ def accept(request: PageRequest, name: str, proposal_id: uuid.UUID) -> HttpRespo
         return _applied(request, pipeline, done)
     found = proposals.proposal_of(pipeline, proposal_id)
     rights = access.rights_in(request.user, pipeline)
-    context = blueprint_panels.proposal_context(pipeline, found, request.user, rights)
+    context = blueprint_panels.proposal_context(pipeline, found, rights)
     return render(request, "blueprints/proposal.html", {**context, "form": form}, status=form.status)
 
 

@@ -112,16 +112,23 @@ def _channels(
 # --- what a person is mailed -------------------------------------------------------------------------------------------
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe
 @login_required
 def of_account(request: PageRequest) -> HttpResponse:
-    """What one hears of: the newest of it, and what is mailed of all pipelines that nothing else is said of."""
+    """What waits for one, and what went wrong in one's apps, newest first."""
+    return render(request, "notifications/account.html", notification_panels.told_context(request.user))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def mails(request: PageRequest) -> HttpResponse:
+    """What is mailed of all pipelines, and of those that something else is said of."""
     form = Form(request)
     if request.method == "POST" and _prefer(request, form, None):
         messages.success(request, "What you are mailed is saved.")
-        return go(request, "account-notifications")
-    context = notification_panels.account_context(request.user, request.GET.get("pipeline", "")[:60])
-    return render(request, "notifications/account.html", {**context, "form": form}, status=form.status)
+        return go(request, "account-mails")
+    context = notification_panels.mails_context(request.user, request.GET.get("pipeline", "")[:60])
+    return render(request, "notifications/mails.html", {**context, "form": form}, status=form.status)
 
 
 @require_POST
@@ -131,10 +138,10 @@ def of_one(request: PageRequest, pipeline_name: str) -> HttpResponse:
     pipeline = access.pipeline_for(request.user, pipeline_name)
     form = Form(request)
     if not _prefer(request, form, pipeline):
-        context = notification_panels.account_context(request.user, pipeline.name)
-        return render(request, "notifications/account.html", {**context, "form": form}, status=form.status)
+        context = notification_panels.mails_context(request.user, pipeline.name)
+        return render(request, "notifications/mails.html", {**context, "form": form}, status=form.status)
     messages.success(request, f"What you are mailed of {pipeline.name} is saved.")
-    return go(request, "account-notifications", fragment=f"of-{pipeline.name}")
+    return go(request, "account-mails", fragment=f"of-{pipeline.name}")
 
 
 @require_POST
@@ -144,7 +151,7 @@ def forget(request: PageRequest, pipeline_name: str) -> HttpResponse:
     pipeline = access.pipeline_for(request.user, pipeline_name)
     actions.prefer_nothing_else(request.user, pipeline, by=request.user)
     messages.success(request, f"{pipeline.name} is as all other pipelines again.")
-    return go(request, "account-notifications")
+    return go(request, "account-mails")
 
 
 def _prefer(request: PageRequest, form: Form, pipeline: Pipeline | None) -> bool:

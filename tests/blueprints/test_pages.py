@@ -27,7 +27,7 @@ def offered(shop, bob):
 
 def test_it_is_exported_and_downloaded(shop, alice, client):
     client.force_login(alice)
-    page = client.get("/pipelines/shop/as-code/").content.decode()
+    page = client.get("/pipelines/shop/as-code/file/").content.decode()
     assert "name: production" in page
     file = client.get("/pipelines/shop/slipway.yml")
     assert file["Content-Disposition"] == 'attachment; filename="slipway.yml"'
@@ -106,6 +106,7 @@ def test_a_viewer_sees_what_is_asked_for_and_decides_nothing(shop, vera, bob, cl
         page = client.get("/pipelines/shop/as-code/").content.decode()
         assert "Test each push" in page and "name: production" not in page
         assert client.get("/pipelines/shop/slipway.yml").status_code == 403
+        assert client.get("/pipelines/shop/as-code/file/").status_code == 403
         shown = client.get(f"/pipelines/shop/as-code/proposals/{offered.pk}/").content.decode()
         assert "on push from no to yes" in shown and "Apply to shop" not in shown
         assert client.post("/pipelines/shop/as-code/plans/", {"text": ASKS}).status_code == 403

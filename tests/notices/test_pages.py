@@ -110,16 +110,16 @@ def test_a_channel_of_another_pipeline_is_not_found(shop, alice, charlie, client
 
 def test_what_one_is_mailed_is_said_for_all_and_for_one(shop, bob, client):
     client.force_login(bob)
-    assert "Mails of every pipeline" in client.get("/account/notifications/").content.decode()
-    client.post("/account/notifications/", {"email": "on", "events": ["held"], "summary": "on"})
+    assert "Mails of every pipeline" in client.get("/account/mails/").content.decode()
+    client.post("/account/mails/", {"email": "on", "events": ["held"], "summary": "on"})
     row = Preference.objects.get()
     assert (row.pipeline, row.email, row.events, row.summary) == (None, True, ["held"], True)
-    assert "Mails of shop" in client.get("/account/notifications/?pipeline=shop").content.decode()
-    client.post("/account/notifications/shop/", {"events": ["lifted"]})
+    assert "Mails of shop" in client.get("/account/mails/?pipeline=shop").content.decode()
+    client.post("/account/mails/shop/", {"events": ["lifted"]})
     row = Preference.objects.get(pipeline=shop)
     assert (row.email, row.events, row.summary) == (False, ["lifted"], False)
-    assert "Mails of shop" in client.get("/account/notifications/").content.decode()
-    client.post("/account/notifications/shop/removal/")
+    assert "Mails of shop" in client.get("/account/mails/").content.decode()
+    client.post("/account/mails/shop/removal/")
     assert Preference.objects.get().pipeline is None
 
 
@@ -132,4 +132,4 @@ def test_what_waits_and_what_failed_is_listed(shop, bob, client):
 
 def test_a_stranger_can_say_nothing_of_it(shop, charlie, client):
     client.force_login(charlie)
-    assert client.post("/account/notifications/shop/", {}).status_code == 404
+    assert client.post("/account/mails/shop/", {}).status_code == 404
