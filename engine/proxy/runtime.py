@@ -1,5 +1,6 @@
 """Speaking with a running HAProxy over its sockets: commands to the worker, and to the master for a new one."""
 
+import re
 import socket
 import time
 from collections.abc import Sequence
@@ -48,7 +49,7 @@ class Runtime:
             _until_prompt(sock)
             answers = []
             for command in commands:
-                sock.sendall(f"{command}\n".encode() + (b"\n" if "<<" in command else b""))
+                sock.sendall(_said(command))
                 answers.append(_until_prompt(sock).strip())
             return answers
 
@@ -93,6 +94,11 @@ class Runtime:
                 time.sleep(0.01)
 
 
+def _said(command: str) -> bytes:
+    """A command as it is sent. One empty line ends a payload; a second one would be a command of its own, with an answer."""
+    return f"{command.rstrip()}\n".encode() + (b"\n" if "<<" in command else b"")
+
+
 def _connect(path: Path) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX)
     sock.settimeout(TIMEOUT)
@@ -107,7 +113,7 @@ def _connect(path: Path) -> socket.socket:
 def _talk(path: Path, command: str) -> str:
     with _connect(path) as sock:
         try:
-            sock.sendall(f"{command}\n".encode() + (b"\n" if "<<" in command else b""))
+            sock.sendall(_said(command))
             sock.shutdown(socket.SHUT_WR)
             answer = b""
             while data := sock.recv(65536):
@@ -118,8 +124,9 @@ def _talk(path: Path, command: str) -> str:
 
 
 def _until_prompt(sock: socket.socket) -> str:
+    """What is said until HAProxy waits for a command again. While it takes a payload it says `+ ` for each line of it."""
     answer = b""
-    while not answer.endswith((b"\n> ", b"\n+ ")) and answer not in (b"> ", b"+ "):
+    while not answer.endswith(b"\n> ") and answer != b"> ":
         try:
             data = sock.recv(65536)
         except OSError as error:
@@ -127,4 +134,4 @@ def _until_prompt(sock: socket.socket) -> str:
         if not data:
             raise EngineError("HAProxy broke off in the middle of an answer.")
         answer += data
-    return answer[:-2].decode(errors="replace")
+    return re.sub(rb"^(\+ )+", b"", answer[:-2]).decode(errors="replace")
