@@ -82,9 +82,7 @@ def make(count: int, by: User) -> list[Pipeline]:
     for n in range(count):
         pipeline = make_pipeline(f"shop-{n}", owner=by)
         make_app(f"staging-{n}", owner=by, stage=stage(pipeline, "staging"), released=True)
-        make_release(
-            make_app(f"production-{n}", owner=by, stage=stage(pipeline, "production")), by=by
-        )
+        make_release(make_app(f"production-{n}", owner=by, stage=stage(pipeline, "production")), by=by)
         line = actions.set_line(stage(pipeline, "production"), mode="auto", by=by)
         actions.add_gate(line, "ci", {}, by=by)
         actions.add_gate(line, "approval", {}, by=by)
@@ -169,7 +167,9 @@ def main() -> None:
             actions.change_gate(gate, {"people": [str(bob.pk)]}, by=alice)
     print(f"{asked.pipelines} pipelines, each with three gates and a release that waits")
     print(f"  one question to the database            {question():6.2f} ms")
-    print(f"  looking at lines while nothing happens  {idle(asked.seconds):6.2f} % of a core (target under 5)")
+    print(
+        f"  looking at lines while nothing happens  {idle(asked.seconds):6.2f} % of a core (target under 5)"
+    )
     hand = [by_hand(pipeline) for pipeline in pipelines[:3]]
     print(f"  a look and a promotion, asked at once   {1000 * statistics.median(hand):6.0f} ms")
     with Looking():

@@ -44,19 +44,21 @@ Check = Callable[[], Iterator[Violation]]
 
 def audit() -> dict[str, Any]:
     """Everything that is wrong, `{"violations": […], "checks": n, "running": whether a conductor is}`."""
-    from conductor import audit_addons, audit_world
+    from conductor import audit_addons, audit_flow, audit_world
 
+    rows = (*ROWS, *audit_addons.ROWS, *audit_flow.ROWS)
+    world = (audit_world.processes, *audit_addons.WORLD, *(audit_flow.RUNNING if status.read() else ()))
     found: list[Violation] = []
     with transaction.atomic():
-        for check in (*ROWS, *audit_addons.ROWS):
+        for check in rows:
             found += check()
     for check in audit_world.DISK:
         found += check()
-    for check in (audit_world.processes, *audit_addons.WORLD):
+    for check in world:
         found += _settled(check)
     return {
         "violations": [asdict(violation) for violation in found],
-        "checks": len(ROWS) + len(audit_world.DISK) + 1 + len(audit_addons.ROWS) + len(audit_addons.WORLD),
+        "checks": len(rows) + len(audit_world.DISK) + len(world),
         "running": status.read() is not None,
     }
 
