@@ -195,7 +195,7 @@ class Conductor:
         self.parts.driver.close()
         if self.parts.servers:
             self.parts.servers.stop()
-        traffic.write(self.parts)
+        traffic.finish(self.parts)
         self._status.write(stopped=True)
         self.parts.crew.leave()
         connections.close_all()

@@ -65,6 +65,8 @@ def lines_of(event: Event) -> list[str]:
             return [f"Maintenance mode enabled {by}"]
         case "turned maintenance off for":
             return [f"Maintenance mode disabled {by}"]
+        case "woke":
+            return [f"Unidling {by}"]
     return []
 
 

@@ -1,5 +1,6 @@
 """What the router counted becomes rows of apps' minutes, every few seconds and at the end."""
 
+import logging
 import time
 
 from django.db import DatabaseError
@@ -7,6 +8,7 @@ from django.db import DatabaseError
 from apps import traffic
 from conductor.parts import Parts
 
+log = logging.getLogger(__name__)
 EVERY_SECONDS = 5.0
 
 
@@ -20,3 +22,11 @@ def write(parts: Parts) -> None:
     except DatabaseError:
         parts.tally.put_back(counts)
         raise
+
+
+def finish(parts: Parts) -> None:
+    """Write down the last of it; nothing else waits for that."""
+    try:
+        write(parts)
+    except DatabaseError:
+        log.exception("What the router counted in the last seconds is lost")

@@ -75,6 +75,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("Sources", "admin:releases_source_changelist", "folder_zip"),
                 _item("Repositories", "admin:forge_repository_changelist", "hub"),
                 _item("Pull requests", "admin:forge_pullrequest_changelist", "call_merge"),
+                _item("Hooks received", "admin:forge_receipt_changelist", "move_to_inbox"),
+                _item("Commit statuses", "admin:forge_commitstatus_changelist", "rule"),
+                _item("Reports to hosts", "admin:forge_report_changelist", "outbox"),
+                _item("Automatic deploys", "admin:forge_autodeploy_changelist", "bolt"),
             ],
         },
         {

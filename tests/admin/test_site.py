@@ -117,7 +117,7 @@ def test_every_model_of_ours_is_there():
     }
     secret = {"signinlink", "failedsignin", "clisignin", "oauthcode"}
     # a conductor's bookmark, its key to an authority, what is in an app's source, a partner's tokens
-    inner = {"place", "authorityaccount", "manifest", "partnerresource", "traffic", "crash"}
+    inner = {"place", "authorityaccount", "manifest", "partnerresource", "traffic", "crash", "grant"}
     personal = {"favorite", "readmark", "sshkey"}
     assert (
         ours - {model._meta.model_name for model in admin.site._registry}

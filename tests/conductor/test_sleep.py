@@ -98,6 +98,7 @@ def test_scaling_while_it_sleeps_starts_nothing_until_it_wakes(platform, sleeper
     assert not platform.conductor.parts.driver.observe(str(sleeper.pk))
     sleep.wake(sleeper, by=alice)
     eventually(lambda: len(platform.backends(sleeper)) == 2)
+    eventually(lambda: "Unidling by user alice@example.com" in platform.lines(sleeper.log_stream))
 
 
 def test_one_off_dynos_run_while_it_sleeps(platform, sleeper, alice):

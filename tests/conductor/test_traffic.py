@@ -155,7 +155,7 @@ class TestConductor:
             writing.write(parts)
         parts.tally.add(str(app.pk), 1, 200, 7, NOW)
         writing.write(parts)
-        writing.write(parts)
+        writing.finish(parts)
         assert figures(app).requests == 2
 
     def test_each_crash_of_a_dyno_is_kept_with_its_release(self, platform, alice):
