@@ -1,6 +1,6 @@
 """Who may set up lines, stop them, and decide about what waits at them."""
 
-from accounts.access import DEPLOY, MANAGE
+from accounts.access import DEPLOY, MANAGE, VIEW
 from accounts.models import User
 from apps import access as app_access
 from core.errors import Forbidden
@@ -66,9 +66,10 @@ def decides(user: User, gate: Gate, passage: Passage) -> bool:
         return False
     if not said["people"] and not said["roles"]:
         return _may_promote(user, passage)
+    pipeline = passage.line.stage.pipeline
     if str(user.pk) in said["people"]:
-        return True
-    return bool(_roles(user, passage.line.stage.pipeline) & set(said["roles"]))
+        return VIEW in access.rights_in(user, pipeline)
+    return bool(_roles(user, pipeline) & set(said["roles"]))
 
 
 def may_decide(user: User, passage: Passage) -> bool:
