@@ -86,11 +86,16 @@ def _line(where: str, now: Document, wanted: Document) -> Iterator[Change]:
     for gate in removed:
         yield Change(REMOVED, where, f"the gate “{in_words(gate)}”")
     for before, after in changed:
-        yield Change(
-            CHANGED, where, f"the gate “{in_words(before)}”", settings_of(before), settings_of(after)
-        )
+        old, new = _otherwise(before["settings"], after["settings"])
+        yield Change(CHANGED, where, f"the gate “{in_words(before)}”", old, new)
     for gate in added:
         yield Change(ADDED, where, f"the gate “{in_words(gate)}”", after=settings_of(gate))
+
+
+def _otherwise(before: Document, after: Document) -> tuple[str, str]:
+    """What is set otherwise, before and after."""
+    keys = [key for key in after if before[key] != after[key]]
+    return words({key: before[key] for key in keys}), words({key: after[key] for key in keys})
 
 
 Gates = list[Document]

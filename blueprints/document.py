@@ -34,7 +34,7 @@ def read(text: str) -> Document:
     """What a file says; `Unreadable`, with lines, for what is none."""
     root = reader.parse(text.replace("\r\n", "\n").removeprefix("\ufeff"))
     asked = reader.Reader()
-    found = schema.ROOT.read(root, asked, schema.FILE)
+    found = schema.ROOT.read(root, asked, "")
     asked.end()
     made = {name: found[name] for name in schema.SECTIONS if found[name] is not None}
     if not made:

@@ -60,6 +60,7 @@ class Reader:
 
     def entries(self, node: Node, known: Iterable[str], what: str) -> dict[str, Node]:
         """The keys of a mapping that are `known`, with their nodes; others are problems."""
+        what = what or "The file"
         if not isinstance(node, MappingNode):
             self.wrong(node, f"{what} has keys and values, one to a line: key: value.")
             return {}

@@ -213,7 +213,7 @@ class Table:
             if one.needed and one.key not in entries:
                 reader.wrong(node, f"{what} needs a {one.key}.")
         return {
-            one.key: one.type.read(entries[one.key], reader, f"{what}.{one.key}")
+            one.key: one.type.read(entries[one.key], reader, f"{what}.{one.key}" if what else one.key)
             if one.key in entries
             else one.default
             for one in self.fields

@@ -17,6 +17,7 @@ from pipelines.models import Pipeline
 RECENT = 20  # notices on the page of a pipeline
 TOLD = 50  # things that a person should hear of
 SHOWN = 50  # pipelines with a preference of their own
+NAMED = 5  # events of a channel in its line
 OFFERED = 200  # pipelines to choose from
 HINTS = {
     Channel.Kind.SLACK: "https://hooks.slack.com/services/…",
@@ -142,12 +143,18 @@ def _frame(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def _row(channel: Channel) -> Row:
-    told = ", ".join(OF_WORD[word].title for word in channel.events if word in OF_WORD)
+    told = _in_words(channel.events)
     if channel.error:
         return Row(channel, "failed", "Not reached", told)
     if channel.told_at:
         return Row(channel, "passed", "Reached", told)
     return Row(channel, "none", "Told nothing yet", told)
+
+
+def _in_words(events: Sequence[str]) -> str:
+    """What a channel is told of; of most events, how many."""
+    titles = [OF_WORD[word].title for word in events if word in OF_WORD]
+    return f"{len(titles)} of {len(EVENTS)} kinds of events" if len(titles) > NAMED else ", ".join(titles)
 
 
 def _sent(notice: Notice) -> Sent:

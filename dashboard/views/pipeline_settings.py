@@ -11,6 +11,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import access as account_access
+from blueprints.proposals import offered
 from core.errors import NotFound, Refusal
 from dashboard import stage_panels
 from dashboard.forms import Form
@@ -298,4 +299,6 @@ def _page(
     )
     if opened and not any(panel.opened for panel in context["panels"]):
         raise NotFound("Couldn't find that stage.", resource="stage")
+    if access.MANAGE in rights and not opened and not asked["open"]:
+        context["offered"] = offered(pipeline)
     return render(request, "pipelines/settings.html", context, status=form.status)

@@ -141,3 +141,10 @@ def test_it_follows_the_repository_when_that_is_said(shop, alice, client):
     assert "In the name of Alice Liddell" in client.get("/pipelines/shop/as-code/").content.decode()
     client.post("/pipelines/shop/as-code/following/", {"on": ""})
     assert not Following.objects.get().on
+
+
+def test_who_manages_it_is_told_where_the_settings_are(shop, alice, bob, client, offered):
+    path = f"/pipelines/shop/as-code/proposals/{offered.pk}/"
+    for user, told in ((alice, True), (bob, False)):
+        client.force_login(user)
+        assert (path in client.get("/pipelines/shop/settings/").content.decode()) is told

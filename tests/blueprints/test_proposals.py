@@ -132,7 +132,7 @@ def test_what_adds_a_webhook_is_never_applied_by_itself(shop, alice, push):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("ci: {on_pus: true}", "Line 1: slipway.yml.ci has no on_pus. Did you mean on_push?"),
+        ("ci: {on_pus: true}", "Line 1: ci has no on_pus. Did you mean on_push?"),
         ("stages:\n- {name: production, word: production}", "Staging still holds apps"),
         ("x" * 70_000, "over 64 kB"),
     ],
