@@ -11,17 +11,17 @@ from django.db.models import FilteredRelation, OuterRef, Q, QuerySet, Subquery
 from accounts.models import User
 from apps import access as app_access
 from apps.models import App
+from ci.results import Result, newest_of_what_runs, read_newest
 from core.errors import NotFound
 from dashboard import fleet
 from dashboard.drift import Drift, distinct, drift_between
 from dashboard.fleet import AppNow
-from dashboard.gate_strips import Waiting, against, by_source, news_of, reviews, strip_before, waiting_in
-from dashboard.line_pills import Pill, line_into, pill_of, stages_with_lines, stands_in
+from dashboard.gate_strips import Waiting, by_source, keep_out, news_of, reviews, stand_before, waiting_strip
+from dashboard.line_pills import Pill, stages_with_lines, stands_in
 from dashboard.links import link
 from dashboard.review_cards import review_cards
 from dashboard.standing import Standing
 from dashboard.strips import Strip, strip_of
-from flow.models import Line
 from flow.stands import Stand
 from flow.stands import Standing as Passing
 from forge.models import AutoDeploy
@@ -103,6 +103,11 @@ class Card:
         """The modifiers of the card's class."""
         bad = " card--bad" if self.now.crashed else ""
         return f"{bad} card--launched" if self.launched else bad
+
+    @property
+    def tests(self) -> Result | None:
+        """What tests say of the code that it runs; None where none have run."""
+        return read_newest(self.coupling.tested, self.coupling.pipeline)  # type: ignore[attr-defined]
 
     @property
     def message(self) -> str:
@@ -271,7 +276,7 @@ def card_context(user: User, name: str, *, was: int | None = None, to: str = acc
     _compare_alone(card, stages, user)
     stand = stands.get(card.next_stage.pk) if card.next_stage else None
     if stand is not None:
-        _keep_out(card, stand, access.rights_in(user, found.pipeline))
+        keep_out(card, stand, access.rights_in(user, found.pipeline))
     current = card.now.current
     card.launched = bool(
         was is not None and current and current.version > was and current.kind == Release.Kind.PROMOTE
@@ -332,7 +337,7 @@ def _columns(
         columns[-1].last = True
     compare(columns, alone=len(couplings) == 1, closed=access.protected_from(user, pipeline, stages))
     for column in columns:
-        _stand_before(column, stands, rights)
+        stand_before(column, stands, rights)
         if column.stage.word == Stage.Word.REVIEW:
             _show_reviews(column, user, rights)
     return columns, stands
@@ -361,32 +366,14 @@ def _review_settings(stage: Stage) -> ReviewSettings | None:
     return getattr(stage.pipeline, "review_settings", None)
 
 
-def _stand_before(column: Column, stands: Mapping[Any, Stand], rights: frozenset[str]) -> None:
-    """Say of a column and its cards how the line into the next stage stands."""
-    if column.next is None:
-        return
-    column.stand = stand = stands.get(column.next.pk)
-    state = stand.state if stand else ""
-    column.pill = pill_of(line_into(column.next), state=state, closed=column.closed)
-    column.waiting = waiting_in(stand, {card.app.pk for card in column.cards})
-    for card in column.cards:
-        _keep_out(card, stand, rights)
-
-
-def _keep_out(card: Card, stand: Stand | None, rights: frozenset[str]) -> None:
-    """Who can't override what the line says is told so where the button stands."""
-    said = against(stand, card.passing) if stand else ()
-    if said and card.may_promote and access.MANAGE not in rights:
-        card.may_promote, card.why_not = False, said[0]
-
-
 def _with_more(rows: QuerySet[Any], user: User) -> QuerySet[Any]:
     """Couplings with the viewer's rights, where a promotion comes from whose turn is yet to come, and the branch that
     deploys by itself."""
     pending = PromotionTarget.objects.filter(app=OuterRef("app"), status=PromotionTarget.Status.PENDING)
     awaited = Subquery(pending.values("promotion__source__name")[:1])
+    tested = newest_of_what_runs()
     follows = Subquery(AutoDeploy.objects.filter(app=OuterRef("app")).values("branch")[:1])
-    return app_access.with_rights(rows.annotate(awaited=awaited, follows=follows), user, app="app__")
+    return app_access.with_rights(rows.annotate(awaited=awaited, follows=follows, tested=tested), user, app="app__")
 
 
 def _cards(user: User, couplings: Sequence[Any], passing: Mapping[Any, tuple[Stand, Passing]]) -> list[Card]:
@@ -403,23 +390,12 @@ def _cards(user: User, couplings: Sequence[Any], passing: Mapping[Any, tuple[Sta
             found,
             awaited=coupling.awaited or "",
             usual=expected.seconds if expected else None,
-            waiting=_waiting_strip(coupling.pipeline, stand, waits, user),
+            waiting=waiting_strip(coupling.pipeline, stand, waits, user),
         )
         card = Card(coupling, found, rights, found.state, strip)
         card.stand, card.passing = stand, waits
         cards.append(card)
     return cards
-
-
-def _waiting_strip(
-    pipeline: Pipeline, stand: Stand | None, waits: Passing | None, user: User
-) -> Strip | None:
-    """Where people promote by hand, a release waits for nobody but them, unless others have to approve it."""
-    if stand is None or waits is None:
-        return None
-    if stand.line.mode == Line.Mode.HAND and not reviews(stand, waits):
-        return None
-    return strip_before(pipeline, stand, waits, user)
 
 
 def next_stage(stage: Stage, stages: Sequence[Stage]) -> Stage | None:

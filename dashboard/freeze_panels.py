@@ -73,7 +73,8 @@ def in_words(freeze: Freeze) -> str:
         zone = ZoneInfo(freeze.zone)
         start, end = freeze.starts_at.astimezone(zone), freeze.ends_at.astimezone(zone)
         return f"{start:%-d %B %Y, %H:%M} to {end:%-d %B %Y, %H:%M}, {freeze.zone}"
-    *first, last = [DAYS[day] for day in sorted(freeze.days)] or ["day"]
+    daily = len(freeze.days) == len(DAYS)
+    *first, last = ["day"] if daily else [DAYS[day] for day in sorted(freeze.days)]
     days = f"{', '.join(first)} and {last}" if first else last
     whole = freeze.from_minute == 0 and freeze.to_minute == 24 * 60
     hours = "all day" if whole else f"{_clock(freeze.from_minute)} to {_clock(freeze.to_minute)}"

@@ -4,20 +4,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
+from accounts.access import MANAGE
 from accounts.models import User
 from dashboard.gate_forms import ICONS
+from dashboard.line_pills import line_into, pill_of
 from dashboard.links import link
 from dashboard.strips import Strip
+from flow import gates
 from flow.gates import FAILED, PASSED, WAITING, GateState
-from flow.models import Gate, Line
-from flow.stands import Stand, Standing, Stop
-from pipelines.models import Pipeline
+from flow.models import Gate, Line, Passage
+from flow.stands import Stand, Standing, Stop, stand_of
+from pipelines.models import Coupling, Pipeline
+from releases.models import Release
 
-POPPED = 4  # apps in a popover
+if TYPE_CHECKING:
+    from dashboard.cards import Card, Column
+
 BADGES = {PASSED: "passed", WAITING: "waiting", FAILED: "failed"}
 
 
@@ -67,11 +73,11 @@ def by_source(stands: Mapping[Any, Stand]) -> dict[Any, tuple[Stand, Standing]]:
 
 
 def reviews(stand: Stand, standing: Standing) -> bool:
-    """Whether it waits for people's word, and for nothing that has to change first."""
+    """Whether it waits for people's word and nothing else."""
     if standing.failed:
         return False
-    people = any(state.kind == Gate.Kind.APPROVAL for state in standing.waiting)
-    return people or (standing.holds and stand.line.mode == Line.Mode.ASK)
+    people = [state.kind == Gate.Kind.APPROVAL for state in standing.waiting]
+    return all(people) if people else stand.line.mode == Line.Mode.ASK
 
 
 def strip_before(pipeline: Pipeline, stand: Stand, standing: Standing, user: User) -> Strip:
@@ -135,3 +141,69 @@ def against(stand: Stand, standing: Standing | None) -> Sequence[str]:
     ]
     gates = [*standing.failed, *standing.waiting] if standing else []
     return [*stops, *(f"{state.rule}: {state.words}" for state in gates)]
+
+
+def stand_before(column: "Column", stands: Mapping[Any, Stand], rights: frozenset[str]) -> None:
+    """Say of a column and its cards how the line into the next stage stands."""
+    if column.next is None:
+        return
+    column.stand = stand = stands.get(column.next.pk)
+    state = stand.state if stand else ""
+    column.pill = pill_of(line_into(column.next), state=state, closed=column.closed)
+    column.waiting = waiting_in(stand, {card.app.pk for card in column.cards})
+    for card in column.cards:
+        keep_out(card, stand, rights)
+
+
+def keep_out(card: "Card", stand: Stand | None, rights: frozenset[str]) -> None:
+    """Who can't override what the line says is told so where the button stands."""
+    said = against(stand, card.passing) if stand else ()
+    if said and card.may_promote and MANAGE not in rights:
+        card.may_promote, card.why_not = False, said[0]
+
+
+def waiting_strip(
+    pipeline: Pipeline, stand: Stand | None, waits: Standing | None, user: User
+) -> Strip | None:
+    """Where people promote by hand, a release waits for nobody but them, unless others have to approve it."""
+    if stand is None or waits is None:
+        return None
+    if stand.line.mode == Line.Mode.HAND and not reviews(stand, waits):
+        return None
+    return strip_before(pipeline, stand, waits, user)
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """What stands before the apps of a stage: stops, and each gate with what it said last."""
+
+    where: str
+    stops: list[Stop]
+    rows: list[tuple[str, str, str, str]]  # glyph, rule, state, words
+
+    @property
+    def shut(self) -> bool:
+        """Whether something is against a promotion."""
+        return bool(self.stops) or any(state != "passed" for _, _, state, _ in self.rows)
+
+
+def barriers(source: Coupling, release: Release, targets: Sequence[Coupling]) -> list[Barrier]:
+    """What stands between `source` and each stage of `targets`, whose lines are at hand: one query, or none where no
+    stage has a line. Back and within a stage no gate is asked."""
+    stages = {target.stage_id: target.stage for target in targets}
+    lines = {pk: line for pk, stage in stages.items() if (line := line_into(stage)) is not None}
+    open_ = Passage.objects.filter(line__in=lines.values(), source=source.app, slug=release.slug_id)
+    asked = {row.line_id: row for row in open_.filter(state="open")} if lines else {}
+    found = []
+    for pk, line in lines.items():
+        stand = stand_of(line, [])
+        ahead = stages[pk].position > source.stage.position
+        said = [gates.restored(one) for one in asked[line.pk].shown] if line.pk in asked else []
+        rows = [_row(state) for state in said] or _unasked(line)
+        found.append(Barrier(stages[pk].title.lower(), [*stand.holds, *stand.freezes], rows if ahead else []))
+    return [barrier for barrier in found if barrier.stops or barrier.rows]
+
+
+def _unasked(line: Line) -> list[tuple[str, str, str, str]]:
+    rules = line.shown.get("rules", [])
+    return [(ICONS[rule["kind"]], rule["rule"], "waiting", "asked when you promote") for rule in rules]

@@ -88,5 +88,15 @@ def _parts(rules: Sequence[tuple[str, str]], state: str, mode: str) -> list[tupl
         return [("calendar", "Frozen")]
     if not rules:
         return [{"auto": ("bolt", "By itself"), "ask": ("user-check", "Asks")}.get(mode, ("user", "By hand"))]
+    if len(rules) == 1:
+        return list(rules)
     more = len(rules) - FITS
-    return [*rules[:FITS], *([("", f"+{more}")] if more > 0 else [])]
+    return [
+        *((glyph, _short(words)) for glyph, words in rules[:FITS]),
+        *([("", f"+{more}")] if more > 0 else []),
+    ]
+
+
+def _short(words: str) -> str:
+    """A rule beside others: “10 min”, “CI”, “Approval”."""
+    return {"CI passed": "CI", "1 approval": "Approval"}.get(words, words.removesuffix(" healthy"))

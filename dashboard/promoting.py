@@ -13,6 +13,7 @@ from apps import access as app_access
 from core.errors import NotFound, Refusal
 from dashboard import fleet
 from dashboard.fleet import AppNow
+from dashboard.gate_strips import barriers
 from dashboard.progress import short_names
 from dashboard.standing import Standing
 from pipelines import access, changes
@@ -63,7 +64,10 @@ def context(
     more = len(others) - len(shown)
     found = _compare(user, source, release, candidates, states)
     far = [candidate for candidate in candidates if not candidate.near]
+    before = barriers(source, release, found["targets"])
     return {
+        "barriers": before,
+        "shut": any(barrier.shut for barrier in before),
         "pipeline": pipeline,
         "tab": "board",
         "releases": releases,
@@ -81,6 +85,7 @@ def _couplings(user: User, pipeline: Pipeline, name: str) -> tuple[Coupling, lis
     seen = access.visible_couplings(user, pipeline).annotate(
         following=Subquery(after.order_by("position").values("pk")[:1])
     )
+    seen = seen.select_related("app", "stage__line", "pipeline")
     rows: list[Any] = list(app_access.with_rights(seen, user, app="app__"))
     source: Any = next((row for row in rows if name in (row.app.name, str(row.app_id))), None)
     # Who may not deploy an app may not have its code run elsewhere either.

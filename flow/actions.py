@@ -294,6 +294,7 @@ def _waiting(passage: Passage) -> Passage:
 
 
 def _heard(passage: Passage) -> None:
+    passages.show_passage(passage)
     passages.make_due(Passage.objects.filter(pk=passage.pk))
     live.tell(passage.line.stage.pipeline.topic)
 

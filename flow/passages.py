@@ -242,6 +242,11 @@ def show(line: Line) -> None:
         live.tell(line.stage.pipeline.topic)
 
 
+def show_passage(passage: Passage) -> None:
+    """Keep the copy of what its gates say now, for whoever looks at it this moment; the conductor looks besides."""
+    _keep(passage, gates.states(passage), passage.look_at)
+
+
 def _keep(passage: Passage, states: Sequence[GateState], look_at: datetime) -> None:
     shown = [state.stored() for state in states]
     news: dict[str, Any] = {"look_at": look_at}

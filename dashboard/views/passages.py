@@ -114,7 +114,7 @@ def _answer(
 ) -> HttpResponse:
     """The passage as it is now where it is looked at, else what was said; what was refused stands on its page."""
     refused = form.status != 200
-    if not refused:
+    if not refused and not request.htmx:
         messages.success(request, said)
     if refused or request.htmx:
         passage = panels.passage_in(pipeline, request.user, passage_id)

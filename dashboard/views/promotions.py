@@ -10,10 +10,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps import access as app_access
 from dashboard import promoting
+from dashboard.forms import Form
 from dashboard.http import PageRequest, go, page_or_dialog
 from dashboard.progress import progress
 from pipelines import access, changes, outcomes
-from pipelines.models import Pipeline, Promotion
+from pipelines.models import Coupling, Pipeline, Promotion
+from releases.models import Release
 
 IN_TURN, AT_ONCE = "in-turn", "at-once"
 
@@ -22,12 +24,13 @@ IN_TURN, AT_ONCE = "in-turn", "at-once"
 @login_required
 def new(request: PageRequest, name: str) -> HttpResponse:
     """What promoting `?from=` would change on each `?to=`; by default on the apps of the next stage."""
-    pipeline = access.pipeline_for(request.user, name)
+    pipeline, rights = access.pipeline_and_rights(request.user, name)
     # `?asked=` tells a list of targets that was emptied by hand from one that was never given.
     wanted = _named(request.GET.getlist("to")) if {"to", "asked"} & set(request.GET) else None
     source, version = request.GET.get("from", ""), request.GET.get("release", "")
     context = promoting.context(request.user, pipeline, source, version, wanted)
     how = {"note": request.GET.get("note", ""), "order": _order(request.GET.get("order", ""))}
+    how |= {"form": Form(), "may_manage": access.MANAGE in rights}
     return page_or_dialog(request, "promotions/new.html", context | how)
 
 
@@ -35,24 +38,44 @@ def new(request: PageRequest, name: str) -> HttpResponse:
 @login_required
 def create(request: PageRequest, name: str) -> HttpResponse:
     """Promote, unless something changed since the form was shown: then it is shown again and says what."""
-    pipeline = access.pipeline_for(request.user, name)
+    pipeline, rights = access.pipeline_and_rights(request.user, name)
     source = access.coupling_in(pipeline, request.user, request.POST.get("from", ""), to=access.DEPLOY)
     release = promoting.release_of(source, request.POST.get("release", ""))
     wanted = _named(request.POST.getlist("to"))
     targets = [access.coupling_in(pipeline, request.user, name, to=access.DEPLOY) for name in wanted]
-    note = request.POST.get("note", "").replace("\0", "").strip()
-    order, token = _order(request.POST.get("order", "")), request.POST.get("token", "")
-    one_by_one = order == IN_TURN and len(targets) > 1
-    promotion, said = changes.promote_as_shown(
-        token, source, release, targets, by=request.user, note=note, one_by_one=one_by_one
-    )
+    form = Form(request, note="", override="", token="")
+    order = _order(request.POST.get("order", ""))
+    made = form.attempt(lambda: _promote(request, source, release, targets, order, form))
+    promotion, said = made or (None, [])
     if promotion is None:
         context = promoting.context(request.user, pipeline, source.app.name, str(release.version), wanted)
-        again = {"said": said, "note": note, "order": order}
-        return page_or_dialog(request, "promotions/new.html", context | again, status=409)
+        again = {"said": said, "note": form.value("note"), "order": order, "form": form}
+        again |= {"may_manage": access.MANAGE in rights, "shut": context["shut"] or bool(form.message)}
+        status = 409 if made else form.status
+        return page_or_dialog(request, "promotions/new.html", context | again, status=status)
     if request.htmx:
         return render(request, "promotions/_promotion.html", _progress(request, pipeline, promotion))
     return go(request, "promotion", pipeline.name, promotion.pk)
+
+
+def _promote(
+    request: PageRequest,
+    source: Coupling,
+    release: Release,
+    targets: Sequence[Coupling],
+    order: str,
+    form: Form,
+) -> tuple[Promotion | None, list[str]]:
+    return changes.promote_as_shown(
+        form.value("token"),
+        source,
+        release,
+        targets,
+        by=request.user,
+        note=form.value("note"),
+        override=form.value("override"),
+        one_by_one=order == IN_TURN and len(targets) > 1,
+    )
 
 
 @require_safe

@@ -319,3 +319,43 @@ class TestFreezes:
         assertContains(client.get(path), "Remove the freeze “Sale”?")
         went(client.post(path), "/pipelines/shop/freezes/")
         assert not Freeze.objects.exists()
+
+
+class TestPromote:
+    def form(self, client, **sent):
+        page = client.get("/pipelines/shop/promotions/new/?from=shop-staging")
+        shown = {"from": "shop-staging", "to": "shop-production", "release": page.context["release"].version}
+        return page, {**shown, "token": page.context["token"], **sent}
+
+    def test_gates_stand_before_the_button(self, shop, line, alice, bob, client):
+        gate(line, alice)
+        waiting(line)
+        client.force_login(bob)
+        page, form = self.form(client, note="Quick")
+        assertContains(page, "Gates into production")
+        assertContains(page, "waits for approval")
+        assertContains(page, "Promote all the same")
+        assertNotContains(page, "Why all the same")
+        answer = client.post("/pipelines/shop/promotions/", form)
+        assertContains(answer, "Production asks for 1 approval", status_code=409)
+        assertContains(answer, 'value="Quick"', status_code=409)
+        assert client.post("/pipelines/shop/promotions/", {**form, "override": "Now"}).status_code == 403
+        assert not Promotion.objects.exists()
+
+    def test_a_manager_passes_them_with_a_reason(self, shop, line, alice, client):
+        gate(line, alice)
+        actions.hold(shop, reason="Sale", by=alice)
+        client.force_login(alice)
+        page, form = self.form(client)
+        assertContains(page, "Held: Sale")
+        assertContains(page, "Why all the same")
+        assert client.post("/pipelines/shop/promotions/", form).status_code == 409
+        answer = client.post("/pipelines/shop/promotions/", {**form, "override": "The shop is down"})
+        assert answer.status_code == 303
+        assert Promotion.objects.get().override == "The shop is down"
+
+    def test_an_open_line_says_nothing(self, shop, line, bob, client):
+        client.force_login(bob)
+        page, form = self.form(client)
+        assertNotContains(page, "Gates into")
+        assert client.post("/pipelines/shop/promotions/", form).status_code == 303
