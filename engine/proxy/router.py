@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from core.errors import EngineError
@@ -137,7 +138,7 @@ class ProxyRouter:
     def _tell_waking(self, route: Route) -> None:
         waking = self._waking
         if waking is not None and (route.asleep or waking.has(route.app)):
-            waking.put(route)
+            waking.put(replace(route, certificates={}, challenges={}))  # HAProxy sees to these
 
     # --- changes: files, then HAProxy ---------------------------------------------------------------------------
 
