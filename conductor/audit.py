@@ -49,6 +49,7 @@ def audit() -> dict[str, Any]:
     rows = (*ROWS, *audit_addons.ROWS, *audit_flow.ROWS)
     world = (audit_world.processes, *audit_addons.WORLD, *(audit_flow.RUNNING if status.read() else ()))
     found: list[Violation] = []
+    rows = (*ROWS, *audit_addons.ROWS, *audit_reviews.ROWS)
     with transaction.atomic():
         for check in rows:
             found += check()

@@ -15,9 +15,10 @@ from django.utils import timezone
 from apps import actions as app_actions
 from apps import sleep
 from apps.models import App, Dyno
-from ci.results import FAILED, result_of
+from ci.results import NONE, result_of
 from conductor.work import Held
-from core import failpoints, live
+from core import changes, failpoints, live
+from core.changes import Change
 from core.errors import Conflict, Refusal
 from forge.code import source_of
 from pipelines import access
@@ -124,9 +125,20 @@ def _waits_for(row: ReviewApp, config: ReviewSettings) -> str:
     if row.app is None and others.count() >= config.most:
         return f"Waits for room: {config.most} review apps at once are the most."
     if row.wait_for_ci:
-        result = result_of(row.pipeline, row.commit, host=True)
-        if not result.holds:
-            return f"Waits for CI. {result.words}" if result.state != FAILED else f"CI: {result.words}"
+        return _waits_for_ci(row)
+    return ""
+
+
+def _waits_for_ci(row: ReviewApp) -> str:
+    """What our own tests and the host's checks say against its commit; one of them has to have passed."""
+    told = [
+        result_of(row.pipeline, row.commit),
+        result_of(row.pipeline, row.commit, runs=False, host=True),
+    ]
+    known = [result for result in told if result.state != NONE]
+    against = next((result for result in known if not result.holds), None)
+    if against is not None or not known:
+        return f"Waits for CI. {(against or told[0]).words}"[:500]
     return ""
 
 
@@ -205,8 +217,10 @@ def _note_setup(row: ReviewApp, setup: AppSetup) -> None:
     live.tell(row.pipeline.topic)
 
 
+@transaction.atomic
 def _fail(row: ReviewApp, reason: str) -> None:
     row.record(state=State.ERRORED, message=reason[:500])
+    changes.note(Change(row, "failed", pipeline_id=row.pipeline_id))
     told.report(row, "failure", reason[:140])
     live.tell(row.pipeline.topic)
 
