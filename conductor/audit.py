@@ -44,12 +44,11 @@ Check = Callable[[], Iterator[Violation]]
 
 def audit() -> dict[str, Any]:
     """Everything that is wrong, `{"violations": […], "checks": n, "running": whether a conductor is}`."""
-    from conductor import audit_addons, audit_flow, audit_world
+    from conductor import audit_addons, audit_flow, audit_reviews, audit_world
 
-    rows = (*ROWS, *audit_addons.ROWS, *audit_flow.ROWS)
+    rows = (*ROWS, *audit_addons.ROWS, *audit_flow.ROWS, *audit_reviews.ROWS)
     world = (audit_world.processes, *audit_addons.WORLD, *(audit_flow.RUNNING if status.read() else ()))
     found: list[Violation] = []
-    rows = (*ROWS, *audit_addons.ROWS, *audit_reviews.ROWS)
     with transaction.atomic():
         for check in rows:
             found += check()
