@@ -131,3 +131,17 @@ def test_config_vars_of_tests_are_hidden_until_they_are_revealed(shop, alice, as
     set_vars(shop, {"SECRET_NAME": "x"}, by=alice)
     client.force_login(vera)
     assertNotContains(client.get(SETTINGS), "SECRET_NAME")
+
+
+def test_cards_of_the_board_say_what_tests_say_of_their_code(shop, alice, as_alice):
+    board = "/pipelines/shop/"
+    slug = shop.couplings.get(app__name="shop-staging").app.releases.get(current=True).slug
+    assertNotContains(as_alice.get(board), "CI passed")
+    make_run(shop, by=alice, state="failed", commit=slug.commit)
+    assertContains(as_alice.get(board), "CI failed", count=1)
+    make_run(shop, by=alice, state="succeeded", commit=slug.commit)
+    page = as_alice.get(board)
+    assertContains(page, "CI passed", count=1)
+    assertContains(page, 'href="/pipelines/shop/tests/2/"')
+    make_run(shop, by=alice, commit=slug.commit)
+    assertContains(as_alice.get("/apps/shop-staging/card/"), "CI runs")
