@@ -11,6 +11,7 @@ from django.db.models import FilteredRelation, OuterRef, Q, QuerySet, Subquery
 from accounts.models import User
 from apps import access as app_access
 from apps.models import App
+from ci.results import Result, newest_of_what_runs, read_newest
 from core.errors import NotFound
 from dashboard import fleet
 from dashboard.drift import Drift, distinct, drift_between
@@ -102,6 +103,11 @@ class Card:
         """The modifiers of the card's class."""
         bad = " card--bad" if self.now.crashed else ""
         return f"{bad} card--launched" if self.launched else bad
+
+    @property
+    def tests(self) -> Result | None:
+        """What tests say of the code that it runs; None where none have run."""
+        return read_newest(self.coupling.tested, self.coupling.pipeline)  # type: ignore[attr-defined]
 
     @property
     def message(self) -> str:
@@ -365,8 +371,9 @@ def _with_more(rows: QuerySet[Any], user: User) -> QuerySet[Any]:
     deploys by itself."""
     pending = PromotionTarget.objects.filter(app=OuterRef("app"), status=PromotionTarget.Status.PENDING)
     awaited = Subquery(pending.values("promotion__source__name")[:1])
+    tested = newest_of_what_runs()
     follows = Subquery(AutoDeploy.objects.filter(app=OuterRef("app")).values("branch")[:1])
-    return app_access.with_rights(rows.annotate(awaited=awaited, follows=follows), user, app="app__")
+    return app_access.with_rights(rows.annotate(awaited=awaited, follows=follows, tested=tested), user, app="app__")
 
 
 def _cards(user: User, couplings: Sequence[Any], passing: Mapping[Any, tuple[Stand, Passing]]) -> list[Card]:
