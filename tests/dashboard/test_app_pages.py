@@ -60,6 +60,7 @@ VERBS = {
     "auto-deploy": ([], "deploy"),
     "auto-deploy-removal": ([], "deploy"),
     "app-stack": ([], "manage"),
+    "app-build-command": ([], "manage"),
     "build-cancellation": (["build"], "deploy"),
     "rollbacks": ([], "deploy"),
     "config-vars": ([], "deploy"),

@@ -36,7 +36,7 @@ def row(page, key):
 def test_the_page_says_where_each_value_comes_from(app, alice, client):
     client.force_login(alice)
     page = client.get(APP)
-    assert 'href="/pipelines/shop/config/">all of shop</a>' in row(page, "SHARED")
+    assert 'href="/pipelines/shop/config/">All of shop</a>' in row(page, "SHARED")
     assert "#vars-staging" in row(page, "LEVEL")
     assert "overrides" not in row(page, "LEVEL")
     assert "overrides" in row(page, "MODE")
@@ -188,3 +188,22 @@ def test_an_app_has_a_build_command_of_its_own(shop, alice, client):
     answer = client.post("/apps/shop-staging/build-command/", {"build_command": "x" * 501})
     assertContains(answer, "A build command is one line", status_code=422)
     assert Release.objects.filter(app__name="shop-staging").count() == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    [VARS, f"{VARS}SHARED/value/", f"{VARS}SHARED/removal/", "/apps/shop-staging/build-command/"],
+)
+def test_they_are_for_managers_and_strangers_learn_nothing(path, app, bob, vera, charlie, client):
+    for user, status in ((bob, 403), (vera, 403), (charlie, 404)):
+        client.force_login(user)
+        assert client.post(path, {"key": "SHARED", "value": "x"}).status_code == status
+        assert client.get(path).status_code == 405
+    assert PipelineVar.objects.get(key="SHARED").value == "pipeline"
+
+
+def test_strangers_find_no_page(app, charlie, client):
+    client.force_login(charlie)
+    assert client.get(CONFIG).status_code == 404
+    client.logout()
+    assert client.get(CONFIG).status_code == 302
