@@ -125,10 +125,14 @@ def _decide(row: Proposal, state: str, by: User) -> None:
 
 @transaction.atomic
 def settle(proposal: Proposal, text: str | None) -> None:
-    """Say what comes of the file (None: there is none). The caller holds the lease. What is older is outdated by it."""
-    pipeline = proposal.pipeline
-    older = Proposal.objects.filter(pipeline=pipeline, state__in=[State.OFFERED, State.WRONG])
-    older.exclude(pk=proposal.pk).update(state=State.OUTDATED)
+    """Say what comes of the file (None: there is none). The caller holds the lease. What is older is outdated by it, and
+    it by what is newer, in whichever order they are looked at."""
+    pipeline = Pipeline.objects.select_for_update().get(pk=proposal.pipeline_id)
+    others = Proposal.objects.filter(pipeline=pipeline).exclude(pk=proposal.pk)
+    if others.filter(created_at__gt=proposal.created_at).exists():
+        _end(proposal, State.OUTDATED)
+        return
+    others.filter(state__in=[State.OFFERED, State.WRONG]).update(state=State.OUTDATED)
     if text is None:
         _end(proposal, State.NOTHING, reason="There is no such file.")
         return

@@ -13,7 +13,7 @@ from flow.models import Freeze, Hold, Line, Passage, Watch
 from notices.deciders import deciders
 from pipelines.models import Coupling, Pipeline, Promotion, PromotionTarget
 from releases.models import Build, Release
-from reviews.models import AppSetup
+from reviews.models import ReviewApp
 
 
 @dataclass(frozen=True)
@@ -155,13 +155,11 @@ def _failed_before(run: TestRun) -> bool:
     return before in (State.FAILED, State.ERRORED)
 
 
-def _of_setup(change: Change) -> Iterator[Occasion]:
-    setup: AppSetup = change.thing
-    if change.verb != MOVED_ON or setup.status != AppSetup.Status.FAILED:
-        return
-    row = setup.review_apps.select_related("by").first()
-    if row is not None:
-        yield Occasion("review-failed", row, row.pipeline_id, about=_people(row.by), time=str(setup.pk))
+def _of_review_app(change: Change) -> Iterator[Occasion]:
+    row: ReviewApp = change.thing
+    if change.verb == "failed":
+        commit = (row.commit or row.built_commit)[:40]
+        yield Occasion("review-failed", row, row.pipeline_id, about=_people(row.by), time=commit)
 
 
 SOURCES: dict[type, Source] = {
@@ -173,5 +171,5 @@ SOURCES: dict[type, Source] = {
     App: _of_app,
     Freeze: _of_freeze,
     TestRun: _of_test_run,
-    AppSetup: _of_setup,
+    ReviewApp: _of_review_app,
 }

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -155,6 +156,20 @@ def test_a_newer_one_takes_its_place(shop, alice, push):
     assert (first.state, newest.state) == ("outdated", "offered")
     with pytest.raises(Conflict, match="a newer one took its place"):
         proposals.accept(first, seen="", by=alice)
+
+
+def test_an_older_one_that_is_looked_at_later_undoes_nothing(shop, alice, push):
+    proposals.follow(shop, True, by=alice)
+    push("ci: {on_push: true}\n")
+    older = Proposal.objects.get()
+    Proposal.objects.update(wake_at=timezone.now() + timedelta(hours=1))
+    push("ci: {on_push: false, supersede: false}\n")
+    assert look().state == "applied"
+    Proposal.objects.filter(pk=older.pk).update(wake_at=None)
+    look()
+    older.refresh_from_db()
+    assert older.state == "outdated"
+    assert not ci_settings.settings_of(shop).on_push
 
 
 def test_only_who_manages_it_decides(shop, bob, push):

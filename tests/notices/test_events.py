@@ -19,6 +19,7 @@ from notices.stories import Stale
 from pipelines import notifications
 from pipelines.models import Promotion
 from releases.models import Release
+from reviews.models import ReviewApp
 from tests.factories import make_release, make_slug, stage
 from tests.notices.conftest import channel
 
@@ -194,6 +195,17 @@ def test_tests_that_fail_and_pass_again(shop, told, bob):
     assert to_channel("tests-fixed").url.endswith("/pipelines/shop/tests/3/")
     run_of(shop, 4, "succeeded", bob)
     assert Notice.objects.filter(event="tests-fixed", user=bob).count() == 1
+
+
+def test_a_review_app_that_fails(shop, told, bob):
+    row = ReviewApp.objects.create(
+        pipeline=shop, branch="new-basket", subject="branch/new-basket", by=bob, message="No room for it."
+    )
+    changes.note(changes.Change(row, "failed", pipeline_id=shop.pk))
+    said = to_channel("review-failed")
+    assert said.title == "The review app of new-basket of shop failed"
+    assert dict(said.facts)["Why"] == "No room for it."
+    assert Notice.objects.filter(event="review-failed", user=bob).exists()
 
 
 NINE = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)  # a Monday
