@@ -93,7 +93,7 @@ def strip_before(pipeline: Pipeline, stand: Stand, standing: Standing, user: Use
     elif people and len(people) == len(standing.waiting):
         yours = any(user.get_full_name() in state.people for state in people)
         strip.hue, strip.title = "warn", f"Waiting for {'your approval' if yours else 'approval'}"
-        strip.sub, strip.since = _asked(people[0]), since
+        strip.sub, strip.since = _asked(people[0], where), since
     elif standing.waiting:
         first = next(state for state in standing.waiting if state not in people)
         strip.sub, strip.done, strip.of = _waits(first, then_people=bool(people))
@@ -108,16 +108,13 @@ def strip_before(pipeline: Pipeline, stand: Stand, standing: Standing, user: Use
     return strip
 
 
-def _asked(state: GateState) -> str:
-    """“1 approval by Bob Sawyer or Vera Claythorne”, “1 of 2 approvals”."""
+def _asked(state: GateState, where: str) -> str:
+    """“Before it goes on to production”, “1 of 2 approvals: Bob Sawyer or Vera Claythorne”."""
+    said = _sentence(state.words) if state.words[:1].isdigit() else f"Before it goes on to {where}"
     if not state.people:
-        return _sentence(state.words)
+        return said
     *first, last = state.people
-    return (
-        f"{_sentence(state.words)}: {', '.join(first)} or {last}"
-        if first
-        else f"{_sentence(state.words)}: {last}"
-    )
+    return f"{said}: {', '.join(first)} or {last}" if first else f"{said}: {last}"
 
 
 def _sentence(words: str) -> str:

@@ -29,7 +29,7 @@ def new(request: PageRequest, name: str) -> HttpResponse:
     wanted = _named(request.GET.getlist("to")) if {"to", "asked"} & set(request.GET) else None
     source, version = request.GET.get("from", ""), request.GET.get("release", "")
     context = promoting.context(request.user, pipeline, source, version, wanted)
-    how = {"note": request.GET.get("note", ""), "order": _order(request.GET.get("order", ""))}
+    how: dict[str, Any] = {"note": request.GET.get("note", ""), "order": _order(request.GET.get("order", ""))}
     how |= {"form": Form(), "may_manage": access.MANAGE in rights}
     return page_or_dialog(request, "promotions/new.html", context | how)
 
