@@ -31,8 +31,8 @@ class Figures:
 
 
 def figures(app: App, since: datetime, *, version: int | None = None) -> Figures:
-    """How `app` has done since then, or only its release `version` and those after it. Two queries. The minute that `since` lies in counts as
-    a whole where no version is given apart from the others, so a release's own figures are asked for by its version."""
+    """How `app` has done since then, or only its release `version` and those after it. Two queries. The minute that
+    `since` lies in counts as a whole, so a release's own figures are asked for by its version."""
     rows = Traffic.objects.filter(app=app, minute__gte=since.replace(second=0, microsecond=0))
     crashes = Crash.objects.filter(app=app, at__gte=since)
     if version is not None:

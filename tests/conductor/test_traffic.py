@@ -97,7 +97,10 @@ class TestRows:
             traffic.add(tally.take(NOW))
         found = figures(app)
         assert (found.requests, found.errors, found.error_rate, found.p95) == (4, 1, 25, 750)
-        assert (figures(app, 1).requests, figures(app, 1).p95, figures(app, 2).p95) == (2, 10, 750)
+        assert (figures(app, 1).requests, figures(app, 2).requests) == (4, 2), "and what came after it"
+        assert (figures(app, 2).errors, figures(app, 2).p95) == (0, 750)
+        rows = dict(Traffic.objects.values_list("release_version", "requests"))
+        assert rows == {1: 2, 2: 2}
         assert Traffic.objects.count() == 2
 
     def test_an_app_that_is_gone_takes_nothing_from_the_others(self, app):
