@@ -13,6 +13,7 @@ from core.models import Event
 GLYPHS = {
     "app": "cube",
     "build": "hammer",
+    "testrun": "check-circle",
     "release": "commit",
     "domain": "globe",
     "certificate": "lock",
