@@ -15,7 +15,8 @@ from conductor import status
 from conductor.audit import audit
 from engine.spec import Line
 from pipelines import actions as pipeline_actions
-from pipelines.models import Promotion
+from pipelines import layers
+from pipelines.models import Pipeline, Promotion, StageVar
 from releases import actions, repositories
 from releases.models import Release, Slug
 from tests.conftest import eventually
@@ -82,6 +83,18 @@ def test_what_is_whole_breaks_nothing(shop, capsys):
 def test_it_finds_harm(shop, promise, harm):
     harm(shop)
     assert promise in promises()
+
+
+def test_what_is_inherited_is_what_stage_and_pipeline_say(shop, alice):
+    before = Release.objects.filter(app=shop).order_by("-version").first()
+    layers.set_vars(stage_of(Pipeline.objects.get(), "staging"), {"LEVEL": "debug", "A": "9"}, by=alice)
+    finish(Release.objects.filter(app=shop).order_by("-version").first(), before)
+    actions.set_config(shop, {"LEVEL": "error"}, by=alice)
+    finish(Release.objects.filter(app=shop).order_by("-version").first(), before)
+    finish(actions.rollback(shop, before, by=alice), before)
+    assert promises() == set()
+    StageVar.objects.filter(key="LEVEL").delete()
+    assert {v["message"] for v in audit()["violations"]} == {"LEVEL is not what it inherits"}
 
 
 @pytest.mark.promise("I-10")
