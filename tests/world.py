@@ -256,7 +256,7 @@ class World:
         reason = "It ended with 1: the basket is empty."
         Probe.objects.create(gate=smoke, passage=self.passage, status="failed", reason=reason)
         flow_actions.refuse(self.passage, note="The banner is missing on small screens", by=by)
-        passages.look(self.passage)
+        passages.look(Passage.objects.get(pk=self.passage.pk))
         held = flow_actions.set_line(stage(self.pipeline, "staging"), mode="auto", by=by)
         hold = flow_actions.hold(self.pipeline, line=held, reason="The bank migrates until six", by=by)
         freeze = flow_actions.freeze(self.pipeline, stage=production, name="Week-ends", days=[5, 6], by=by)
