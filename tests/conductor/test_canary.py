@@ -101,6 +101,7 @@ def test_what_stands_gets_everything(platform, trial):
     assert PromotionTarget.objects.get().status == "succeeded"
 
 
+@pytest.mark.promise("I-05")
 def test_errors_end_it_and_the_old_release_has_served_on(platform, trial):
     app, release = trial
     before = platform.get(app)
@@ -160,6 +161,7 @@ def test_a_config_change_waits_and_takes_the_new_code(platform, trial, alice):
     assert platform.get(app)[:2] == ("v3", "hello")
 
 
+@pytest.mark.promise("I-15")
 def test_it_goes_on_after_an_interruption(platform, trial):
     app, release = trial
     until = Release.objects.get(pk=release.pk).canary_until
