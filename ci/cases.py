@@ -128,7 +128,7 @@ class _Reader:
         if self.inside and self.case is not None and len(self.case.diagnostic) < MOST_DIAGNOSTIC:
             self.case.diagnostic += data
 
-    def refuse(self, *_: Any) -> None:
+    def refuse(self, *_: Any) -> int:
         raise _Stop
 
 

@@ -80,8 +80,8 @@ def read(lines: Iterable[bytes]) -> Told:
                 told.setup_status = int(status)
             case [b"file", n, k, data] if n.isdigit() and k.isdigit() and len(n + k) < 12:
                 pieces[int(n)].setdefault(int(k), data)
-    for n in sorted(pieces)[:FILES]:
-        data = b"".join(part for _, part in sorted(pieces[n].items()))
+    for number in sorted(pieces)[:FILES]:
+        data = b"".join(part for _, part in sorted(pieces[number].items()))
         if (found := _unpacked(data)) is not None:
             told.files.append(found)
     return told

@@ -35,8 +35,8 @@ def new(request: PageRequest, name: str) -> HttpResponse:
     first = next(iter(found["branches"]), "")
     form = Form(request, branch=first)
     if request.method == "POST":
-        asked = {"by": request.user, "clear_cache": form.value("clear_cache") == "on"}
-        run = form.attempt(lambda: actions.start_run(pipeline, form.value("branch"), **asked))
+        branch, fresh = form.value("branch"), form.value("clear_cache") == "on"
+        run = form.attempt(lambda: actions.start_run(pipeline, branch, by=request.user, clear_cache=fresh))
         if run is not None:
             return go(request, "test-run", pipeline.name, run.number)
     context = {"pipeline": pipeline, "tab": "tests", "form": form, **found}
