@@ -6,14 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from notices.models import Channel, Notice
-from notices.stories import Story
+from notices.stories import Story, dead
 
 MARKS = {"ok": "🟢", "warn": "🟠", "bad": "🔴", "idle": "⚪"}
 COLOURS = {"ok": 0x2E7D4F, "warn": 0xB7791F, "bad": 0xC0392B, "idle": 0x6B7280}
 STYLES = {"ok": "Good", "warn": "Warning", "bad": "Attention", "idle": "Default"}
-NARROW = "\u200b"  # a space without width: it parts `@` from a name and `:` from `//`
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|<>~^-])")
-_LINKS = re.compile(r"(?i)\b(www)\.|(?<=[a-z0-9]):(?=//)|(?<=mailto):")
 
 
 def body(notice: Notice, channel: Channel, story: Story) -> dict[str, Any]:
@@ -21,19 +19,13 @@ def body(notice: Notice, channel: Channel, story: Story) -> dict[str, Any]:
     return CHATS[channel.kind](notice, story)
 
 
-def _dead(text: str) -> str:
-    """`text` with nothing in it that a chat would turn into a mention or a link."""
-    parted = _LINKS.sub(lambda found: found[0] + NARROW, text)
-    return parted.replace("@", f"@{NARROW}")
-
-
 def _markdown(text: str) -> str:
-    return _MARKUP.sub(r"\\\1", _dead(text))
+    return _MARKUP.sub(r"\\\1", dead(text))
 
 
 def _mrkdwn(text: str) -> str:
     """Slack's own: three characters begin and end what is special."""
-    return _dead(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return dead(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _slack(notice: Notice, story: Story) -> dict[str, Any]:
@@ -49,7 +41,7 @@ def _slack(notice: Notice, story: Story) -> dict[str, Any]:
             {
                 "type": "section",
                 "block_id": str(notice.pk),
-                "text": {"type": "plain_text", "text": _dead(words)[:2900], "emoji": False},
+                "text": {"type": "plain_text", "text": dead(words)[:2900], "emoji": False},
             },
             {
                 "type": "actions",
@@ -96,8 +88,8 @@ def _teams(notice: Notice, story: Story) -> dict[str, Any]:
     # A text of a block is Markdown, a run is not.
     lines = [(f"{name}: ", text) for name, text in story.facts]
     blocks = [
-        _run([{"text": _dead(story.title), "weight": "Bolder", "color": STYLES[story.tone]}]),
-        *(_run([{"text": _dead(name), "isSubtle": True}, {"text": _dead(text)}]) for name, text in lines),
+        _run([{"text": dead(story.title), "weight": "Bolder", "color": STYLES[story.tone]}]),
+        *(_run([{"text": dead(name), "isSubtle": True}, {"text": dead(text)}]) for name, text in lines),
     ]
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",

@@ -19,7 +19,8 @@ from reviews.models import ReviewApp
 @dataclass(frozen=True)
 class Occasion:
     """Something to tell of: `event` happened to the row `thing`. `about` are those whom it concerns in person; `by`
-    did it, and need not be told. `time` tells apart what happens to the same row again."""
+    did it, and need not be told. `time` tells apart what happens to the same row again. Who is told of the event
+    `cause`, which brought this along and says so, is not told of this."""
 
     event: str
     thing: Any
@@ -28,6 +29,7 @@ class Occasion:
     about: tuple[User, ...] = ()
     by: User | None = None
     time: str = ""
+    cause: str = ""
 
 
 Source = Callable[[Change], Iterator[Occasion]]
@@ -96,19 +98,19 @@ def _of_line(change: Change) -> Iterator[Occasion]:
     holds = Hold.objects.filter(pipeline=change.pipeline_id, line=line)
     if change.verb == "held":
         hold = holds.filter(lifted_at=None).order_by("-created_at").first()
-        if hold is not None and not _is_told_with_its_cause(hold):
-            yield Occasion("held", hold, change.pipeline_id, by=change.by)
+        if hold is not None:
+            yield Occasion("held", hold, change.pipeline_id, by=change.by, cause=_cause_of(hold))
     else:
         hold = holds.exclude(lifted_at=None).order_by("-lifted_at").first()
         if hold is not None:
             yield Occasion("lifted", hold, change.pipeline_id, by=change.by)
 
 
-def _is_told_with_its_cause(hold: Hold) -> bool:
-    """The rollback, or the promotion that failed, is told of by itself, and says that the line is held."""
-    return hold.cause == Hold.Cause.ROLLED_BACK or (
-        hold.cause == Hold.Cause.FAILED and hold.app_id is not None
-    )
+def _cause_of(hold: Hold) -> str:
+    """The event that tells of the hold as well, if there is one."""
+    if hold.cause == Hold.Cause.ROLLED_BACK:
+        return "rolled-back-alone"
+    return "promotion-failed" if hold.cause == Hold.Cause.FAILED and hold.app_id else ""
 
 
 def _of_app(change: Change) -> Iterator[Occasion]:

@@ -1,6 +1,6 @@
 """Writes the notices that a change makes, in its transaction: undone with it, sent by the conductor afterwards."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from django.conf import settings
@@ -48,8 +48,12 @@ def notice_of(occasion: Occasion, **to: Any) -> Notice:
 def _to_channels(occasion: Occasion) -> Iterator[Notice]:
     if occasion.pipeline_id is not None:
         for channel in Channel.objects.filter(pipeline=occasion.pipeline_id).only("events", "pipeline"):
-            if occasion.event in channel.events:
+            if _is_told(occasion, channel.events):
                 yield notice_of(occasion, channel=channel)
+
+
+def _is_told(occasion: Occasion, events: Collection[str]) -> bool:
+    return occasion.event in events and occasion.cause not in events
 
 
 def _to_people(occasion: Occasion) -> Iterator[Notice]:
@@ -93,7 +97,7 @@ def _subscribers(occasion: Occasion) -> Iterable[Any]:
     rows = rows.filter(user__in=audience(occasion.pipeline_id)).order_by("pipeline")
     own = {row.user_id: row for row in rows if row.pipeline_id is not None}
     chosen = {row.user_id: own.get(row.user_id, row) for row in rows}
-    return [pk for pk, row in chosen.items() if occasion.event in row.events]
+    return [pk for pk, row in chosen.items() if _is_told(occasion, row.events)]
 
 
 def _of_these(pipeline_id: Any) -> Q:

@@ -1,5 +1,6 @@
 """A notice in words: plain text, whose look is the business of `formats`."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ from django.urls import reverse
 from releases.commits import clean
 
 LONGEST = 300  # characters of what others wrote
+NARROW = "\u200b"  # a space without width: it parts `@` from a name and `:` from `//`
+_LINKS = re.compile(r"(?i)\b(www)\.|(?<=[a-z0-9]):(?=//)|(?<=mailto):")
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,19 @@ class Story:
 
     @property
     def text(self) -> str:
-        """All of it as plain text."""
-        return "\n".join([self.title, *(f"{name}: {text}" for name, text in self.facts), "", self.url])
+        """All of it as plain text, with one link: ours."""
+        said = [self.title, *(f"{name}: {text}" for name, text in self.facts)]
+        return "\n".join([*map(dead, said), "", self.url])
 
 
 class Stale(Exception):
     """There is nothing to tell any more; the message says why."""
+
+
+def dead(text: str) -> str:
+    """`text` with nothing in it that a chat or a mail would turn into a mention or a link."""
+    parted = _LINKS.sub(lambda found: found[0] + NARROW, text)
+    return parted.replace("@", f"@{NARROW}")
 
 
 def plain(text: str) -> str:

@@ -155,6 +155,13 @@ def test_a_rollback_by_itself_is_told_once_with_the_figures(shop, told, staging,
     assert any("rolled back by itself" in one.title for one in notifications.notifications(alice))
 
 
+def test_who_hears_of_holds_only_hears_of_one_after_a_rollback(shop, told, production, alice):
+    only = channel(shop, alice, URL, name="only holds", told=["held"])
+    line = flow_actions.line_of(stage(shop, "production"))
+    passages.hold_line(line, Hold.Cause.ROLLED_BACK, "its dynos crashed 3 times", app=production)
+    assert [notice.channel for notice in Notice.objects.all()] == [only]
+
+
 def test_a_rollback_by_hand(shop, told, production, bob):
     release = make_release(production, by=bob, kind="rollback", description="Rollback to v1")
     changes.note(changes.Change(release, by=bob, app_id=production.pk))

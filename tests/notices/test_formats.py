@@ -57,6 +57,13 @@ def test_nothing_breaks_out(kind, text):
         assert "[Approve]" not in words
 
 
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_mail_has_one_link(text):
+    letter = Story(plain(text), ((plain(text), plain(text)),), OURS, "Open").text
+    assert letter.endswith(OURS) and "://" not in letter.removesuffix(OURS)
+    assert "www.evil" not in letter and "\r" not in letter
+
+
 def test_slack_takes_texts_of_3000_characters():
     story = Story("a", tuple(("name", "x" * 300) for _ in range(40)), OURS, "Open")
     made = formats.body(Notice(pk=uuid.uuid4()), Channel(kind="slack"), story)
