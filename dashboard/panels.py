@@ -134,8 +134,10 @@ def consequences(app: App) -> dict[str, Any]:
 
 
 def app_rows(user: User, q: str, number: str) -> dict[str, Any]:
-    """Page `number` of the apps that `user` may see, each with how it stands; `q` is looked for in their names."""
-    apps = access.apps_for(user).select_related("user", "team", "coupling__stage", "coupling__pipeline")
+    """Page `number` of the apps that `user` may see, each with how it stands; `q` is looked for in their names. Review
+    apps are on their pipeline's board."""
+    apps = access.apps_for(user).exclude(ephemeral="review")
+    apps = apps.select_related("user", "team", "coupling__stage", "coupling__pipeline")
     page = Paginator(apps.filter(name__icontains=q) if q else apps, APPS_PER_PAGE).get_page(number)
     found = fleet.look(page)
     rows = [

@@ -3,6 +3,7 @@
 import pytest
 from pytest_django.asserts import assertContains, assertNotContains, assertRedirects
 
+from apps.models import App
 from forge.models import PullRequest, Repository
 from pipelines.models import Stage
 from reviews import actions
@@ -121,6 +122,8 @@ def test_a_card_shows_the_app_and_why_it_failed(row, team, alice, client):
     ):
         assertContains(page, text)
     assertContains(client.get(f"/pipelines/shop/review-apps/{row.pk}/card/"), f'id="review-{row.pk}"')
+    App.objects.filter(pk=app.pk).update(ephemeral="review")
+    assertNotContains(client.get("/apps/"), app.name)
     client.post(f"/pipelines/shop/review-apps/{row.pk}/retrial/")
     assert ReviewApp.objects.get().state == "pending"
 
