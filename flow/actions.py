@@ -126,6 +126,7 @@ def approve(passage: Passage, *, note: str = "", by: User) -> Verdict:
 
 def refuse(passage: Passage, *, note: str, by: User) -> Verdict:
     """Say no, with a reason: it does not pass while this stands."""
+    access.demand_deciding(by, passage)
     if not note.strip():
         raise Refusal("Say why, for whoever made it.", fields={"note": "Say why."})
     return _say(passage, False, note, by)
