@@ -58,13 +58,9 @@ class Tests:
         while run.status == TestRun.Status.RUNNING:
             if held.lost.is_set():
                 return None
-            if TestRun.objects.filter(pk=run.pk, cancel_asked=True).exists():
-                return self._end(run, State.CANCELLED, "Cancelled.")
-            if runs.seconds_left(run) <= 0:
-                limit = settings.CI_SECONDS // 60
-                return self._end(
-                    run, State.ERRORED, f"It took longer than {limit} minutes, the limit of a run."
-                )
+            if (end := _end_before(run)) is not None:
+                self._end(run, *end)
+                return None
             try:
                 wait = self._steps[run.step](held, run)
             except Refusal as refusal:
@@ -197,7 +193,7 @@ class Tests:
         if node.dyno_id is None:
             seconds = max(1, int(runs.seconds_left(run)))
             runs.open_shell(run, node, version=self._version(run), seconds=seconds)
-        dyno = Dyno.objects.filter(pk=node.dyno_id).first()
+        dyno = Dyno.objects.filter(pk=node.dyno_id).first() if node.dyno_id else None
         if dyno is None or dyno.state == Dyno.State.DOWN:
             code = dyno.exit_code if dyno else None
             runs.end_node(node, state=State.SUCCEEDED, exit_code=code, reason="", cases=[])
@@ -285,6 +281,15 @@ def clean(parts: Parts) -> None:
     for run in TestRun.objects.filter(finished_at__lt=before).prefetch_related("nodes"):
         for stream in (run.log_stream, *(node.log_stream for node in run.nodes.all())):
             parts.logs.drop(stream)
+
+
+def _end_before(run: TestRun) -> tuple[State, str] | None:
+    """How it ends before its time: somebody has cancelled it, or it takes too long."""
+    if TestRun.objects.filter(pk=run.pk, cancel_asked=True).exists():
+        return State.CANCELLED, "Cancelled."
+    if runs.seconds_left(run) <= 0:
+        return State.ERRORED, f"It took longer than {settings.CI_SECONDS // 60} minutes, the limit of a run."
+    return None
 
 
 def _how(state: DynoState, told: script.Told) -> tuple[State, str]:
