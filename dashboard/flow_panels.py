@@ -1,6 +1,6 @@
 """What the pages of lines, gates and passages show."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -12,7 +12,6 @@ from django.db.models import Prefetch
 from accounts.access import DEPLOY, MANAGE
 from accounts.models import User
 from apps import access as app_access
-from apps.models import Dyno
 from core.errors import NotFound
 from dashboard.forms import Form
 from dashboard.gate_forms import DAYS, ICONS, PURPOSES, choices, defaults
@@ -56,7 +55,6 @@ class Try:
     probe: Probe
     state: Standing
     stream: str = ""
-    dyno: str = ""
 
 
 @dataclass(frozen=True)
@@ -292,31 +290,19 @@ def changes_context(user: User, pipeline: Pipeline, passage: Passage) -> dict[st
 def _checks(user: User, passage: Passage) -> list[Check]:
     """From the copy that is kept of what the gates said last; asked anew where there is none yet."""
     said = [gates.restored(one) for one in passage.shown] or gates.states(passage)
-    tries = _tries(user, passage)
+    commands = {one.gate for one in said if one.kind == Gate.Kind.COMMAND}
+    tries = _tries(user, passage, commands)
     return [Check(one, ICONS[one.kind], GATE[one.state], tries.get(one.gate, [])) for one in said]
 
 
-def _tries(user: User, passage: Passage) -> dict[str, list[Try]]:
-    """The last few probes of each gate, by its id."""
+def _tries(user: User, passage: Passage, commands: Collection[str]) -> dict[str, list[Try]]:
+    """The last few probes of each gate, by its id; the newest of those in `commands` with its output, for who may
+    read it."""
     found: dict[str, list[Try]] = {}
-    probes = list(Probe.objects.filter(passage=passage)[: PROBES * actions.MAX_GATES])
-    dynos = _dynos(probes)
-    for probe in probes:
-        rows = found.setdefault(str(probe.gate_id), [])
+    for probe in Probe.objects.filter(passage=passage)[: PROBES * actions.MAX_GATES]:
+        gate = str(probe.gate_id)
+        rows = found.setdefault(gate, [])
         if len(rows) < PROBES:
-            output = _output(user, dynos.get(probe.dyno_id)) if not rows else ("", "")
-            rows.append(Try(probe, PROBE[probe.status], *output))
+            shown = not rows and gate in commands and may_read(user, probe.log_stream)
+            rows.append(Try(probe, PROBE[probe.status], probe.log_stream if shown else ""))
     return found
-
-
-def _dynos(probes: Sequence[Probe]) -> dict[Any, Dyno]:
-    rows = Dyno.objects.filter(pk__in=[probe.dyno_id for probe in probes if probe.dyno_id])
-    return {dyno.pk: dyno for dyno in rows.select_related("app")} if probes else {}
-
-
-def _output(user: User, dyno: Dyno | None) -> tuple[str, str]:
-    """The log of its one-off dyno, and the dyno's name where that is the app's log; nothing for who may not read it."""
-    if dyno is None:
-        return "", ""
-    stream, name = (dyno.stream, "") if dyno.stream else (dyno.app.log_stream, dyno.name)
-    return (stream, name) if may_read(user, stream) else ("", "")

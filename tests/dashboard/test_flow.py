@@ -5,7 +5,7 @@ from pytest_django.asserts import assertContains, assertNotContains
 
 from dashboard import cards
 from flow import actions, passages
-from flow.models import Freeze, Gate, Hold, Line, Passage, Verdict
+from flow.models import Freeze, Gate, Hold, Line, Passage, Probe, Verdict
 from pipelines.models import Promotion
 from tests.factories import stage
 
@@ -231,6 +231,20 @@ class TestPassage:
         for path in (at(passage), "/pipelines/shop/", "/pipelines/shop/stages/production/passages/"):
             page = client.get(path)
             assertNotContains(page, "<script>window.pwned")
+
+    def test_a_command_shows_what_it_wrote_to_who_may_read_that(self, shop, line, alice, bob, vera, client):
+        gate(line, alice, kind="command", command="bin/smoke")
+        passage = waiting(line)
+        probe = Probe.objects.get()
+        Probe.objects.update(
+            facts={"apps": [str(passage.source_id)]}, status="failed", reason="It ended with 1"
+        )
+        client.force_login(bob)
+        assertContains(client.get(at(passage)), f'data-log="{probe.log_stream}"')
+        client.force_login(vera)
+        page = client.get(at(passage))
+        assertContains(page, "It ended with 1")
+        assertNotContains(page, probe.log_stream)
 
     def test_the_history_tells_who(self, shop, line, alice, bob, client):
         gate(line, alice)
