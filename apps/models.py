@@ -14,7 +14,6 @@ from core import secrets
 from core.jobs import Job, JobQuerySet
 from engine import certificates
 
-
 REVIEW, TEST = "review", "test"  # what apps are ephemeral for
 
 

@@ -373,7 +373,9 @@ def _with_more(rows: QuerySet[Any], user: User) -> QuerySet[Any]:
     awaited = Subquery(pending.values("promotion__source__name")[:1])
     tested = newest_of_what_runs()
     follows = Subquery(AutoDeploy.objects.filter(app=OuterRef("app")).values("branch")[:1])
-    return app_access.with_rights(rows.annotate(awaited=awaited, follows=follows, tested=tested), user, app="app__")
+    return app_access.with_rights(
+        rows.annotate(awaited=awaited, follows=follows, tested=tested), user, app="app__"
+    )
 
 
 def _cards(user: User, couplings: Sequence[Any], passing: Mapping[Any, tuple[Stand, Passing]]) -> list[Card]:

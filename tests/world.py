@@ -174,7 +174,12 @@ class World:
     def _reviews(self, pipeline: Pipeline, repository: Repository) -> None:
         """Pull requests: one with a review app that runs, one with one that failed, a fork's, and one without."""
         review_actions.set_settings(pipeline, enabled=True, by=self.mara)
-        titles = ["Gift-card balance in the cart", "Address autocomplete at checkout", "Product video", "Edge cache"]
+        titles = [
+            "Gift-card balance in the cart",
+            "Address autocomplete at checkout",
+            "Product video",
+            "Edge cache",
+        ]
         for number, title in enumerate(titles, 471):
             fork = "stranger/harbour" if number == 473 else ""
             pull_request = PullRequest.objects.create(

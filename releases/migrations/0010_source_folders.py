@@ -4,15 +4,16 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('releases', '0009_inherited_keys_and_build_commands'),
+        ("releases", "0009_inherited_keys_and_build_commands"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='source',
-            name='folder',
-            field=models.CharField(blank=True, help_text='Of the commit, what is built; empty: all of it.', max_length=255),
+            model_name="source",
+            name="folder",
+            field=models.CharField(
+                blank=True, help_text="Of the commit, what is built; empty: all of it.", max_length=255
+            ),
         ),
     ]

@@ -4,20 +4,21 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('releases', '0010_source_folders'),
+        ("releases", "0010_source_folders"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='release',
-            name='canary_percent',
-            field=models.PositiveSmallIntegerField(default=0, editable=False, help_text='Of the requests that it gets while it is on trial.'),
+            model_name="release",
+            name="canary_percent",
+            field=models.PositiveSmallIntegerField(
+                default=0, editable=False, help_text="Of the requests that it gets while it is on trial."
+            ),
         ),
         migrations.AddField(
-            model_name='release',
-            name='canary_until',
-            field=models.DateTimeField(editable=False, help_text='Of one that was on trial.', null=True),
+            model_name="release",
+            name="canary_until",
+            field=models.DateTimeField(editable=False, help_text="Of one that was on trial.", null=True),
         ),
     ]

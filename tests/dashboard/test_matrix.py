@@ -61,7 +61,12 @@ def things(shop, team, alice, bob, charlie):
         shop, name="#releases", kind="slack", address="https://chat.invalid/x", events=[], by=alice
     )
     proposal = Proposal.objects.create(
-        pipeline=shop, commit="a" * 40, branch="main", text="ci: {on_push: true}", status="ended", state="offered"
+        pipeline=shop,
+        commit="a" * 40,
+        branch="main",
+        text="ci: {on_push: true}",
+        status="ended",
+        state="offered",
     )
     transfer = transfers.hand_over(make_app("mine", owner=alice), bob, by=alice)
     collaborator = Collaborator.objects.create(app=app, user=charlie, rights=[])
