@@ -28,16 +28,16 @@ def seen_by(user: User, pipeline: Pipeline, *, all_of_them: bool | None = None) 
     return rows.filter(app__in=app_access.apps_for(user))
 
 
-def review_app_for(user: User, pk: UUID, *, to: str = VIEW) -> ReviewApp:
-    """The review app of this id, for `user` to `to` in its pipeline. Foreign and absent are the same `NotFound`."""
-    found = (
-        ReviewApp.objects.filter(pk=pk)
-        .select_related("pipeline__user", "pipeline__team", "pull_request", "app", "by")
-        .first()
-    )
+def review_app_for(
+    user: User, pk: UUID, *, to: str = VIEW, rights: frozenset[str] | None = None
+) -> ReviewApp:
+    """The review app of this id, for `user` to `to` in its pipeline, with what pages show of it. Foreign and absent are
+    the same `NotFound`. `rights` are those that `user` has by owning the pipeline, if that was asked already."""
+    related = ("pipeline__user", "pipeline__team", "pull_request", "app__coupling__stage", "by", "setup")
+    found = ReviewApp.objects.filter(pk=pk).select_related(*related).first()
     if found is None or not user.is_authenticated:
         raise NotFound("Couldn't find that review app.", resource="review_app")
-    rights = rights_as_owner(user, found.pipeline)
+    rights = rights_as_owner(user, found.pipeline) if rights is None else rights
     if VIEW not in rights and found.app is not None:
         rights = app_access.rights_in(user, found.app) & {VIEW}
     demand(rights, to, what="review app", resource="review_app", name=str(found))

@@ -22,7 +22,7 @@ from dashboard.http import PageRequest
 from pipelines import access
 from pipelines.models import Pipeline
 
-PER_PAGE = 25
+PER_PAGE = 24
 
 
 @dataclass

@@ -9,14 +9,14 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.errors import NotFound, Refusal
-from dashboard import cards
+from dashboard import cards, fleet
 from dashboard.forms import Form
 from dashboard.http import PageRequest, go, page_or_dialog
 from dashboard.review_cards import one_card
 from forge.code import branches_of
 from forge.models import PullRequest
 from pipelines import access
-from pipelines.models import Coupling, Pipeline
+from pipelines.models import Pipeline
 from reviews import access as review_access
 from reviews import actions
 from reviews.models import ReviewApp
@@ -62,11 +62,11 @@ def _create(request: PageRequest, pipeline: Pipeline, form: Form) -> list[Review
 @login_required
 def show(request: PageRequest, name: str, review_id: UUID) -> HttpResponse:
     """How far it is, what it waits for or why it failed, and what its scripts said."""
-    pipeline, row = _found(request, name, review_id)
+    pipeline, row, rights = _found(request, name, review_id)
     context = {
         "pipeline": pipeline,
         "tab": "board",
-        "card": one_card(row, _card_of(request, row), access.rights_in(request.user, pipeline)),
+        "card": one_card(row, _card_of(row), rights),
         "row": row,
         "setup": row.setup,
     }
@@ -77,8 +77,8 @@ def show(request: PageRequest, name: str, review_id: UUID) -> HttpResponse:
 @login_required
 def card(request: PageRequest, name: str, review_id: UUID) -> HttpResponse:
     """Its card on the board, as it is now."""
-    pipeline, row = _found(request, name, review_id)
-    found = one_card(row, _card_of(request, row), access.rights_in(request.user, pipeline))
+    pipeline, row, rights = _found(request, name, review_id)
+    found = one_card(row, _card_of(row), rights)
     return render(request, "reviews/_card.html", {"pipeline": pipeline, "card": found})
 
 
@@ -86,7 +86,7 @@ def card(request: PageRequest, name: str, review_id: UUID) -> HttpResponse:
 @login_required
 def destroy(request: PageRequest, name: str, review_id: UUID) -> HttpResponse:
     """Ask, then have it destroyed."""
-    pipeline, row = _found(request, name, review_id, to=access.DEPLOY)
+    pipeline, row, _ = _found(request, name, review_id, to=access.DEPLOY)
     if request.method != "POST":
         context = {"pipeline": pipeline, "tab": "board", "row": row}
         return page_or_dialog(request, "reviews/removal.html", context)
@@ -99,7 +99,7 @@ def destroy(request: PageRequest, name: str, review_id: UUID) -> HttpResponse:
 @login_required
 def try_again(request: PageRequest, name: str, review_id: UUID) -> HttpResponse:
     """Set one that failed up again."""
-    pipeline, row = _found(request, name, review_id, to=access.DEPLOY)
+    pipeline, row, _ = _found(request, name, review_id, to=access.DEPLOY)
     actions.try_again(row, by=request.user)
     return go(request, "board", pipeline.name, fragment=f"review-{row.pk}")
 
@@ -108,27 +108,32 @@ def try_again(request: PageRequest, name: str, review_id: UUID) -> HttpResponse:
 @login_required
 def approve(request: PageRequest, name: str, review_id: UUID) -> HttpResponse:
     """Say yes to the newest commit of a fork."""
-    pipeline, row = _found(request, name, review_id, to=access.DEPLOY)
+    pipeline, row, _ = _found(request, name, review_id, to=access.DEPLOY)
     actions.build_newest(row, by=request.user)
     return go(request, "board", pipeline.name, fragment=f"review-{row.pk}")
 
 
 def _found(
     request: PageRequest, name: str, review_id: UUID, *, to: str = access.VIEW
-) -> tuple[Pipeline, ReviewApp]:
-    pipeline = access.pipeline_for(request.user, name)
-    row = review_access.review_app_for(request.user, review_id, to=to)
+) -> tuple[Pipeline, ReviewApp, frozenset[str]]:
+    """The pipeline, the review app, and what the viewer may do in the pipeline."""
+    pipeline, rights = access.pipeline_and_rights(request.user, name)
+    by_owning = (
+        rights if access.DEPLOY in rights else None
+    )  # the right to view may come by one of its apps alone
+    row = review_access.review_app_for(request.user, review_id, to=to, rights=by_owning)
     if row.pipeline_id != pipeline.pk:
         raise NotFound("Couldn't find that review app.", resource="review_app")
     row.pipeline = pipeline
-    return pipeline, row
+    return pipeline, row, rights
 
 
-def _card_of(request: PageRequest, row: ReviewApp) -> list[cards.Card]:
-    """The card of its app, if there is one that the viewer sees."""
-    if row.app is None or not Coupling.objects.filter(app=row.app).exists():
+def _card_of(row: ReviewApp) -> list[cards.Card]:
+    """How its app stands, if there is one."""
+    if row.app is None or not hasattr(row.app, "coupling"):
         return []
-    return [cards.card_context(request.user, row.app.name)["card"]]
+    now = fleet.look([row.app])[row.app.pk]
+    return [cards.Card(row.app.coupling, now, frozenset(), now.state)]
 
 
 def _ask(request: PageRequest, pipeline: Pipeline, form: Form) -> HttpResponse:
