@@ -13,6 +13,7 @@ from apps.drains import add_drain
 from apps.models import Collaborator, Domain, Dyno, Formation
 from ci import actions as ci
 from ci.models import TestCase, TestNode
+from forge.models import AutoDeploy
 from hooks.actions import add_webhook
 from hooks.models import Delivery
 from pipelines import actions
@@ -23,6 +24,7 @@ from tests.api.contract import check
 from tests.api.published import ROUTES
 from tests.certificates import leaf
 from tests.factories import make_addon, make_app, make_pipeline, stage
+from tests.githosts.conftest import connected
 
 # Routes that the schema does not have: the CLI alone knows them.
 NONE_YET = {"/addon-services", "/spaces", "/oauth/sessions"}
@@ -63,6 +65,8 @@ def things(alice, bob, team):
     invitations.invite(team, "new@example.com", "member", by=alice)
     key = keys.add(alice, PUBLIC_KEY, by=alice)
     client, _ = oauth.create_client("Bot", "https://bot.example.com/back", by=alice)
+    connected(pipeline, alice, heads={"main": "a" * 40})
+    AutoDeploy.objects.create(app=staging, branch="main", by=alice)
     review_actions.set_settings(pipeline, enabled=True, by=alice)
     setup = AppSetup.objects.create(app=staging, source=source, build=build, by=alice, status="failed")
     review = ReviewApp.objects.create(
@@ -120,6 +124,7 @@ def paths(things, token):
         "domains": "www.example.test", "sni-endpoints": things["certificate"], "collaborators": "bob@example.com", "addons": "pg-1",
         **{what: things[what] for what in ("webhooks", "webhook-deliveries", "webhook-events")},
         "addon-attachments": "DATABASE", "features": {"apps": "preboot", "account": "dashboard-repositories-api", "teams": "org-access-controls"}, "addon-services": "heroku-postgresql", "plans": {"addon-services": "mini", "plans": "heroku-postgresql:mini"}, "config": "credential:default", "accounts": "~", "keys": things["key"], "clients": things["client"], "log-drains": things["drain"],
+        "stage": "test", "branches": "main",
         "test-runs": {"pipelines": 1, "test-runs": things["test_run"]},
     }  # fmt: skip
     for _, router in served._routers:
