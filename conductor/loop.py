@@ -476,6 +476,8 @@ class Conductor:
             if held.kind.name == "release" and held.job.app_id == app_id:
                 self._movers.ask(held.key)
                 seen_to |= held.job.step >= START_STEP  # which settles the app itself
+            elif held.kind.name == "test" and held.job.app_id == app_id:
+                self._askers.ask(held.key)
         if not seen_to and self._leads:
             self.keeper.poke(app_id)
 
