@@ -102,7 +102,7 @@ def test_it_ends_when_something_newer_is_on_its_way(platform, line, staging, ali
 
 def test_a_conductor_that_starts_again_has_a_lost_command_run_once_more(platform, line, staging, alice):
     platform.deployed(staging, alice)
-    again = gate(line, alice, "sleep 3; echo done")
+    again = gate(line, alice, "sleep 3 && echo done")
     eventually(lambda: Dyno.objects.filter(type="gate", state="up").exists())
     platform.stop()
     platform.start()
