@@ -98,5 +98,8 @@ def _parts(rules: Sequence[tuple[str, str]], state: str, mode: str) -> list[tupl
 
 
 def _short(words: str) -> str:
-    """A rule beside others: “10 min”, “CI”, “Approval”."""
+    """A rule beside others: “10 min”, “CI”, “Approval”. What is tried and where, the popover says."""
+    for ending, short in ((" succeeds", "Command"), (" answers", "HTTP"), (" says yes", "Webhook")):
+        if words.endswith(ending):
+            return short
     return {"CI passed": "CI", "1 approval": "Approval"}.get(words, words.removesuffix(" healthy"))
