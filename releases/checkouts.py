@@ -3,6 +3,7 @@
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,19 @@ def _fetch(source: Source, say: Callable[[str], None], stop: Callable[[], bool])
         sha, branch = found
         commit = _keep(source, Path(folder), sha, branch=source.branch or branch)
     say(f"       {commit.short} {commit.message}".rstrip())
+    _keep_history(source, sha, authorization, stop)
+
+
+def _keep_history(source: Source, sha: str, authorization: str, stop: Callable[[], bool]) -> None:
+    """Have the commits before it in the app's own repository, so that what changes from one release to the next can be
+    told. An app of the platform's own making is not promoted: nobody asks that of it."""
+    app = source.app
+    if app is None or app.ephemeral or repos.head(app, f"{sha}^{{commit}}"):
+        return
+    with suppress(Refusal, EngineError, repos.GitFailed, OSError):
+        remotes.fetch_history(
+            source.repository, sha, repos.ensure(app), stop=stop, authorization=authorization
+        )
 
 
 def _keep(source: Source, place: Path, sha: str, **also: Any) -> Commit:
@@ -89,8 +103,8 @@ def commit_at(place: Path, sha: str, extra: Mapping[str, str] | None = None) -> 
 
 
 def archive(place: Path, sha: str, extra: Mapping[str, str] | None = None) -> sources.Stored:
-    """The files of the commit `sha`, or of a folder in it (`sha:folder`), stored as a tar; `GitFailed` when git can't read them, `sources.TooLarge` when
-    they are too many."""
+    """The files of the commit `sha`, or of a folder in it (`sha:folder`), stored as a tar; `GitFailed` when git can't
+    read them, `sources.TooLarge` when they are too many."""
     command = ["git", "archive", "--format=tar", sha]
     env = {**repos.environment(place, [("tar.umask", "0022")]), **(extra or {})}
     with subprocess.Popen(

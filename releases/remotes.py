@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,8 @@ from releases import repositories as repos
 SECONDS = 300  # for all of a fetch
 LOOK_SECONDS = 20  # for a look at the names of branches: somebody may wait for it
 LISTED_BYTES = 8 * 1024**2  # of such names
+HISTORY_SECONDS = 60.0  # for the commits before the one that is built
+HISTORY = "refs/slipway/source"  # the newest commit that was fetched into an app's own repository
 POLL_SECONDS = 0.1
 MAX_URL = 1000
 BRANCHES = "refs/heads/"
@@ -121,6 +123,30 @@ def fetch(
     return sha, ref if said.startswith("branch ") else ""
 
 
+def fetch_history(
+    url: str, sha: str, place: Path, *, stop: Callable[[], bool], authorization: str = ""
+) -> bool:
+    """Have the commit `sha` of the repository at `url`, with all that came before it, in the repository at `place`, which
+    is kept; whether it is there now. It is a convenience: what takes too long or is too large is left, for good."""
+    left = place / "no-history"  # of these addresses
+    url = check_url(url)
+    if left.exists() and url in left.read_text().splitlines():
+        return False
+    target = Outbound(settings.OUTBOUND_ALLOW).check(url)
+    command = ["git", "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"]
+    command += ["--end-of-options", url, f"+{sha}:{HISTORY}"]
+    try:
+        complaint = _run(
+            command, place, target, stop, authorization, seconds=HISTORY_SECONDS, options=_DURABLE
+        )
+    except Refusal:
+        complaint = "too much"
+    if complaint:
+        with left.open("a") as notes:
+            notes.write(f"{url}\n")
+    return complaint == ""
+
+
 def _never() -> bool:
     return False
 
@@ -146,6 +172,7 @@ def _run(
     *,
     into: IO[bytes] | None = None,
     seconds: float = SECONDS,
+    options: Sequence[tuple[str, str]] = (),
 ) -> str | None:
     """Run git until it ends; returns what it complains about, empty when it is content, None when it was stopped. What
     it prints is written `into` a file."""
@@ -154,7 +181,7 @@ def _run(
         git = subprocess.Popen(
             command,
             cwd=place,
-            env=repos.environment(place, [*_options(target), *_shown(authorization)]),
+            env=repos.environment(place, [*_options(target), *options, *_shown(authorization)]),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL if into is None else into,
             stderr=errors,
@@ -176,6 +203,9 @@ def _run(
         errors.seek(0)
         said = errors.read(64 * 1024).decode("utf-8", "replace").strip()
     return "" if git.returncode == 0 else said or f"git ended with {git.returncode}"
+
+
+_DURABLE = [("core.fsync", "all")]
 
 
 def _shown(authorization: str) -> list[tuple[str, str]]:

@@ -7,7 +7,9 @@ import pytest
 
 from core.errors import EngineError, Refusal
 from engine.outbound import Target
-from releases import remotes, repositories
+from releases import checkouts, remotes, repositories
+from releases.models import Source
+from tests.factories import make_app
 
 
 @pytest.fixture
@@ -164,3 +166,35 @@ def test_what_is_no_ref_is_refused(ref):
 @pytest.mark.parametrize("ref", ["main", "feature/x", "v1.2", "fix#12", "ü", "a" * 40, "release_1-2"])
 def test_what_is_a_ref_is_taken(ref):
     assert remotes.check_ref(f" {ref} ") == ref
+
+
+@pytest.mark.django_db
+def test_what_came_before_a_commit_is_kept_with_the_app_it_is_built_on(forge, alice):
+    app, url = make_app(owner=alice), forge.repository()
+    first = forge.git("shop.git", "rev-parse", "main")
+    checkouts.fill(make_source_of(app, url), say=lambda line: None, stop=lambda: False)
+    forge.commit("shop.git", "Second")
+    third = forge.commit("shop.git", "Third") or forge.git("shop.git", "rev-parse", "main")
+    source = make_source_of(app, url)
+    checkouts.fill(source, say=lambda line: None, stop=lambda: False)
+    assert source.commit == third
+    assert repositories.ahead(app, first, third) == 2
+    assert [one.message for one in repositories.commits_between(app, first, third)] == ["Third", "Second"]
+    assert repositories.branches(app) == [], "nobody pushed here"
+
+
+@pytest.mark.django_db
+def test_a_history_that_is_too_long_is_left_for_good_and_the_build_goes_on(forge, alice, monkeypatch):
+    app, url = make_app(owner=alice), forge.repository()
+    monkeypatch.setattr(remotes, "HISTORY_SECONDS", -1)
+    source = make_source_of(app, url)
+    checkouts.fill(source, say=lambda line: None, stop=lambda: False)
+    assert source.path and source.commit
+    assert repositories.head(app, f"{source.commit}^{{commit}}") is None
+    monkeypatch.undo()
+    place = repositories.path(app)
+    assert not remotes.fetch_history(url, source.commit, place, stop=lambda: False)
+
+
+def make_source_of(app, url):
+    return Source.objects.create(app=app, repository=url, ref="main")
