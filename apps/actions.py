@@ -21,6 +21,7 @@ from core import activity, failpoints, live, names, secrets
 from core.errors import Forbidden, NotFound, Refusal
 from engine.spec import SIZES
 
+SLOT_TRIES = 20  # of apps that are made at the same moment
 MAX_DYNOS = 100
 MAX_COMMAND = 500  # characters of a build command
 MAX_ONE_OFF_SECONDS = 24 * 3600
@@ -66,16 +67,24 @@ def create_app(name: str | None, *, owner: User | Team, by: User | None, ephemer
     """Make an app; without a name it gets a free one. One that is `ephemeral` for a test run counts against no limit
     on apps: it is gone before long."""
     name = names.check_app(name) if name else _free_name()
-    try:
-        with transaction.atomic():
-            demand_not_suspended(owner)
-            if ephemeral != TEST:
-                limits.demand_apps(owner)
-            slot = (App.objects.aggregate(top=Max("slot"))["top"] or 0) + 1
-            app = App.objects.create(name=name, slot=slot, ephemeral=ephemeral, **App.owner_fields(owner))
-            activity.record(by, "created", app)
-    except IntegrityError as error:
-        raise names.taken(name) from error
+    for last in (*[False] * SLOT_TRIES, True):
+        try:
+            with transaction.atomic():
+                return _create_app(name, owner, by, ephemeral)
+        except IntegrityError as error:
+            # Somebody may have taken the slot at the same moment, which says nothing about the name.
+            if last or App.objects.filter(name=name).exists():
+                raise names.taken(name) from error
+    raise AssertionError("The last try returns or raises.")
+
+
+def _create_app(name: str, owner: User | Team, by: User | None, ephemeral: str) -> App:
+    demand_not_suspended(owner)
+    if ephemeral != TEST:
+        limits.demand_apps(owner)
+    slot = (App.objects.aggregate(top=Max("slot"))["top"] or 0) + 1
+    app = App.objects.create(name=name, slot=slot, ephemeral=ephemeral, **App.owner_fields(owner))
+    activity.record(by, "created", app)
     return app
 
 
