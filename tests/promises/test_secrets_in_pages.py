@@ -18,7 +18,11 @@ from tests.factories import make_release, make_source
 SECRET = "hunter2-is-not-4-pages"
 HTMX = {"HX-Request": "true"}
 ASKED_FOR = {"config-value", "config-edit", "config-values"}  # what shows values, on purpose, after noting it
-GIVEN_BACK = {"config-file-save", "plans", "plan-changes"}  # what was typed is given back to be put right, and nothing else
+GIVEN_BACK = {
+    "config-file-save",
+    "plans",
+    "plan-changes",
+}  # what was typed is given back to be put right, and nothing else
 ENDING = {"sign-out", "app-removal", "app-owner", "app-name"}  # they leave nothing to look at
 
 
