@@ -3,8 +3,9 @@
     python bench/flow.py [--pipelines 200] [--seconds 130] [--rounds 10]
 
 Targets: 200 pipelines with gates cost less than 5 % of one core while nothing happens; from the fact that opens the last
-gate (an approval, a test run that ends) to the start of the promotion less than one second. What waits is looked at every two minutes in any case, so the
-first takes that long. Beside it stands what one question to the database costs, two of which each look asks; beside the second, the same work done by hand at once.
+gate (an approval, a test run that ends) to the start of the promotion less than one second. What waits is looked at every
+two minutes in any case, so the first takes that long. Beside it stands what one question to the database costs, two of
+which each look asks; beside the second, the same work done by hand at once.
 """
 
 import argparse
@@ -33,7 +34,8 @@ from django.core.management import call_command
 from django.db import connections
 from django.utils import timezone
 
-from accounts.models import User
+from accounts import actions as account_actions
+from accounts.models import Team, User
 from ci.models import TestRun
 from conductor import flow as conductor_flow
 from core import changes, live
@@ -76,13 +78,13 @@ class Looking:
         connections.close_all()
 
 
-def make(count: int, by: User) -> list[Pipeline]:
+def make(count: int, owner: Team, by: User) -> list[Pipeline]:
     """Pipelines in which a release waits for tests, an approval and its health."""
     made = []
     for n in range(count):
-        pipeline = make_pipeline(f"shop-{n}", owner=by)
-        make_app(f"staging-{n}", owner=by, stage=stage(pipeline, "staging"), released=True)
-        make_release(make_app(f"production-{n}", owner=by, stage=stage(pipeline, "production")), by=by)
+        pipeline = make_pipeline(f"shop-{n}", owner=owner)
+        make_app(f"staging-{n}", owner=owner, stage=stage(pipeline, "staging"), released=True)
+        make_release(make_app(f"production-{n}", owner=owner, stage=stage(pipeline, "production")), by=by)
         line = actions.set_line(stage(pipeline, "production"), mode="auto", by=by)
         actions.add_gate(line, "ci", {}, by=by)
         actions.add_gate(line, "approval", {}, by=by)
@@ -160,7 +162,9 @@ def main() -> None:
     asked = parser.parse_args()
     call_command("migrate", verbosity=0)
     alice, bob = make_user("alice@example.com"), make_user("bob@example.com")
-    pipelines = make(asked.pipelines, alice)
+    team = account_actions.create_team("acme", by=alice)
+    account_actions.set_role(team, bob, "member", by=alice)
+    pipelines = make(asked.pipelines, team, alice)
     Line.objects.update(by=alice)
     for pipeline in pipelines:
         for gate in Line.objects.get(stage__pipeline=pipeline).gates.filter(kind="approval"):

@@ -97,7 +97,8 @@ def test_errors_are_counted(heroku, platform):
 def test_a_pipeline_is_connected_to_a_public_repository(heroku, platform, github):
     (github.folder / "acme").mkdir()
     github.repository("acme/shop.git")
-    heroku("pipelines:create", "linked", "-a", "bridged-production", "-s", "staging")
+    heroku("create", "linked-staging", "--remote", "linked")
+    heroku("pipelines:create", "linked", "-a", "linked-staging", "-s", "staging")
     assert "Linking to repo... done" in heroku("pipelines:connect", "linked", "-r", "acme/shop")
     said = " ".join(heroku("pipelines:connect", "bridged", "-r", "acme/none", status=1).split())
     assert "There is no repository at" in said and "/pipelines/bridged/repository/" in said
