@@ -39,7 +39,7 @@ def test_enter_waits_for_what_was_typed_last(open_page):
 
 def test_what_changes_something_asks_first(open_page):
     page = open_page("/teams/")
-    search(page, "promote staging")
+    search(page, "promote shop-staging")
     expect(page.locator(SELECTED)).to_contain_text("Promote shop-staging to production")
     page.keyboard.press("Enter")
     expect(page.locator("#dialog")).to_contain_text("Promote shop-staging")
