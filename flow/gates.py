@@ -16,7 +16,7 @@ from apps.models import App, Crash
 from apps.traffic import figures
 from ci import results
 from flow import access, clock, hours, kinds
-from flow.models import Gate, Line, Passage, Probe, Verdict
+from flow.models import Gate, Line, Passage, Probe
 from releases.models import Release, Slug
 
 PASSED, WAITING, FAILED = "passed", "waiting", "failed"
@@ -190,13 +190,3 @@ _ASK: dict[str, Callable[[Gate, Case], Answer]] = {
     Gate.Kind.WEBHOOK: _probed,
     Gate.Kind.WINDOW: _window,
 }
-
-__all__ = [
-    "Case",
-    "GateState",
-    "Verdict",
-    "restored",
-    "serving_since",
-    "state_of",
-    "states",
-]
