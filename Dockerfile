@@ -18,7 +18,7 @@ COPY requirements.txt ./
 RUN python3 -m venv /opt/venv \
  && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --quiet -r requirements.txt
 COPY . .
-RUN /opt/venv/bin/python -m compileall -q accounts addons api apps config conductor core dashboard engine hooks pipelines releases \
+RUN /opt/venv/bin/python -m compileall -q -x '/samples/' . \
  && groupadd --gid 10001 slipway && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home slipway
 
 ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \

@@ -15,6 +15,7 @@ from metering.models import DynoPrice, Meter, Usage
 
 MOST_CENTS = 10_000_000
 _KNOWN = "dyno-prices"  # in the cache: forms ask on every page
+KNOWN_SECONDS = 60
 # https://www.heroku.com/pricing, as operators know it, until they set their own.
 USUAL = {
     "eco": 500,
@@ -60,5 +61,5 @@ def of_sizes() -> dict[str, int]:
     known: dict[str, int] | None = cache.get(_KNOWN)
     if known is None:
         known = dict(DynoPrice.objects.values_list("size", "cents_per_month"))
-        cache.set(_KNOWN, known, 60)
+        cache.set(_KNOWN, known, KNOWN_SECONDS)
     return known

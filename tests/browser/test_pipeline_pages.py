@@ -29,13 +29,13 @@ def test_a_stage_unfolds_into_its_form_and_takes_a_default(open_page):
     assert page.locator("#stage-development .named").is_visible()
     page.fill("#stage-development [name=key]", "GREETING")
     page.fill("#stage-development [name=value]", "hunter2")
-    page.get_by_role("button", name="Set default").click()
+    page.locator("#stage-development").get_by_role("button", name="Set", exact=True).click()
     page.get_by_role("button", name="Reveal GREETING").wait_for()
     assert "hunter2" not in page.content()
     page.get_by_role("button", name="Reveal GREETING").click()
     page.get_by_text("hunter2").wait_for()
     page.get_by_role("button", name="Remove GREETING").click()
-    page.get_by_text("GREETING is no default any more").wait_for()
+    page.get_by_text("GREETING is gone from Development").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.complaints == []
 

@@ -11,6 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts import sessions
+from metering import prices
 from tests import pages
 from tests.world import LOOKING, World, sign_in
 
@@ -38,6 +39,8 @@ def world(db):
 def clients(world, monkeypatch):
     """By who looks: an empty name is nobody."""
     monkeypatch.setattr(sessions, "SEEN_SECONDS", 3600)  # however slow the machine, their use is noted once
+    monkeypatch.setattr(prices, "KNOWN_SECONDS", 3600)  # and so are the prices of dynos asked for
+    prices.of_sizes()
     found = {who: Client() for who in ("", *LOOKING)}
     for who in LOOKING:
         sign_in(found[who], getattr(world, who))

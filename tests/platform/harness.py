@@ -175,8 +175,9 @@ class Platform:
         eventually(lambda: self.api("GET", path)["status"] == "completed", seconds=seconds, every=0.05)
         return self.api("GET", f"{path}/promotion-targets")
 
-    def log(self, app: str, lines: int = 1500) -> str:
-        url = self.api("POST", f"/apps/{app}/log-sessions", {"lines": lines})["logplex_url"]
+    def log(self, app: str, lines: int = 1500, **only: str) -> str:
+        """The last lines of an app's log, `only` those of a `source` or a `dyno`."""
+        url = self.api("POST", f"/apps/{app}/log-sessions", {"lines": lines, **only})["logplex_url"]
         text = self.http("GET", url.split(str(self.port), 1)[1])[1]
         return "\n".join(re.findall(r"^data: (.*)$", text, re.M))
 
