@@ -154,7 +154,10 @@ def test_a_share_first_and_sleep_afterwards(fresh, tmp_path):
     with ThreadPoolExecutor(8) as pool:
         answered = sum(pool.map(lambda _: ask(platform, 3), range(8)), Counter())
     assert answered == {(200, "v2"): 24}
-    told = {"source": "heroku", "dyno": "web.1"}  # a request's line may be written later than what came after it
+    told = {
+        "source": "heroku",
+        "dyno": "web.1",
+    }  # a request's line may be written later than what came after it
     eventually(lambda: "Unidling" in platform.log("shop-live", **told))
     assert platform.log("shop-live", **told).count("Unidling") == 1
     assert platform.audit() == []
