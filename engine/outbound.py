@@ -18,6 +18,7 @@ from typing import BinaryIO
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from core.errors import EngineError, Refusal
+from engine.logstore.harmless import harmless, plain
 
 PORTS = frozenset([80, 443])
 SYSLOG_PORTS = frozenset([514, 601, 6514, *range(1024, 65536)])
@@ -103,7 +104,7 @@ class Outbound:
         except (OSError, http.client.HTTPException) as problem:
             late = time.monotonic() >= deadline
             fault = TimeoutError("it takes too long") if late else problem
-            raise EngineError(f"{_split(url).hostname} does not answer: {fault}") from fault
+            raise EngineError(f"{_split(url).hostname} does not answer: {_said(fault)}") from fault
         finally:
             connection.close()
 
@@ -137,7 +138,7 @@ class Outbound:
                     return _save(connection, answer, into, max_bytes, deadline, stop)
                 url = urljoin(url, moved)
             except (OSError, http.client.HTTPException) as fault:
-                raise EngineError(f"{_split(url).hostname} does not answer: {fault}") from fault
+                raise EngineError(f"{_split(url).hostname} does not answer: {_said(fault)}") from fault
             finally:
                 connection.close()
         raise Refusal("The URL redirects too often.")
@@ -169,7 +170,14 @@ class Outbound:
                 return connection
             except OSError as fault:
                 problem = fault
-        raise EngineError(f"{target.host} cannot be reached: {problem or 'no time left'}.")
+        raise EngineError(
+            f"{target.host} cannot be reached: {_said(problem) if problem else 'no time left'}."
+        )
+
+
+def _said(fault: Exception) -> str:
+    """The words of a fault, which may quote what the other side has sent, as they may be shown and kept."""
+    return plain(harmless(str(fault).encode("utf-8", "replace")))
 
 
 def is_public(address: Address) -> bool:

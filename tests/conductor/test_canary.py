@@ -1,5 +1,7 @@
 """Promotions that have to prove themselves: with a share of the requests, or on one app before the others."""
 
+import os
+import signal
 from datetime import timedelta
 
 import pytest
@@ -138,7 +140,8 @@ def test_the_old_releases_errors_are_not_its_own(platform, trial):
 def test_a_crash_ends_it_at_once(platform, trial):
     app, release = trial
     new = Dyno.objects.get(app=app, release_version=2)
-    platform.conductor.parts.driver.stop(str(app.pk), new.incarnation)
+    states = platform.conductor.parts.driver.observe(str(app.pk))
+    os.kill(next(state.pid for state in states if state.id == new.incarnation), signal.SIGKILL)
     assert failed(release).startswith("web.1 crashed on trial")
     assert [b.release for b in platform.backends(app)] == [1]
     assert Crash.objects.filter(app=app, release_version=2).exists()
