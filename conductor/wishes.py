@@ -103,22 +103,33 @@ class View:
 
 
 def views(app_ids: Iterable[UUID] | None = None) -> dict[UUID, View]:
-    """The views of these apps, or of all, in a fixed number of queries."""
+    """The views of these apps, or of all, in a fixed number of queries.
+
+    Apps are read last. Who puts one to sleep gives its dynos a new generation in the same transaction: read the other
+    way round, an app still awake with dynos of that generation, they would be started.
+    """
     chosen: dict[str, Any] = {} if app_ids is None else {"pk__in": list(app_ids)}
+    of = {} if app_ids is None else {"app_id__in": chosen["pk__in"]}
+    releases = list(Release.objects.filter(_HAS_DYNOS, **of).select_related("slug").only(*_FIELDS))
+    formations = list(Formation.objects.filter(**of))
+    rows = list(Dyno.objects.filter(**of))
+    domains = list(Domain.objects.filter(**of).select_related("certificate"))
     found = {app.pk: View(app) for app in App.objects.filter(**chosen)}
-    of = {} if app_ids is None else {"app_id__in": list(found)}
-    for release in Release.objects.filter(_HAS_DYNOS, **of).select_related("slug").only(*_FIELDS):
-        if release.current:
+    for release in releases:
+        if release.app_id in found and release.current:
             found[release.app_id].current = release
-        else:
+        elif release.app_id in found:
             found[release.app_id].coming = release
-    for formation in Formation.objects.filter(**of):
-        found[formation.app_id].formation[formation.type] = formation
-    for row in Dyno.objects.filter(**of):
-        view = found[row.app_id]
-        (view.one_offs if row.one_off else view.dynos).append(row)
-    for domain in Domain.objects.filter(**of).select_related("certificate"):
-        found[domain.app_id].domains.append(domain)
+    for formation in formations:
+        if formation.app_id in found:
+            found[formation.app_id].formation[formation.type] = formation
+    for row in rows:
+        if row.app_id in found:
+            view = found[row.app_id]
+            (view.one_offs if row.one_off else view.dynos).append(row)
+    for domain in domains:
+        if domain.app_id in found:
+            found[domain.app_id].domains.append(domain)
     return found
 
 
