@@ -6,6 +6,7 @@ position, so it can have no gap and no twin. Any number of threads and processes
 
 from engine.logstore.harmless import harmless, is_error, is_warning
 from engine.logstore.histogram import Bucket, Histogram
+from engine.logstore.keep import Held, Keep
 from engine.logstore.records import Entry
 from engine.logstore.search import KINDS, Found, Query
 from engine.logstore.store import LogStore
@@ -15,7 +16,9 @@ __all__ = [
     "Bucket",
     "Entry",
     "Found",
+    "Held",
     "Histogram",
+    "Keep",
     "LogStore",
     "Query",
     "harmless",

@@ -2,6 +2,7 @@
 
 import re
 import time
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ _WINDOW = 64 * 1024
 _WORD = re.compile(rb'(-?)(?:"([^"]+)"?|(\S+))')
 # Where a line comes from, as people tell it apart: the router is one of the platform's processes.
 KINDS = ("app", "router", "platform")
+LATE = 600.0  # seconds that a line may come in after one with a later time, and still be found by its time
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Query:
     """What is looked for: all that is given must hold.
 
     Of `text` every word must be in the line, in whatever case; `-word` must not, and quotes keep words together.
-    `dyno` is a dyno's name or a process type; `kinds` are some of `KINDS`.
+    `dyno` is a dyno's name or a process type; `kinds` are some of `KINDS`. `since` and `until` are seconds since 1970,
+    the second of `until` included; 0 is open.
     """
 
     text: bytes = b""
@@ -30,6 +33,8 @@ class Query:
     source: bytes = b""
     dyno: bytes = b""
     kinds: tuple[str, ...] = ()
+    since: float = 0.0
+    until: float = 0.0
 
     @cached_property
     def words(self) -> tuple[bytes, ...]:
@@ -65,9 +70,11 @@ class Query:
 
     def matches(self, record: bytes) -> bool:
         """Whether a record, without its newline, is what is looked for."""
-        _, _, source, dyno, text = record.split(b" ", 4)
+        _, at, source, dyno, text = record.split(b" ", 4)
         return (
-            (not self.source or source == self.source)
+            (not self.since or int(at) >= self.since * 1e6)
+            and (not self.until or int(at) < (self.until + 1) * 1e6)
+            and (not self.source or source == self.source)
             and (not self.dyno or dyno == self.dyno or dyno.startswith(self.dyno + b"."))
             and (not self.kinds or _kind(source, dyno) in self.kinds)
             and (not self.text or self._says(text.lower()))
@@ -92,7 +99,7 @@ def newest(
     """The last `limit` entries that match and have a number below `before`, as far as `seconds` of looking get."""
     found: list[Entry] = []
     until = time.monotonic() + seconds if seconds else None
-    for segment in reversed(segments):
+    for segment in reversed(_of_its_time(segments, query)):
         if before is not None and segment.first >= before:
             continue
         for first, records in _backwards(segment, query, before, until):
@@ -104,6 +111,24 @@ def newest(
             if until is not None and time.monotonic() > until:
                 return Found(found[::-1], first)
     return Found(found[::-1], segments[0].first if segments else 1)
+
+
+def _of_its_time(segments: list[Segment], query: Query) -> list[Segment]:
+    """Those that may have lines of the time that is asked for."""
+    first, last = 0, len(segments)
+    if query.until:
+        last = bisect_right(segments, query.until + LATE, key=_began)
+    if query.since:
+        first = max(bisect_right(segments, query.since - LATE, key=_began) - 1, 0)
+    return segments[first:last]
+
+
+def _began(segment: Segment) -> float:
+    try:
+        began = segment.began()
+    except FileNotFoundError:  # outgrown a moment ago, so it is older than the others
+        return 0.0
+    return float("inf") if began is None else began
 
 
 def _backwards(

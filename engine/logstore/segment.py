@@ -27,6 +27,7 @@ class Segment:
         self.lacks: set[str] = set()  # levels of which a sealed segment is known to have no line
         self.tally = Tally()
         self._points: list[tuple[int, int]] = [(0, 0)]  # (records before, bytes before)
+        self._began: float | None = None
 
     @property
     def last(self) -> int:
@@ -46,6 +47,13 @@ class Segment:
             self.count = last - self.first + 1
             self.size = self.path.stat().st_size
             self._points = []
+
+    def began(self) -> float | None:
+        """When its first line came, in seconds since 1970; None while it has none. `FileNotFoundError` when it is gone."""
+        if self._began is None and self.size:
+            with self.path.open("rb", buffering=0) as file:
+                self._began = int(os.pread(file.fileno(), 64, 0).split(b" ", 2)[1]) / 1e6
+        return self._began
 
     def refresh(self) -> None:
         """Take notice of what was appended, by whichever process, since the last look."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 
 from engine.logstore.histogram import Histogram, count
+from engine.logstore.keep import Held, Keep, held
 from engine.logstore.records import Entry, entries, gone, texts
 from engine.logstore.search import Found, Query, newest
 from engine.logstore.stream import Stream
@@ -79,6 +80,13 @@ class LogStore:
         """Delete `stream`."""
         self._stream(stream).drop()
 
+    def keep(self, stream: str, more: Keep | None) -> None:
+        """Keep `more` of `stream` than of others, or, with None, as much as of others; what is beyond goes at once.
+
+        It holds for every process, until it is said otherwise or the stream is dropped. `OSError` when it can't be
+        written down."""
+        self._stream(stream).keep(more)
+
     def flush(self) -> None:
         """Have everything that this process appended reach the disk."""
         self._syncer.sync()
@@ -113,6 +121,10 @@ class LogStore:
         """The number of the oldest line that is still there."""
         segments = self._stream(stream).segments()
         return segments[0].first if segments else 1
+
+    def held(self, stream: str) -> Held:
+        """How much of `stream` there is, and since when."""
+        return held(self._stream(stream).segments())
 
     def read(self, stream: str, *, after: int = 0, limit: int = 1000) -> list[Entry]:
         """Up to `limit` entries with numbers above `after`. When older lines than asked for are gone, the first

@@ -11,7 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 
+from engine.logstore import keep
 from engine.logstore.flood import Meter
+from engine.logstore.keep import Keep
 from engine.logstore.records import encode, in_parts
 from engine.logstore.segment import CHUNK, Segment
 from engine.spec import Line
@@ -144,12 +146,32 @@ class Stream:
         self._forget_oldest()
         return self._segments[-1]
 
-    def _forget_oldest(self) -> None:
+    def _forget_oldest(self) -> bool:
+        """Let go of what the stream has outgrown; whether that was anything."""
+        more = Keep.of(self.folder)
+        count = len(self._segments)
         kept = sum(segment.size for segment in self._segments) + self.segment_bytes
         while kept > self.bytes_kept and len(self._segments) > 1:
-            oldest = self._segments.pop(0)
+            oldest = self._segments[0]
+            if more and more.spares(oldest, kept):
+                break
             kept -= oldest.size
             oldest.path.unlink(missing_ok=True)
+            self._segments.pop(0)
+        return len(self._segments) < count
+
+    def keep(self, more: Keep | None) -> None:
+        """Keep `more` than usual from now on, or no more than usual; what is beyond goes at once."""
+        if more is None and not self.folder.is_dir():
+            return
+        with self.mutex, self._alone():
+            if more is None:
+                keep.forget(self.folder)
+            elif Keep.of(self.folder) != more:
+                more.write(self.folder)
+            self._look()
+            if self._forget_oldest() and self._segments[-1].size:
+                self._next()  # whoever has the last segment open sees that it is sealed, and looks again
 
     # --- durability -------------------------------------------------------------------------------------------
 
