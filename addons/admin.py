@@ -8,7 +8,7 @@ from unfold.admin import ModelAdmin
 
 from accounts.models import User
 from addons import actions
-from addons.models import Addon, AddonService, Attachment, Partner, Plan, Transfer
+from addons.models import Addon, AddonService, Attachment, Partner, Plan, SavedSearch, Transfer
 from core.admin import Endless, Looked, Shown, ShownInline, is_operator, status
 
 
@@ -20,6 +20,14 @@ class AttachmentInline(ShownInline):
     related = ("app",)
 
 
+class SavedSearchInline(ShownInline):
+    """Searches that are saved in a log archive."""
+
+    model = SavedSearch
+    fields = ("name", "text", "dyno", "level", "by", "created_at")
+    related = ("by",)
+
+
 @admin.register(Addon)
 class AddonAdmin(Shown):
     """Add-ons."""
@@ -29,7 +37,7 @@ class AddonAdmin(Shown):
     search_fields = ("name", "app__name", "pipeline__name")
     list_select_related = ("app", "pipeline", "plan__service")
     exclude = ("sealed_secret", "sealed_config", "options")
-    inlines = (AttachmentInline,)
+    inlines = (AttachmentInline, SavedSearchInline)
 
 
 @admin.register(Transfer)

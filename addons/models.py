@@ -279,6 +279,7 @@ def key_of(name: str, suffix: str) -> str:
     return f"{name}_{suffix}" if suffix else name
 
 
+from addons.archive_models import SavedSearch  # noqa: E402 - Django finds models here
 from addons.partner_models import Partner, PartnerResource  # noqa: E402 - Django finds models here
 from addons.transfer_models import Schedule, Transfer  # noqa: E402 - Django finds models here
 
@@ -290,6 +291,7 @@ __all__ = [
     "Partner",
     "PartnerResource",
     "Plan",
+    "SavedSearch",
     "Schedule",
     "Transfer",
     "key_of",

@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from addons import actions as addons
+from addons import archives, mails
 from apps import traffic
 from apps.models import App, Dyno
 from conductor import ci, deliveries, nodes, notices
@@ -67,6 +68,7 @@ def clean(parts: Parts) -> None:
         if repositories.path(app).exists():
             repositories.tidy(app)
     sources.sweep()
+    archives.tell_all()
     ci.clean(parts)
     drop_slugs(parts)
     if parts.leftovers:
@@ -77,6 +79,7 @@ def clean(parts: Parts) -> None:
     deliveries.forget_old()
     notices.forget_old()
     forget_reports()
+    mails.forget_old()
     nodes.forget_old(has_nodes=parts.machines is not None)
     call_command("clearsessions", verbosity=0)
 

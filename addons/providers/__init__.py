@@ -7,6 +7,7 @@ the engine, or one that the platform runs itself, is for the module to say.
 from addons.providers.base import Order, Provided, Provider
 from addons.providers.included import Included
 from addons.providers.none import NoProvider
+from addons.providers.papertrail import Papertrail
 from addons.providers.partner import ByPartner
 from addons.providers.postgresql import Postgresql
 from addons.providers.redis import Redis
@@ -16,6 +17,7 @@ __all__ = ["Order", "Provided", "Provider", "provider_for", "register"]
 _BY_SERVICE: dict[str, Provider] = {
     "heroku-postgresql": Postgresql(),
     "heroku-redis": Redis(),
+    "papertrail": Papertrail(),
     "scheduler": Included("Add jobs on the app's Schedule page."),
 }
 

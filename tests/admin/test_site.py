@@ -109,6 +109,7 @@ def test_every_model_of_ours_is_there():
         "certificateorder",
         "sharedaddon",
         "schedule",
+        "savedsearch",
         "gate",
         "verdict",
         "freeze",

@@ -38,8 +38,8 @@ def order(client, service="heroku-postgresql", **typed):
 def test_the_catalog_says_what_there_is_and_why_something_is_not(app, as_alice):
     page = as_alice.get(f"{BASE}resources/")
     assertContains(page, "Heroku Postgres")
-    assertContains(page, "Unavailable: No provider of papertrail")
-    assertNotContains(page, "/catalog/papertrail/")
+    assertContains(page, "Unavailable: No provider of loadbalancer")
+    assertNotContains(page, "/catalog/loadbalancer/")
     page = as_alice.get(f"{BASE}catalog/heroku-postgresql/")
     for text in ("essential-1", "$9.00 a month", "10 GB of storage", "No charge", "v2"):
         assertContains(page, text)
