@@ -1,6 +1,7 @@
 """Every knob of Slipway, each from the environment and documented in docs/operating.md (a test compares the two)."""
 
 import hashlib
+import sys
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -59,6 +60,7 @@ REDIS_URL = env.str("REDIS_URL", default="")
 ENGINE_URL = env.str("ENGINE_URL", default="local:")
 DYNO_PORTS = env.str("SLIPWAY_DYNO_PORTS", default="20000-29999")
 SERVER_PORTS = env.str("SLIPWAY_SERVER_PORTS", default="19000-19999")
+MAILER_PORT = env.int("SLIPWAY_MAILER_PORT", default=0)
 KEEP_LAST_BACKUP_DAYS = env.int("SLIPWAY_KEEP_LAST_BACKUP_DAYS", default=7)
 POSTGRES_ADDONS_URL = env.str("SLIPWAY_POSTGRES_ADDONS_URL", default="")
 REGISTRY = env.str("SLIPWAY_REGISTRY", default="")
@@ -73,6 +75,7 @@ BUILD_MEMORY = env.int("SLIPWAY_BUILD_MEMORY", default=2 * 1024**3)
 BUILD_CPUS = env.float("SLIPWAY_BUILD_CPUS", default=2)
 BUILD_OUTPUT_BYTES = env.int("SLIPWAY_BUILD_OUTPUT_BYTES", default=300 * 1024**2)
 BUILD_SLOTS = env.int("SLIPWAY_BUILD_SLOTS", default=2)
+SPARE_BUILDS = env.int("SLIPWAY_SPARE_BUILDS", default=4)
 CI_SECONDS = env.int("SLIPWAY_CI_SECONDS", default=3600)
 CI_RUNS = env.int("SLIPWAY_CI_RUNS", default=4)
 PUSH_BYTES = env.int("SLIPWAY_PUSH_BYTES", default=1024**3)
@@ -147,7 +150,8 @@ FAILPOINTS_ALLOWED = env.bool("SLIPWAY_FAILPOINTS", default=False)
 
 # --- Django -------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "daphne",
+    # As an app it is its runserver alone, and half a second of every other command; config/server.py serves with it.
+    *(["daphne"] if "runserver" in sys.argv else []),
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "config.admin_site.apps.OperatorsConfig",
@@ -199,6 +203,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "core.middleware.TextMiddleware",
     "core.middleware.PrivateMiddleware",
     "accounts.middleware.SeenMiddleware",
     "accounts.middleware.TwoFactorMiddleware",

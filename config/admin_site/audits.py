@@ -10,8 +10,6 @@ from typing import Any
 from django.conf import settings
 from django.db import connections
 
-from conductor.audit import audit
-
 log = logging.getLogger(__name__)
 _running = threading.Lock()
 
@@ -38,6 +36,10 @@ def last() -> dict[str, Any]:
 
 
 def _run() -> None:
+    from conductor.audit import (
+        audit,
+    )  # it knows every part of the platform, and commands load this module at their start
+
     began = time.time()
     try:
         found: dict[str, Any] = audit()

@@ -9,14 +9,16 @@ import threading
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-
-import redis
+from typing import TYPE_CHECKING
 
 from core.errors import EngineError
 from engine.servers import programs
 from engine.servers.place import Place
 from engine.servers.ports import port_for
 from engine.servers.supervisor import Program, Supervisor
+
+if TYPE_CHECKING:
+    import redis
 
 ADMIN = "slipway"
 # An app has its server to itself, but neither the files of it nor its limits.
@@ -98,6 +100,8 @@ class Valkeys:
         wish, port = self.wish(id), self._file(id, "port")
         if wish is None or not port.exists():
             raise EngineError("There is no such server.", permanent=True)
+        import redis  # a third of a second, which only who has such servers is to wait
+
         return redis.Redis(
             "127.0.0.1", int(port.read_text()), username=ADMIN, password=wish.admin_password,
             socket_timeout=5, socket_connect_timeout=2, decode_responses=True,
@@ -187,6 +191,8 @@ class Valkeys:
             )
 
     def _answers(self, id: str) -> bool:
+        import redis
+
         try:
             with contextlib.closing(self.connect(id)) as client:
                 return bool(client.ping())

@@ -1,5 +1,6 @@
 """Servers that the platform runs itself: they come back, keep what they hold, and leave no process behind."""
 
+import functools
 import json
 import os
 import signal
@@ -108,7 +109,8 @@ def test_what_a_former_life_left_is_ended_first(root, make):
     servers = make()
     servers.postgres.ensure()
     servers.stop()
-    stray = subprocess.Popen(["sleep", "60"])
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs don't
+    stray = subprocess.Popen(["sleep", "60"], preexec_fn=heed)
     record = {"pid": stray.pid, "started": started_at(stray.pid)}
     (root / "postgresql.process").write_text(json.dumps(record))
     make().postgres.ensure()

@@ -91,8 +91,9 @@ class Platform:
         """An account and a token for it, by the commands that scripts use."""
         password = self.data.parent / "password"
         password.write_text("a fine long password\n")
-        self.manage("adduser", email, "--password-file", str(password))
-        self.token = self.manage("token", email).stdout.strip().splitlines()[-1]
+        both = f"call_command('adduser', {email!r}, password_file={str(password)!r}); call_command('token', {email!r})"
+        done = self.manage("shell", "-v0", "-c", f"from django.core.management import call_command; {both}")
+        self.token = done.stdout.strip().splitlines()[-1]
         return self.token
 
     def api(self, method: str, path: str, body: Any = None, *, status: int | None = None) -> Any:

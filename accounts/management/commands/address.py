@@ -10,6 +10,7 @@ from core.errors import Refusal
 
 class Command(BaseCommand):
     help = "Gives someone another e-mail address: address OLD NEW"
+    requires_system_checks = ()  # they load every page: a second
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("old")

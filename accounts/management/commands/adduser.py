@@ -10,6 +10,7 @@ from core.errors import Refusal
 
 class Command(BaseCommand):
     help = "Creates an account: adduser EMAIL --password-file FILE [--operator] [--name NAME]"
+    requires_system_checks = ()  # they load every page: a second
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")

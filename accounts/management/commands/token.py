@@ -11,6 +11,7 @@ class Command(BaseCommand):
     help = (
         "Makes an API token for an account and prints it as the last line: token EMAIL [--description TEXT]"
     )
+    requires_system_checks = ()  # they load every page: a second
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")

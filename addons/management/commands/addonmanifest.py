@@ -14,6 +14,7 @@ class Command(BaseCommand):
         "Offers the add-on that a manifest describes: addonmanifest FILE. With --try it asks the partner for "
         "one, changes and removes it, shows each answer, and loads nothing."
     )
+    requires_system_checks = ()  # they load every page: a second
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)

@@ -11,6 +11,7 @@ class Command(BaseCommand):
     help = (
         "Compares database, repositories, slugs, logs and processes; exit status 1 when a promise is broken."
     )
+    requires_system_checks = ()  # they load every page: a second
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="answer for programs")

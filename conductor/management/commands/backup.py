@@ -12,6 +12,7 @@ from core.errors import Refusal
 
 class Command(BaseCommand):
     help = "Writes a backup of the platform, while it runs: database, repositories, slugs, sources, logs. No keys."
+    requires_system_checks = ()  # they load every page: a second
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

@@ -18,6 +18,7 @@ class Command(BaseCommand):
     help = (
         "Moves builds, releases, promotions and dynos forward, and routes requests; the web part runs apart."
     )
+    requires_system_checks = ()  # they load every page: a second
 
     def handle(self, **options: Any) -> None:
         try:

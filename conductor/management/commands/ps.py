@@ -9,6 +9,7 @@ from conductor.status import processes
 
 class Command(BaseCommand):
     help = "Lists the platform's own processes: role, pid, state, lease."
+    requires_system_checks = ()  # they load every page: a second
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="answer for programs")
