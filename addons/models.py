@@ -280,6 +280,7 @@ def key_of(name: str, suffix: str) -> str:
 
 
 from addons.archive_models import SavedSearch  # noqa: E402 - Django finds models here
+from addons.mail_models import Mail  # noqa: E402 - Django finds models here
 from addons.partner_models import Partner, PartnerResource  # noqa: E402 - Django finds models here
 from addons.transfer_models import Schedule, Transfer  # noqa: E402 - Django finds models here
 
@@ -288,6 +289,7 @@ __all__ = [
     "AddonService",
     "Attachment",
     "Config",
+    "Mail",
     "Partner",
     "PartnerResource",
     "Plan",

@@ -11,7 +11,14 @@ from engine.servers import Servers
 @cache
 def servers() -> Servers:
     """All of them, in `settings.DATA / "servers"`. The conductor keeps them running; see `engine.servers`."""
-    return Servers(settings.DATA / "servers", ports=_ports(settings.SERVER_PORTS))
+    from addons.mails import Inboxes  # which needs the models, and they the providers
+
+    return Servers(
+        settings.DATA / "servers",
+        ports=_ports(settings.SERVER_PORTS),
+        post=Inboxes(),
+        mailer_port=settings.MAILER_PORT,
+    )
 
 
 def why_unreachable() -> str:
