@@ -23,6 +23,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from accounts import actions, invitations, sessions, sign_in, two_factor
 from core import activity
 from core.errors import Refusal
+from core.text import storable
 
 log = logging.getLogger(__name__)
 
@@ -215,7 +216,9 @@ class SocialAdapter(DefaultSocialAccountAdapter):
     }
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
-        """Let in who is invited: the other service vouches for the address that the invitation is for."""
+        """Let in who is invited: the other service vouches for the address that the invitation is for. What else it
+        tells is kept with the account, and it may tell anything."""
+        sociallogin.account.extra_data = storable(sociallogin.account.extra_data)
         if sociallogin.is_existing or request.user.is_authenticated:
             return
         vouched = [address.email for address in sociallogin.email_addresses if address.verified]

@@ -10,6 +10,7 @@ from accounts import actions
 from accounts.models import CliSignIn, User
 from core import secrets
 from core.errors import Conflict, NotFound, Refusal
+from core.text import is_text
 
 MINUTES = 10
 TOKEN_DAYS = 30
@@ -19,6 +20,8 @@ MOST_OF_ONE_ADDRESS = 20  # so that nobody can use up all of them
 
 def ask(description: str, *, address: str | None) -> tuple[CliSignIn, str]:
     """A CLI asks to be let in; returns the question, and the secret that its answer is fetched with."""
+    if not is_text(description):
+        raise Refusal("The description has a NUL or half a character in it.", status=400, id="bad_request")
     CliSignIn.objects.filter(created_at__lt=timezone.now() - timedelta(minutes=MINUTES)).delete()
     mine = CliSignIn.objects.filter(address=address or "").count()
     if mine >= MOST_OF_ONE_ADDRESS or CliSignIn.objects.count() >= MOST_WAITING:

@@ -4,6 +4,7 @@ from typing import Any
 
 from addons.models import AddonService, key_of
 from core.errors import Refusal
+from core.text import is_text
 
 MOST = 32 * 1024  # characters of one add-on's config
 
@@ -22,7 +23,7 @@ def by_suffix(service: AddonService, told: Any) -> dict[str, str]:
     for name, value in told.items():
         if name not in known:
             raise Refusal(f"The config var {str(name)[:80]} is not in its manifest.")
-        if not isinstance(value, str) or "\0" in value:
+        if not isinstance(value, str) or not is_text(value):
             raise Refusal(f"The config var {name} has a value that is no text.")
     if sum(len(value) for value in told.values()) > MOST:
         raise Refusal(f"The config is over {MOST // 1024} kB.")

@@ -7,6 +7,8 @@ from django.http import HttpRequest
 from ninja.errors import HttpError
 from ninja.parser import Parser
 
+from core.text import is_text
+
 DEEPEST = 50  # of arrays and objects in each other; no call needs more than six
 LARGEST = 2**63 - 1  # what a database's whole numbers hold
 
@@ -42,11 +44,6 @@ def parse(body: bytes) -> Any:
         raise BadBody("is no object, which all bodies here are.", 422)
     _check(data, 0)
     return data
-
-
-def is_text(text: str) -> bool:
-    """Whether `text` can be kept: no NUL, which PostgreSQL has no place for, and no half of a character."""
-    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text if char > "\ud7ff")
 
 
 def _check(data: Any, depth: int) -> None:

@@ -37,7 +37,7 @@ def ask(request: HttpRequest) -> HttpResponse:
         body = json.loads(request.body or b"{}")
         description = str(body.get("description", "")) if isinstance(body, dict) else ""
         question, secret = cli_sign_in.ask(description, address=client_address(request))
-    except ValueError:
+    except (ValueError, RecursionError):
         return JsonResponse({"id": "bad_request", "message": "The body is not JSON.", "url": ""}, status=400)
     except Refusal as refusal:
         return JsonResponse({"id": refusal.id, "message": refusal.message, "url": ""}, status=refusal.status)

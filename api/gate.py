@@ -8,8 +8,8 @@ from urllib.parse import unquote
 from django.http import HttpRequest, HttpResponse
 
 from api.absent import UNKNOWN, why
-from api.bodies import is_text
 from core.errors import NotFound, Refusal
+from core.text import is_text
 
 ACCEPT = re.compile(r"application/vnd\.heroku\+json\s*;\s*version\s*=\s*([\w.]+)")
 View = Callable[..., HttpResponse]

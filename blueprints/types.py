@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from blueprints.reader import NO, YES, Reader, is_null, meant
+from core.text import is_text
 
 NUMBER = re.compile(r"-?\d{1,9}(\.\d{1,6})?", re.ASCII)
 
@@ -32,7 +33,7 @@ class Text:
     def read(self, node: Node, reader: Reader, what: str) -> str:
         """As it is written; nothing is an empty one."""
         text = "" if is_null(node) else reader.text(node)
-        if text is None or "\0" in text:
+        if text is None or not is_text(text):
             reader.wrong(node, f"{what} is text.")
             return ""
         if len(text) > self.most:

@@ -12,6 +12,7 @@ from ci.models import State, TestRun
 from core import activity, changes, live
 from core.changes import Change
 from core.errors import Conflict, Refusal
+from core.text import storable
 from forge import reports
 from forge.code import place_of
 from pipelines.models import Pipeline
@@ -184,7 +185,7 @@ def _create(pipeline: Pipeline, *, by: User | None, **fields: Any) -> TestRun:
         )
     number = (rows.aggregate(top=Max("number"))["top"] or 0) + 1
     for name, most in (("branch", 255), ("commit", 64), ("message", 500), ("author", 200)):
-        text = str(fields.get(name, "")).replace("\0", "").splitlines()
+        text = storable(str(fields.get(name, ""))).splitlines()
         fields[name] = text[0][:most] if text else ""
     run = TestRun.objects.create(pipeline=pipeline, number=number, by=by, **fields)
     activity.record(by, "started", run, pipeline=pipeline, branch=run.branch, commit=run.commit)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.parsers import expat
 
+from core.text import storable
+
 MOST = 5000  # cases of a node
 MOST_TEXT, MOST_DIAGNOSTIC = 500, 10_000
 MOST_DEPTH, LONGEST_LINE = 20, 2000
@@ -37,13 +39,13 @@ class Case:
             _clean(self.description)[:MOST_TEXT] or "(no name)",
             self.passed,
             _clean(self.directive)[:200],
-            self.diagnostic.replace("\0", "")[:MOST_DIAGNOSTIC],
+            storable(self.diagnostic)[:MOST_DIAGNOSTIC],
             self.seconds,
         )
 
 
 def _clean(text: str) -> str:
-    return " ".join(text.replace("\0", "").split())
+    return " ".join(storable(text).split())
 
 
 # --- TAP ------------------------------------------------------------------------------------------------------------------

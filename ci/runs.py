@@ -22,6 +22,7 @@ from ci.models import State, TestCase, TestNode, TestRun
 from ci.settings import config_of
 from core import live
 from core.errors import BuildFailed
+from core.text import storable
 from engine.builder.procfile import parse_app_json
 from forge.code import source_of
 from pipelines import asked_addons
@@ -213,7 +214,7 @@ def open_shell(run: TestRun, node: TestNode, *, version: int, seconds: int) -> N
 @transaction.atomic
 def end_node(node: TestNode, *, state: str, exit_code: int | None, reason: str, cases: list[Case]) -> None:
     """Write down how a node ended, and what its tests reported."""
-    node.state, node.exit_code, node.reason = state, exit_code, reason[:300]
+    node.state, node.exit_code, node.reason = state, exit_code, storable(reason)[:300]
     node.finished_at = timezone.now()
     node.save(update_fields=["state", "exit_code", "reason", "finished_at", "updated_at"])
     TestCase.objects.filter(node=node).delete()

@@ -24,6 +24,7 @@ from conductor.work import Held
 from core import changes, failpoints
 from core.changes import Change
 from core.errors import BuildFailed, LeaseLost, Refusal
+from core.text import storable
 from engine.builder import BuildCancelled, BuildLimits, BuildResult, BuildSpec
 from engine.outbound import Outbound
 from pipelines import asked_addons
@@ -256,15 +257,6 @@ def _take_manifest(row: Build, slug: Slug, found: dict[str, Any]) -> list[str]:
     if asked_addons.is_new(row.app):
         lines += asked_addons.give(row.app, asked.addons, by=row.by)
     return lines
-
-
-def storable(value: Any) -> Any:
-    """What came as JSON, without the characters that a database does not take."""
-    if isinstance(value, str):
-        return value.replace("\0", "").encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {storable(key): storable(item) for key, item in value.items()}
-    return [storable(item) for item in value] if isinstance(value, list) else value
 
 
 def _make_slug(row: Build, result: BuildResult) -> Slug:

@@ -26,6 +26,7 @@ from conductor.parts import Parts
 from conductor.turns import Turns, release_connections
 from core import failpoints
 from core.errors import EngineError, Refusal
+from core.text import storable
 from engine.outbound import Outbound
 from engine.spec import Line
 from engine.syslog import frame, message
@@ -147,7 +148,7 @@ class Drains:
     def _failed(self, drain: LogDrain, fault: Exception) -> None:
         pause = min(settings.WEBHOOK_RETRY_SECONDS / 15 * 2 ** min(drain.failures, 20), LONGEST_PAUSE)
         self._pauses[drain.pk] = time.monotonic() + pause
-        _write(drain, failures=drain.failures + 1, last_error=str(fault)[:200])
+        _write(drain, failures=drain.failures + 1, last_error=storable(str(fault))[:200])
 
     def _hang_up(self, drain: UUID) -> None:
         connection = self._connections.pop(drain, None)

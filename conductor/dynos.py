@@ -29,6 +29,7 @@ from core import changes as told
 from core import failpoints, live
 from core.changes import Change
 from core.errors import ReleaseFailed
+from core.text import storable
 from engine.plan import ALIVE, plan
 from engine.spec import Backend, DynoState, ProcessSpec, Route
 from releases.models import Release
@@ -394,7 +395,7 @@ def _ended(state: DynoState) -> dict[str, object]:
         "state_at": timezone.now(),
         "port": None,
         "exit_code": state.exit_code,
-        "reason": state.reason[:200] or f"Process exited with status {state.exit_code}",
+        "reason": storable(state.reason)[:200] or f"Process exited with status {state.exit_code}",
     }
 
 

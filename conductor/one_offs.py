@@ -12,6 +12,7 @@ from conductor.wishes import View
 from core import changes, live
 from core.changes import Change
 from core.errors import EngineError
+from core.text import storable
 from engine.plan import ALIVE
 from engine.spec import DynoState
 
@@ -59,7 +60,7 @@ def _note(row: Dyno, state: DynoState) -> None:
 
 
 def _end(row: Dyno, exit_code: int | None, reason: str) -> None:
-    _write(row, state=Dyno.State.DOWN, exit_code=exit_code, reason=reason[:200], port=None)
+    _write(row, state=Dyno.State.DOWN, exit_code=exit_code, reason=storable(reason)[:200], port=None)
 
 
 @transaction.atomic

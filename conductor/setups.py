@@ -15,7 +15,6 @@ from django.db import transaction
 from apps import actions as app_actions
 from apps import limits, stacks
 from apps.models import App, ConfigVar, Dyno, Formation
-from conductor.builds import storable
 from conductor.parts import Parts
 from conductor.work import Held
 from core import live
@@ -159,15 +158,13 @@ class Setups:
             raise BuildFailed("The source is not there any more.")
         found = peek(path, ["app.json"], max_bytes=BuildLimits().unpacked_bytes)
         data = found.get("app.json")
-        return app_json.read(storable(parse_app_json(data)) if data else {}, app.ephemeral)
+        return app_json.read(parse_app_json(data) if data else {}, app.ephemeral)
 
     def _said(self, setup: AppSetup, dyno: Dyno | None) -> str:
         if dyno is None or setup.app is None:
             return ""
         tail = self._parts.logs.tail(setup.app.log_stream, LAST_LINES, source="app", dyno=dyno.name)
-        return "".join(f"{entry.line.text.decode('utf-8', 'replace')}\n" for entry in tail)[
-            -MOST_OUTPUT:
-        ].replace("\0", "")
+        return "".join(f"{entry.line.text.decode('utf-8', 'replace')}\n" for entry in tail)[-MOST_OUTPUT:]
 
     def _done(self, setup: AppSetup) -> None:
         with transaction.atomic():

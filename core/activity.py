@@ -8,6 +8,7 @@ from typing import Any
 
 from core import changes
 from core.models import Event
+from core.text import storable
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def origin() -> Origin:
 
 def record(by: Any, verb: str, thing: Any, *, app: Any = None, pipeline: Any = None, **details: Any) -> Event:
     """Note that `by` (a user, or None for the platform) did `verb` to `thing`. `details` must hold no secrets."""
-    here = origin()
+    here, details = origin(), storable(details)
     kind = thing._meta.model_name
     app_id = thing.pk if kind == "app" else getattr(app, "pk", None) or getattr(thing, "app_id", None)
     pipeline_id = thing.pk if kind == "pipeline" else getattr(pipeline, "pk", None)
@@ -53,7 +54,7 @@ def record(by: Any, verb: str, thing: Any, *, app: Any = None, pipeline: Any = N
         verb=verb,
         kind=kind,
         object_id=str(thing.pk),
-        label=str(thing)[:200],
+        label=storable(str(thing))[:200],
         app_id=app_id,
         pipeline_id=pipeline_id,
         details=details,

@@ -2,9 +2,13 @@
 
 `Refusal` is for people and programs that asked for something we turn down, `BuildFailed` and
 `ReleaseFailed` are the app's own fault, `EngineError` is the world's. Everything else is our bug.
+
+Their words may quote what another side has sent, and are kept as reasons: so they are made fit for that here.
 """
 
 from collections.abc import Mapping
+
+from core.text import storable
 
 
 class Refusal(Exception):
@@ -26,6 +30,7 @@ class Refusal(Exception):
         fields: Mapping[str, str] | None = None,
         resource: str | None = None,
     ) -> None:
+        message = storable(message)
         super().__init__(message)
         self.message = message
         self.id = id or self.id
@@ -65,16 +70,22 @@ class Unauthorized(Refusal):
 class BuildFailed(Exception):
     """The app's own fault during a build; kept on the row as its reason, never retried."""
 
+    def __init__(self, message: str = "") -> None:
+        super().__init__(storable(message))
+
 
 class ReleaseFailed(Exception):
     """The app's own fault during a release; kept on the row as its reason, never retried."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(storable(message))
 
 
 class EngineError(Exception):
     """The world's fault (a full disk, an engine that is away); retried unless `permanent`."""
 
     def __init__(self, message: str, *, permanent: bool = False) -> None:
-        super().__init__(message)
+        super().__init__(storable(message))
         self.permanent = permanent
 
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 from core import changes as told
 from core import metrics
 from core.errors import LeaseLost
+from core.text import storable
 
 LEASE_SECONDS = 30
 HEARTBEAT_SECONDS = 10
@@ -78,7 +79,9 @@ class Job(models.Model):
         abstract = True
 
     def record(self, **changes: Any) -> None:
-        """Write `changes` if this worker still holds the lease; `LeaseLost` if not."""
+        """Write `changes` if this worker still holds the lease; `LeaseLost` if not. What they quote of others is made
+        fit for a row here, since it may be anything."""
+        changes = {name: storable(value) for name, value in changes.items()}
         rows: models.Manager[Any] = type(self)._default_manager
         held = rows.filter(pk=self.pk, lease_token=self.lease_token, status="running")
         if self.lease_token is None or held.update(**changes) != 1:

@@ -4,16 +4,18 @@ import logging
 import re
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import set_urlconf
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from core import activity
 from core.errors import Refusal
+from core.text import is_text, storable
 
 Respond = Callable[[HttpRequest], HttpResponse]
 log = logging.getLogger(__name__)
@@ -53,6 +55,27 @@ class ApiMiddleware:
             set_urlconf(None)  # else what this thread does next would look up addresses among the API's
 
 
+class TextMiddleware:
+    """Leaves out of queries and forms what no browser lets anybody type and no database keeps: a NUL. What programs
+    send as JSON is turned down for it instead (`api.bodies`)."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.respond(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
+        if not is_text(request.path):
+            raise Http404("Nothing has a name that can't be kept.")
+        if is_api(request):
+            return
+        request.GET = _without_nul(request.GET)  # type: ignore[assignment]
+        takes_forms = not getattr(view, "csrf_exempt", False)  # others read their body themselves
+        if request.method == "POST" and takes_forms:
+            request.POST = _without_nul(request.POST)  # type: ignore[assignment]
+
+
 class PrivateMiddleware:
     """Marks every answer to someone signed in as theirs alone (promise I-27)."""
 
@@ -88,6 +111,16 @@ class RefusalMiddleware:
             return HttpResponseRedirect(_way_back(request))
         template = {403: "403.html", 404: "404.html"}.get(error.status, "refusal.html")
         return render(request, template, {"refusal": error}, status=error.status)
+
+
+def _without_nul(given: QueryDict) -> QueryDict:
+    if all(is_text(name) and all(map(is_text, texts)) for name, texts in given.lists()):
+        return given
+    kept = QueryDict(mutable=True, encoding=given.encoding)
+    for name, texts in given.lists():
+        kept.setlist(storable(name), storable(texts))
+    kept._mutable = False
+    return kept
 
 
 def is_api(request: HttpRequest) -> bool:

@@ -78,7 +78,7 @@ class PageConsumer(AsyncJsonWebsocketConsumer):
         """Pages send small JSON objects; whoever sends something else is no page of ours."""
         try:
             content = json.loads(text_data or "") if len(text_data or "") <= MESSAGE_BYTES else None
-        except ValueError:
+        except (ValueError, RecursionError):
             content = None
         if isinstance(content, dict):
             await self.receive_json(content)

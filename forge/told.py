@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from core.text import storable
+
 
 @dataclass(frozen=True)
 class BranchTold:
@@ -89,13 +91,13 @@ class Body:
         """The texts of a list at the end of a path."""
         *above, last = names
         found = self.part(*above)._found.get(last)
-        return [row for row in found if isinstance(row, str)] if isinstance(found, list) else []
+        return [storable(row) for row in found if isinstance(row, str)] if isinstance(found, list) else []
 
     def text(self, *names: str, most: int = 1000) -> str:
-        """The text at the end of a path, empty when there is none; what no column can hold is cut."""
+        """The text at the end of a path, empty when there is none; what no column can hold is left out or cut."""
         *above, last = names
         found = self.part(*above)._found.get(last)
-        return found.replace("\0", "")[:most] if isinstance(found, str) else ""
+        return storable(found)[:most] if isinstance(found, str) else ""
 
     def needed(self, *names: str, most: int = 1000) -> str:
         """As `text`, but it must be there."""

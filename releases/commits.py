@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from core.text import storable
+
 _PERSON = re.compile(r"(.*?) ?<([^<>]*)> ?(-?\d+)?.*", re.DOTALL)
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")  # controls, those of direction too
 
@@ -55,9 +57,10 @@ def _person(value: bytes, encoding: str) -> tuple[str, str, str]:
 
 def _text(value: bytes, encoding: str) -> str:
     try:
-        return value.decode(encoding, "replace")
-    except LookupError:
-        return value.decode("utf-8", "replace")
+        text = value.decode(encoding, "replace")
+    except (LookupError, ValueError):  # no encoding, or one of Python's own that replaces nothing
+        text = value.decode("utf-8", "replace")
+    return str(storable(text))
 
 
 def clean(text: str) -> str:

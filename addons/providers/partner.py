@@ -19,6 +19,7 @@ from addons.providers.base import Order, Provided
 from addons.providers.wire import Reply, Wire, tidy
 from core import secrets
 from core.errors import EngineError, Refusal
+from core.text import is_text
 
 GRANT = "grant"  # how codes begin that partners exchange for tokens
 GRANT_MINUTES = 5
@@ -134,7 +135,12 @@ def _config(partner: Partner, reply: Reply) -> dict[str, str]:
 def _id(partner: Partner, reply: Reply, order: Order) -> str:
     """What the partner calls it; by its UUID if it does not say."""
     told = reply.body.get("id") or order.id
-    if isinstance(told, bool) or not isinstance(told, str | int) or len(str(told)) > 200:
+    if (
+        isinstance(told, bool)
+        or not isinstance(told, str | int)
+        or not is_text(str(told))
+        or len(str(told)) > 200
+    ):
         raise EngineError(f"{partner.service.human_name} answers an id that is none.", permanent=True)
     return str(told)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import BuildFailed
+from core.text import storable
 from engine.builder.unpack import show
 
 TYPE = re.compile(r"[-\w]{1,128}", re.ASCII)
@@ -52,7 +53,7 @@ def read_app_json(root: Path) -> dict[str, Any]:
 
 def parse_app_json(data: bytes) -> dict[str, Any]:
     """The object that this text is. `BuildFailed` when it is none, too long or too deep; what it asks for is read by
-    `releases.app_json`."""
+    `releases.app_json`. Characters that nothing can keep are left out."""
     if len(data) > MAX_BYTES:
         raise _too_long("app.json", MAX_BYTES)
     try:
@@ -68,7 +69,8 @@ def parse_app_json(data: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise BuildFailed("app.json has to be an object: { … }.")
     _check_depth(found)
-    return found
+    kept: dict[str, Any] = storable(found)
+    return kept
 
 
 def _no_number(text: str) -> None:

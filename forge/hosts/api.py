@@ -10,6 +10,7 @@ from urllib.parse import quote
 from django.conf import settings
 
 from core.errors import EngineError, Refusal
+from core.text import storable
 from engine.outbound import Answer, Outbound
 from forge.models import PullRequest
 from forge.told import Body, PullTold, Unreadable
@@ -155,9 +156,9 @@ def _readable(row: Any, read: Callable[[Body], PullTold]) -> PullTold | None:
 def _json(answer: Answer) -> Any:
     try:
         found = json.loads(answer.body or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise EngineError("The host's API answers with something that is no JSON.") from None
-    return found if isinstance(found, (dict, list)) else {}
+    return storable(found) if isinstance(found, (dict, list)) else {}
 
 
 def _demand_content(answer: Answer, name: str) -> None:

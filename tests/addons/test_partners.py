@@ -284,6 +284,8 @@ def test_only_names_of_the_manifest_are_set(odd, app, alice):
         ((200, b"<html>hello</html>"), "no JSON object"),
         ((200, {"config": {"DATABASE_URL": "secret-value"}}), "DATABASE_URL is not in its manifest"),
         ((200, {"config": {"NOTES_URL": ["secret-value"]}}), "NOTES_URL has a value that is no text"),
+        ((200, {"config": {"NOTES_URL": "\ud800"}}), "NOTES_URL has a value that is no text"),
+        ((200, {"id": "a\0", "config": {}}), "an id that is none"),
         ((422, {"message": "No\nroom\u0000 for change-this-password"}), "Notes says: No room for …"),
         ((401, b""), "does not accept the password"),
         ((302, b""), "status 302"),

@@ -231,6 +231,8 @@ def test_the_secret_of_a_new_webhook_is_told_once(shop, alice):
         ("ci: {}\n---\nci: {}", 2, "one document"),
         ("ci: {on_push: [}", 1, "not YAML"),
         ("ci: \x07", 1, "characters that YAML does not have"),
+        ('ci: {}\nstages:\n- {name: a1, word: staging, build: "\\0"}', 3, "build is text"),
+        ('ci: {}\nstages:\n- {name: a1, word: staging, build: "\\uD800"}', 3, "build is text"),
         ("[" * 1000, 1, "nested over 12 deep"),
         ("x: " + "y" * 70_000, 1, "over 64 kB"),
         ("x: [" + "1," * 12_000 + "1]", 1, "says too much"),

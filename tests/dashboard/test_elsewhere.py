@@ -86,6 +86,13 @@ def test_what_is_connected_signs_in(alice, client, github):
     assert "gho_secret" not in str(list(SocialAccount.objects.values()))
 
 
+def test_what_no_row_can_hold_is_left_out_of_what_it_tells(alice, client, github, monkeypatch):
+    monkeypatch.setattr(github, "who", {**github.who, "name": "a\0b\ud800", "bio": "\0"})
+    assertRedirects(connect(client, alice), "/account/connections/")
+    told = SocialAccount.objects.get().extra_data
+    assert (told["name"], told["bio"]) == ("ab?", "")
+
+
 def test_connecting_asks_who_it_is_first(alice, client, github):
     client.force_login(alice)
     assert come_back(client, "/sign-in/with/github/?process=connect").url == "/account/confirm/"

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from core.errors import BuildFailed
+from core.text import is_text
 from engine.builder.procfile import TYPE, read_small
 
 LOOKED_FOR = "heroku.yml or Dockerfile"
@@ -108,7 +109,7 @@ def _command(value: Any, where: str) -> tuple[str, str]:
     else:
         command, image = value, ""
     text = " && ".join(map(str, command)) if isinstance(command, list) else str(command or "")
-    if "\0" in text or len(text) > 10_000:
+    if not is_text(text) or len(text) > 10_000:
         raise BuildFailed(f"heroku.yml: {where} has a command that cannot be run.")
     return text.strip(), image
 
