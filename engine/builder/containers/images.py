@@ -96,7 +96,8 @@ def _uv() -> Path:
 
 
 def _sources() -> Iterator[Path]:
-    yield from (ROOT / "core/__init__.py", ROOT / "core/errors.py", ROOT / "engine/__init__.py")
+    for name in ("core/__init__.py", "core/errors.py", "core/text.py", "engine/__init__.py"):
+        yield ROOT / name
     yield from sorted((ROOT / "engine/builder").rglob("*.py"))
 
 
