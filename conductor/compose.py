@@ -85,6 +85,7 @@ def _builder() -> "ContainerBuilder | None":
         registry=settings.REGISTRY,
         registry_auth=_registry_sign_in(),
         shared_images=settings.SHARED_IMAGES,
+        spares=settings.SPARE_BUILDS,
     )
 
 

@@ -188,6 +188,8 @@ class Conductor:
             self._drains,
         ):
             turns.stop()
+        if self.parts.leftovers:
+            self.parts.leftovers.close()
         self._sleepers.stop()
         self.keeper.stop()
         self._transfers.stop()
@@ -467,6 +469,8 @@ class Conductor:
             self._flow.woken.set()
         elif topic == live.DELIVERIES:
             self._news.set()
+        elif topic.startswith("startx:") and self._leads:
+            self.keeper.poke(uuid.UUID(topic[6:]))
         elif topic.startswith("app:") and self._leads and not is_ours():
             self.keeper.poke(uuid.UUID(topic[4:]), in_seconds=GATHER_SECONDS)
 

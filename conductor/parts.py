@@ -17,7 +17,7 @@ from engine.tally import Tally
 
 
 class Leftovers(Protocol):
-    """What builds leave on an engine of containers, and who removes it."""
+    """What builds leave on an engine of containers or have ready there, and who removes it."""
 
     def sweep(self, running: Iterable[str]) -> None:
         """Remove what is left of builds whose ids are not among `running`."""
@@ -26,6 +26,10 @@ class Leftovers(Protocol):
     def keep(self, apps: Iterable[str], images: Iterable[str], *, older_than: float) -> None:
         """Remove what is `older_than` seconds old: caches of other apps than `apps`, images that are not among
         `images`."""
+        ...
+
+    def close(self) -> None:
+        """Nothing is built any more: end what waits for builds."""
         ...
 
 

@@ -8,126 +8,77 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import docker.errors
-import requests
 
 from core.errors import BuildFailed, EngineError
 from engine.builder.child import CHECK_SECONDS, REPORT_BYTES, duration
-from engine.builder.containers.images import CACHE
+from engine.builder.containers.place import BUILD, TROUBLE, Place, Started, name_of, remove, start, why
+from engine.builder.containers.spares import Spares
 from engine.builder.output import Output
 from engine.builder.spec import BuildCancelled, BuildSpec
 
 OUT, REPORT = 1, 2  # the streams of an attached container
 CHUNK = 256 * 1024
-# What its first program needs to put up the fences, to become another user, and to see all files.
-RIGHTS = ("NET_ADMIN", "SETUID", "SETGID", "DAC_READ_SEARCH")
-TMPFS = {"/tmp": "rw,nosuid,nodev,mode=1777", "/run": "rw,nosuid,nodev,mode=755,size=1m"}  # noqa: S108
-ENTRY = ["python3", "-IS", "/slipway/code/engine/builder/containers/inside.py"]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a build runs: image, network and cache volume, all there already."""
-
-    image: str
-    network: str
-    cache: str
-    cores: int  # of the engine
-    labels: dict[str, str]
 
 
 class Box:
     """One run of a build in a container."""
 
     def __init__(
-        self, client: Any, spec: BuildSpec, place: Place, output: Output, cancelled: Callable[[], bool]
+        self, client: Any, spec: BuildSpec, output: Output, cancelled: Callable[[], bool], spares: Spares
     ) -> None:
-        self.client, self.spec, self.place = client, spec, place
+        self.client, self.spec, self.spares = client, spec, spares
         self.output, self.cancelled = output, cancelled
         self.deadline = time.monotonic() + spec.limits.seconds
 
     def run(
-        self, job: Mapping[str, Any], files: Sequence[Path], slug: Path, step: Callable[[str], None]
+        self,
+        place: Place,
+        job: Mapping[str, Any],
+        files: Sequence[Path],
+        slug: Path,
+        step: Callable[[str], None],
     ) -> dict[str, Any]:
         """Have the job done, its slug written to the file `slug`; returns the last message of the report. `BuildFailed`,
         `BuildCancelled` or `EngineError`. When it raises, the container is gone; when it returns, it has ended, and is gone
         in a moment."""
         report = Report(slug, self.spec.limits.slug_bytes, step)
-        container, self.end = None, End()
+        self.end = End()
         job = {**job, "end": self.end.mark.decode()}
+        container = name_of(self.spec.id)
         try:
-            container = self._create()
-            with self._attached(container) as stream:
-                container.start()
-                threading.Thread(
-                    target=_send, args=(stream, job, files), name="build input", daemon=True
-                ).start()
-                self._watch(stream, report)
-        except (docker.errors.DockerException, requests.RequestException) as fault:
-            self._remove(container)
-            raise EngineError(f"The Docker engine could not run the build: {_why(fault)}") from fault
+            started = self.spares.take(place, self.spec.id) or self._start(place)
+            container = started.id
+            with contextlib.closing(started):
+                sending = (started.stream, job, files)
+                threading.Thread(target=_send, args=sending, name="build input", daemon=True).start()
+                self._watch(started.stream, report)
+        except TROUBLE as fault:
+            remove(self.client, container)
+            raise EngineError(f"The Docker engine could not run the build: {why(fault)}") from fault
         except BaseException:
-            self._remove(container)
+            remove(self.client, container)
             raise
         finally:
             report.close()
         # Its slug is here and it ends by itself; nobody has to wait for that.
-        threading.Thread(target=self._remove, args=(container,), name="build removal").start()
+        threading.Thread(target=remove, args=(self.client, container), name="build removal").start()
         self.output.finish()
         return report.answer
 
-    def _remove(self, container: Any) -> None:
-        remove(self.client, container.id if container else name_of(self.spec.id))
-
-    def _create(self) -> Any:
+    def _start(self, place: Place) -> Started:
+        name, label = name_of(self.spec.id), {BUILD: self.spec.id}
         try:
-            return self._create_once()
+            return start(self.client, place, name, label)
         except docker.errors.APIError as fault:
             if fault.status_code != 409:
                 raise
-        remove(self.client, name_of(self.spec.id))  # an interrupted try has left it
-        return self._create_once()
-
-    def _create_once(self) -> Any:
-        limits = self.spec.limits
-        return self.client.containers.create(
-            self.place.image,
-            ENTRY,
-            name=name_of(self.spec.id),
-            hostname="build",
-            labels=self.place.labels,
-            auto_remove=True,
-            stdin_open=True,
-            network=self.place.network,
-            mem_limit=limits.memory,
-            memswap_limit=limits.memory,
-            pids_limit=limits.processes,
-            nano_cpus=int(min(limits.cpus, self.place.cores) * 1_000_000_000),
-            cap_drop=["ALL"],
-            cap_add=list(RIGHTS),
-            security_opt=["no-new-privileges:true"],
-            volumes={self.place.cache: {"bind": CACHE, "mode": "rw"}},
-            tmpfs={},
-            log_config={"type": "none", "config": {}},
-            environment={"LANG": "C.UTF-8"},
-        )
-
-    @contextlib.contextmanager
-    def _attached(self, container: Any) -> Iterator[socket.socket]:
-        wrapped = container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
-        stream = getattr(wrapped, "_sock", wrapped)
-        try:
-            yield stream
-        finally:
-            with contextlib.suppress(OSError):
-                stream.shutdown(socket.SHUT_RDWR)  # wakes whoever reads it
-            wrapped.close()
-            stream.close()
+        remove(self.client, name)  # an interrupted try has left it
+        return start(self.client, place, name, label)
 
     def _watch(self, stream: socket.socket, report: "Report") -> None:
         """Pass output and steps on until the container has ended, or has said all."""
@@ -200,7 +151,11 @@ class Report:
         self._rest += data
         while self._file is None and b"\n" in self._rest:
             line, _, self._rest = self._rest.partition(b"\n")
-            self._message(json.loads(line))
+            try:
+                self._message(json.loads(line))
+            except ValueError as fault:
+                told = line[:200].decode("utf-8", "replace")
+                raise EngineError(f"The build's container does not work: {told}") from fault
         if self._file is not None:
             data, self._rest = self._rest, b""
             return self._take(data)
@@ -242,27 +197,6 @@ class Report:
         self._left -= len(data)
 
 
-def name_of(build: str) -> str:
-    """The name of a build's container."""
-    return f"slipway-build-{build}"
-
-
-def remove(client: Any, container: str) -> None:
-    """End and remove a container, if it is there; returns once it is gone, or nearly."""
-    for _ in range(3):
-        try:
-            client.api.remove_container(container, force=True, v=True)
-            return
-        except docker.errors.NotFound:
-            return
-        except docker.errors.APIError as fault:
-            if fault.status_code != 409:  # it is being removed already
-                raise EngineError(f"The build's container could not be removed: {_why(fault)}") from fault
-            time.sleep(0.05)
-        except requests.RequestException as fault:
-            raise EngineError(f"The build's container could not be removed: {_why(fault)}") from fault
-
-
 def _send(stream: socket.socket, job: Mapping[str, Any], files: Sequence[Path]) -> None:
     """Tell the container its job. It stays open, as a sign that somebody waits."""
     data = json.dumps(job).encode()
@@ -295,7 +229,3 @@ def _frames(
     except (OSError, ValueError):  # it was closed under us
         pass
     put(None)
-
-
-def _why(fault: Exception) -> str:
-    return str(getattr(fault, "explanation", None) or fault)[:200]

@@ -18,16 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import docker.errors
-import requests
 
 from core.errors import EngineError
 from engine.builder.buildpacks import Finder
 from engine.builder.child import judge
-from engine.builder.containers.box import Box, Place, remove
+from engine.builder.containers.box import Box
 from engine.builder.containers.dockerfiles import BUILDKIT, ImageBuild
 from engine.builder.containers.image_store import ImageStore
 from engine.builder.containers.images import CACHE, UV, WORK, BuilderImages
 from engine.builder.containers.made import build_all, pulled
+from engine.builder.containers.place import BUILD, CACHE_OF, SPARE, TROUBLE, Place, build_of, remove
+from engine.builder.containers.spares import DELAY_SECONDS, Spares
 from engine.builder.output import Output
 from engine.builder.run import PATH, store_slug
 from engine.builder.slugs import SlugStore
@@ -37,8 +38,6 @@ from engine.stacks import CONTAINER, build_image
 
 log = logging.getLogger(__name__)
 
-BUILD = "slipway.build"  # the label that gives a container's build
-CACHE_OF = "slipway.cache"  # the label that gives the app of a volume
 ENDING_SECONDS = 10.0
 AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 # What builds get of the platform's environment: what leads to packages. Paths would lead nowhere in a container.
@@ -52,8 +51,9 @@ NETWORK_OPTIONS = {"com.docker.network.bridge.enable_icc": "false"}  # builds ca
 
 class ContainerBuilder:
     """A place to build in on the Docker engine of `client`. All that it makes there carries the label
-    `slipway.instance` with `instance`. `open_to` are internal networks and addresses that builds may reach; the rest says
-    how images are made (BUILDKIT or CLASSIC) and kept: see `ImageStore`."""
+    `slipway.instance` with `instance`. `open_to` are internal networks and addresses that builds may reach; `registry`,
+    `registry_auth`, `shared_images` and `dockerfiles` (BUILDKIT or CLASSIC) say how images are made and kept: see `ImageStore`.
+    `spares` containers wait at most for the next builds of the apps built last, made `spare_delay` seconds after a build."""
 
     def __init__(
         self,
@@ -67,6 +67,8 @@ class ContainerBuilder:
         registry_auth: dict[str, str] | None = None,
         shared_images: Iterable[str] = (),
         dockerfiles: str = BUILDKIT,
+        spares: int = 0,
+        spare_delay: float = DELAY_SECONDS,
     ) -> None:
         self._client, self._run_image, self._env = client, run_image, env
         self._instance, self._open_to = instance, list(open_to)
@@ -80,6 +82,7 @@ class ContainerBuilder:
             client, self._labels, registry=registry, auth=registry_auth, shared=shared_images
         )
         self._dockerfiles = dockerfiles
+        self._spares = Spares(client, most=spares, delay=spare_delay)
 
     def __call__(
         self,
@@ -106,22 +109,36 @@ class ContainerBuilder:
             packs = Finder(outbound or Outbound(), buildpacks, spec.work, cancelled).find(spec.buildpacks)
             if cancelled():
                 raise BuildCancelled
-            place = self._place(spec)
-            job, files = self._job(spec, packs)
-            slug = spec.work / "slug.tar.zst"
-            done = judge(Box(self._client, spec, place, output, cancelled).run(job, files, slug, step))
+            done = self._build_slug(spec, packs, output, cancelled, step)
             return store_slug(spec, done, slugs, output)
         except OSError as fault:
             raise EngineError(f"The build could not go on: {fault.strerror or fault}.") from fault
         finally:
             shutil.rmtree(spec.work, ignore_errors=True)
 
+    def _build_slug(
+        self,
+        spec: BuildSpec,
+        packs: list[dict[str, str]],
+        output: Output,
+        cancelled: Callable[[], bool],
+        step: Callable[[str], None],
+    ) -> dict[str, Any]:
+        place = self._place(spec)
+        job, files = self._job(spec, packs)
+        box = Box(self._client, spec, output, cancelled, self._spares)
+        try:
+            return judge(box.run(place, job, files, spec.work / "slug.tar.zst", step))
+        finally:
+            if not spec.test:  # of what is tested, another build is not likely
+                self._spares.order(place)
+
     def _build_images(
         self, spec: BuildSpec, output: Output, cancelled: Callable[[], bool], step: Callable[[str], None]
     ) -> BuildResult:
         try:
             self._make_network()
-        except (docker.errors.DockerException, requests.RequestException) as fault:
+        except TROUBLE as fault:
             raise EngineError(f"The Docker engine did not make room for the build: {fault}") from fault
         work = ImageBuild(
             self._client,
@@ -140,7 +157,10 @@ class ContainerBuilder:
         filters = {"label": [f"slipway.instance={self._instance}", BUILD]}
         with _patience():
             for found in self._client.api.containers(all=True, filters=filters):
-                if found["Labels"][BUILD] not in alive:
+                if build_of(found) not in alive:
+                    remove(self._client, found["Id"])
+            for found in self._spare_ones():
+                if build_of(found) not in alive and (build_of(found) or self._spares.is_left(found)):
                     remove(self._client, found["Id"])
             self._images.drop_old()
 
@@ -148,6 +168,8 @@ class ContainerBuilder:
         """Remove what is `older_than` seconds old of caches of other apps than `apps`, and of images that are not among
         `images`, as `BuildResult` names them. What an engine that is away keeps goes next time."""
         alive, horizon = set(apps), time.time() - older_than
+        for app in set(self._spares.apps()) - alive:
+            self._spares.drop(app)
         filters = {"label": [f"slipway.instance={self._instance}", CACHE_OF]}
         with _patience():
             for found in self._client.api.volumes(filters=filters)["Volumes"] or ():
@@ -157,9 +179,14 @@ class ContainerBuilder:
             self._store.keep(set(images), older_than=older_than)
 
     def forget(self, app: str) -> None:
-        """Remove the cache of an app. The container of a build that has just ended may hold it for a moment yet."""
+        """Remove the cache of an app, and what waits to build with it. The container of a build that has just ended may
+        hold it for a moment yet."""
         end = time.monotonic() + ENDING_SECONDS
         while True:
+            self._spares.drop(app)
+            for found in self._spare_ones(app):  # other conductors have some, too
+                if not build_of(found):
+                    remove(self._client, found["Id"])
             try:
                 self._client.api.remove_volume(self._volume(app), force=True)
                 return
@@ -170,17 +197,35 @@ class ContainerBuilder:
                     raise
             time.sleep(0.1)
 
+    def close(self) -> None:
+        """End what waits for builds."""
+        self._spares.close()
+
+    def _spare_ones(self, app: str = "") -> list[dict[str, Any]]:
+        """Containers of the engine that are spare, or were: all, or those of an app."""
+        which = [f"slipway.instance={self._instance}", f"{SPARE}={app}" if app else SPARE]
+        found: list[dict[str, Any]] = self._client.api.containers(all=True, filters={"label": which})
+        return found
+
     def _place(self, spec: BuildSpec) -> Place:
         try:
             image = self._images.of(build_image(self._run_image))
             self._make_network()
             if spec.fresh:
                 self.forget(spec.app)
-            cache = self._volume(spec.app)
-            self._client.volumes.create(cache, labels={**self._labels, CACHE_OF: spec.app})
-        except (docker.errors.DockerException, requests.RequestException) as fault:
+        except TROUBLE as fault:
             raise EngineError(f"The Docker engine did not make room for the build: {fault}") from fault
-        return Place(image, self._network, cache, self._cores, {**self._labels, BUILD: spec.id})
+        limits = spec.limits
+        return Place(
+            app=spec.app,
+            image=image,
+            network=self._network,
+            cache=self._volume(spec.app),
+            cpus=min(limits.cpus, self._cores),
+            memory=limits.memory,
+            processes=limits.processes,
+            labels=self._labels,
+        )
 
     def _volume(self, app: str) -> str:
         return f"slipway-{self._instance}-cache-{app}"
@@ -250,7 +295,7 @@ def _patience() -> Iterator[None]:
     """Trouble of the engine is told to the operator's log, and no more."""
     try:
         yield
-    except (docker.errors.DockerException, requests.RequestException, EngineError) as fault:
+    except (*TROUBLE, EngineError) as fault:
         log.warning("The Docker engine was not tidied up: %s", fault)
 
 

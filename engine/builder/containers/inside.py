@@ -1,6 +1,7 @@
 """The first program of a build container: `python -IS inside.py`. It is root without most of root's rights, puts the
 fences up, has the worker build as a user without any, and watches over it.
 
+What every build needs is loaded before the job comes, so that one that was started ahead has nothing left to do but that.
 On its input comes the length of the job, the job as JSON, and then the job's files one after the other. The input stays
 open: when it ends, so does the build, since nobody waits for it any more. Output goes out on descriptor 1. Descriptor 2 carries
 the report: lines of JSON, and after the line that tells its length, the slug.
@@ -23,6 +24,7 @@ CODE = "/slipway/code"
 USER = 29_999  # below all users that apps have on a machine, of builds and dynos without containers
 CHUNK = 1024 * 1024
 DISK_SECONDS = 1.0
+IDLE_SECONDS = 1800.0  # that it waits for a job
 PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG = 4, 38, 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -31,8 +33,13 @@ def main() -> int:
     """Returns the exit status, which nobody asks for: the report tells all."""
     sys.path.insert(0, CODE)
     sys.path.append("/usr/lib/python3/dist-packages")  # yaml and zstandard; -S leaves it out
+    import engine.builder.child
+    import engine.builder.interpreters
+    import engine.builder.worker  # noqa: F401
     from engine.builder.containers import fences
 
+    if not select.select([0], [], [], IDLE_SECONDS)[0]:
+        return 0
     size = struct.unpack(">I", _read(4))[0]
     job: dict[str, Any] = json.loads(_read(size))
     try:

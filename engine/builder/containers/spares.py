@@ -1,0 +1,145 @@
+"""Spare build containers: started ahead for the next builds of the apps that were built last.
+
+The start of a container is most of what a push of changed code takes. A spare one has nothing but what any build of its app
+begins with, and waits for a job; each does one build. It ends with this process, which holds its input, and by itself when
+no job comes.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import EngineError
+from engine.builder.containers.inside import IDLE_SECONDS
+from engine.builder.containers.place import SPARE, TROUBLE, Place, Started, build_of, name_of, remove, start
+
+log = logging.getLogger(__name__)
+
+DELAY_SECONDS = 5.0  # after a build: what it has made starts first
+SLACK_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Spare:
+    """One that waits."""
+
+    place: Place
+    started: Started
+    until: float  # by the monotonic clock; soon after it ends by itself
+
+
+class Spares:
+    """At most `most` of them on the engine of `client`, one for an app, each made `delay` seconds after it is ordered."""
+
+    def __init__(self, client: Any, *, most: int, delay: float = DELAY_SECONDS) -> None:
+        self._client, self._most, self._delay = client, most, delay
+        self._lock = threading.Lock()
+        self._waiting: dict[str, Spare] = {}  # {app: its own}, the oldest first
+        self._orders: dict[str, threading.Timer] = {}
+        self._closed = False
+
+    def order(self, place: Place) -> None:
+        """Have one ready for the next build there."""
+        timer = threading.Timer(self._delay, self._make, (place,))
+        timer.name, timer.daemon = "spare build container", True
+        with self._lock:
+            if self._closed or self._most < 1:
+                return
+            former = self._orders.get(place.app)
+            self._orders[place.app] = timer
+            timer.start()
+        if former:
+            former.cancel()
+
+    def take(self, place: Place, build: str) -> Started | None:
+        """The one that waits there, from now on the build's own; None when there is none that fits and lives."""
+        with self._lock:
+            spare = self._waiting.pop(place.app, None)
+        if spare is None:
+            return None
+        if spare.place != place or time.monotonic() > spare.until or not spare.started.lives():
+            self._end(spare)
+            return None
+        named = threading.Thread(target=self._name, args=(spare.started.id, name_of(build)), daemon=True)
+        named.start()  # for people and for the sweep; the build need not wait for it
+        return spare.started
+
+    def drop(self, app: str) -> None:
+        """End that of an app, and what is on order for it."""
+        with self._lock:
+            order, spare = self._orders.pop(app, None), self._waiting.pop(app, None)
+        if order:
+            order.cancel()
+        if spare:
+            self._end(spare)
+
+    def apps(self) -> list[str]:
+        """Whose builds are waited for, or soon will be."""
+        with self._lock:
+            return sorted({*self._waiting, *self._orders})
+
+    def is_left(self, container: dict[str, Any]) -> bool:
+        """Whether a spare one of the engine's list is nobody's any more. Other processes of this installation have theirs."""
+        with self._lock:
+            if container["Id"] in {spare.started.id for spare in self._waiting.values()}:
+                return False
+        if build_of(container):
+            return False
+        age = time.time() - container["Created"] - SLACK_SECONDS
+        return age > (IDLE_SECONDS if container["State"] == "running" else 0)
+
+    def close(self) -> None:
+        """End all; none is made from here on."""
+        with self._lock:
+            self._closed = True
+            orders, spares = list(self._orders.values()), list(self._waiting.values())
+            self._waiting.clear()
+        for order in orders:
+            order.cancel()
+        for spare in spares:
+            self._end(spare)
+        for order in orders:
+            order.join(10)  # it may be at work, and ends what it has made
+
+    def _make(self, place: Place) -> None:
+        """Runs in the thread of an order."""
+        name = f"slipway-spare-{secrets.token_hex(8)}"
+        try:
+            made = start(self._client, place, name, {SPARE: place.app})
+        except TROUBLE as fault:
+            log.info("No spare build container was made: %s", fault)
+            self._remove(name)
+            return
+        for spare in self._keep(Spare(place, made, time.monotonic() + IDLE_SECONDS - SLACK_SECONDS)):
+            self._end(spare)
+
+    def _keep(self, made: Spare) -> list[Spare]:
+        """Have it wait; returns those that are too many, it may be among them."""
+        app = made.place.app
+        with self._lock:
+            if self._closed or self._orders.get(app) is not threading.current_thread():
+                return [made]
+            del self._orders[app]
+            former = [self._waiting.pop(app)] if app in self._waiting else []
+            self._waiting[app] = made
+            oldest = list(self._waiting)[: max(0, len(self._waiting) - self._most)]
+            return [*former, *(self._waiting.pop(each) for each in oldest)]
+
+    def _name(self, container: str, name: str) -> None:
+        try:
+            self._client.api.rename(container, name)
+        except TROUBLE as fault:  # the build may have ended already
+            log.debug("A build container kept its name: %s", fault)
+
+    def _end(self, spare: Spare) -> None:
+        spare.started.close()
+        self._remove(spare.started.id)
+
+    def _remove(self, container: str) -> None:
+        try:
+            remove(self._client, container)
+        except EngineError as fault:
+            log.warning("%s", fault)
