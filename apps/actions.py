@@ -422,6 +422,7 @@ def _one_off(
         dyno.env = dict(env)
     dyno.save(force_insert=True)
     activity.record(by, "ran", dyno, app=app, size=dyno.size)
+    live.tell(f"start:{app.pk}")
     _changed(app)
     return dyno
 

@@ -469,7 +469,7 @@ class Conductor:
             self._flow.woken.set()
         elif topic == live.DELIVERIES:
             self._news.set()
-        elif topic.startswith("startx:") and self._leads:
+        elif topic.startswith("start:") and self._leads:
             self.keeper.poke(uuid.UUID(topic[6:]))
         elif topic.startswith("app:") and self._leads and not is_ours():
             self.keeper.poke(uuid.UUID(topic[4:]), in_seconds=GATHER_SECONDS)

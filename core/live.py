@@ -2,7 +2,7 @@
 
 A nudge carries ids and numbers, never state: whoever gets it reads the database or the log store. Losing one or
 getting it twice does no harm. Topics are `app:<uuid>`, `pipeline:<uuid>`, `user:<uuid>`, `log:<stream>`,
-`conductor` and `deliveries`.
+`start:<uuid>` (of an app with a one-off dyno to start), `conductor` and `deliveries`.
 """
 
 import asyncio

@@ -3,11 +3,14 @@
 import os
 
 import pytest
+from django.utils import timezone
 
 from accounts import actions as account_actions
 from accounts.models import ApiToken
 from apps import actions
 from apps.models import Dyno
+from scheduler import actions as scheduler_actions
+from scheduler.models import ScheduledJob, ScheduledRun
 from tests.conftest import eventually
 from tests.factories import make_app
 
@@ -30,6 +33,16 @@ def down(dyno):
 
     eventually(check)
     return dyno
+
+
+def test_one_that_the_clock_asks_for_waits_for_no_sweep(stage, alice, settings):
+    settings.SWEEP_SECONDS = 3600
+    stage.start()
+    app = make_app("shop", owner=alice)
+    stage.deployed(app, alice)
+    job = scheduler_actions.add_job(app, "echo hello", schedule="0 * * * *", by=alice)
+    ScheduledJob.objects.filter(pk=job.pk).update(next_at=timezone.now())
+    eventually(lambda: ScheduledRun.objects.filter(job=job, status="succeeded").exists(), 20)
 
 
 def test_it_runs_with_its_own_variables_and_ends_with_its_status(platform, app, alice):
