@@ -146,7 +146,6 @@ class Probing:
             probe.record(dyno_id=dyno.pk, reason=f"running on {place.app.name}", facts=facts)
             live.tell(probe.passage.line.stage.pipeline.topic)
         self._parts.say(probe.log_stream, f"Running {said['command']} on {place.app.name}", dyno=dyno.name)
-        self._poke(place.app.pk)
         failpoints.reach("flow.probe_started")
 
     # --- the end --------------------------------------------------------------------------------------------------
