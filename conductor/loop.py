@@ -78,6 +78,7 @@ from notices import clock
 from notices.models import Notice
 from pipelines.models import PromotionTarget
 from releases.models import OPEN, Build, Release
+from releases.pushed import tell_untold
 from releases.pushes import end_abandoned
 from reviews.models import AppSetup, ReviewApp
 
@@ -237,6 +238,7 @@ class Conductor:
             ("sweeper", self._sweep, settings.SWEEP_SECONDS),
             *([("nodes", self._nodes.look, nodes.EVERY_SECONDS)] if self.parts.machines else []),
             *([("pushes", end_abandoned, PUSHES_SECONDS)] if self.parts.crew.shared else []),
+            ("news", tell_untold, PUSHES_SECONDS),
             ("measurer", lambda: disk.measure(self.parts.data), disk.EVERY_SECONDS),
             ("scheduler", scheduler.look, scheduler.LOOK_SECONDS),
             ("stale", reviews.look_for_stale, reviews.STALE_SECONDS),

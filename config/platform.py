@@ -92,6 +92,7 @@ async def _live(loop: asyncio.AbstractEventLoop, ready: Callable[[], None]) -> N
     from conductor.fronts import front
     from config import server
     from config.asgi import application
+    from releases.pushed import tell_untold
     from releases.pushes import end_abandoned, in_thread
 
     stop = asyncio.Event()
@@ -101,6 +102,7 @@ async def _live(loop: asyncio.AbstractEventLoop, ready: Callable[[], None]) -> N
     prepare_socket(settings.CONTROL_SOCKET)
     before = front(https=True)
     await in_thread(end_abandoned)
+    await in_thread(tell_untold)
     web = await server.serve(application, unix=settings.CONTROL_SOCKET)
     conductor = compose(before.router, before.tally)
     await loop.run_in_executor(None, conductor.start)

@@ -36,7 +36,7 @@ from core import activity, bodies, failpoints, live
 from core.errors import Refusal, Unauthorized
 from releases import doors, pushed
 from releases import repositories as repos
-from releases.pushes import Push, attend, in_thread, moves
+from releases.pushes import Push, attend, in_thread
 
 log = logging.getLogger(__name__)
 
@@ -364,7 +364,7 @@ def _tell(push: Push) -> None:
     """Tell of what the push has moved. It has succeeded, whatever becomes of the news."""
     try:
         with activity.coming(**vars(push.origin)):
-            pushed.tell(moves(push))
+            pushed.tell(push.notes)
     except Exception:
         log.exception("News of a push to %s came to nothing", push.app.pk)
 

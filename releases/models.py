@@ -334,3 +334,6 @@ class Release(Job):
     def eligible_for_rollback(self) -> bool:
         """Whether its triple is whole and worked once."""
         return self.status == self.Status.SUCCEEDED and self.slug is not None and self.slug.expired_at is None
+
+
+from releases.push_models import Move as Move  # noqa: E402 - Django finds models here

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from channels.db import database_sync_to_async
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import OuterRef, Subquery
 
 from accounts.models import ApiToken
@@ -27,7 +27,7 @@ from apps.models import App
 from core import activity, failpoints, live
 from core.errors import Conflict, Refusal, Unauthorized
 from engine.logstore import harmless
-from releases import actions, checkouts, doors
+from releases import actions, checkouts, doors, pushed
 from releases import repositories as repos
 from releases.models import OPEN, Build, Release, Source
 from releases.pushed import Moved
@@ -69,7 +69,7 @@ class Push:
     token: ApiToken
     origin: activity.Origin
     accepted: bool = False  # the ref may move
-    commands: "list[Command]" = field(default_factory=list)  # once it is accepted: all that git is to move
+    notes: list[uuid.UUID] = field(default_factory=list)  # of the branches that git is to move
     build: uuid.UUID | None = None
     hook: "asyncio.Task[None] | None" = None  # who answers it
     hold: ExitStack = field(default_factory=ExitStack)  # the repository, from the hook's word to git's end
@@ -120,11 +120,14 @@ async def attend(push: Push, channel: socket.socket) -> None:
             await _decide(push, hook, announced)
     except (Rejected, Refusal) as no:
         await hook.say("".join(f" !     {line}\n" for line in str(no).splitlines()))
+        await in_thread(_let_be, push)
         await hook.end(1)
     except asyncio.CancelledError:
         await hook.say(_STOPPING)
         if push.build is not None and not push.accepted:
             await in_thread(_give_up, push.build)
+        if not push.accepted:
+            await in_thread(_let_be, push)
         await hook.end(1)  # last: git ends after this, and us with it
         raise
     except Exception:
@@ -143,6 +146,7 @@ _STOPPING = " !     The platform is stopping, so this push is rejected.\n !     
 async def _decide(push: Push, hook: Hook, announced: bytes) -> None:
     commands, objects = _read(announced)
     command = await in_thread(_check, push, commands)
+    push.notes = await in_thread(pushed.expect, _moves(push, commands))
     for other in commands:
         if other is not command:
             await hook.say(_not_built(other.ref))
@@ -152,17 +156,15 @@ async def _decide(push: Push, hook: Hook, announced: bytes) -> None:
         for note in notes:
             await hook.say(note)
         await hook.say(await _follow(push.app, build, hook))
-    push.accepted, push.commands = True, commands
+    push.accepted = True
     await hook.end(0)
 
 
-def moves(push: Push) -> list[Moved]:
-    """The branches that `push` has moved: looked at once git has ended, since it may turn one down by itself."""
+def _moves(push: Push, commands: list[Command]) -> list[Moved]:
     return [
         Moved(push.app, name, "" if command.deletes else command.new, _known(command.old), push.token.user)
-        for command in push.commands
+        for command in commands
         if (name := _branch(command.ref))
-        and (repos.head(push.app, command.ref) or "") == ("" if command.deletes else command.new)
     ]
 
 
@@ -259,6 +261,12 @@ def _accept(push: Push, command: Command, objects: Mapping[str, str]) -> tuple[u
 
 
 _SUBMODULES = " !     This repository has submodules. They are not fetched: their folders will be empty.\n"
+
+
+def _let_be(push: Push) -> None:
+    """Nothing moves; where that can't be written down, the next look at what is untold finds it out."""
+    with suppress(DatabaseError):
+        pushed.forget(push.notes)
 
 
 def end_abandoned() -> int:

@@ -34,9 +34,11 @@ class Command(BaseCommand):
         """Serve until SIGTERM or SIGINT."""
         from config import server
         from config.asgi import application
+        from releases.pushed import tell_untold
         from releases.pushes import end_abandoned, in_thread
 
         await in_thread(end_abandoned)
+        await in_thread(tell_untold)
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
