@@ -9,12 +9,14 @@ from django.db.models import Count, Min, OuterRef, Prefetch, Q, Subquery
 from accounts.models import User
 from addons import access, catalog
 from addons.models import Addon, AddonService, Attachment, Plan
+from addons.providers.mailer import MAILER
 from apps import access as app_access
 from apps.models import App
 from dashboard import panels
 from dashboard.forms import Form
 from metering.budgets import money
 from pipelines.access import may_see_config, showing_config
+from pipelines.databases import may_enter
 
 SHARES = 50  # add-ons that can be chosen from to attach
 STATES = {
@@ -155,6 +157,7 @@ def of_addon(app: App, user: User, addon: Addon, form: Form | None = None) -> di
         "limits": [catalog.in_words(key, amount) for key, amount in addon.plan.limits.items()],
         "attached": attached,
         "unseen": addon.attachments.exclude(app__in=app_access.apps_for(user)).count(),
+        "inbox": addon.service.name == MAILER and may_enter(user, addon),
         "mine": [row for row in attached if row.app_id == app.pk],
         "credentials": sorted(name for name in addon.config_keys if name),
         "owned": addon.app_id == app.pk,

@@ -2,7 +2,7 @@
 
 What it looks like now the page asks of an ordinary view, which decides for its own viewer what to draw. From the page:
 
-    {"subscribe": ["app:<uuid>", "pipeline:<uuid>", "user:<uuid>"]}
+    {"subscribe": ["app:<uuid>", "pipeline:<uuid>", "user:<uuid>", "addon:<uuid>"]}
     {"log": "build/<uuid>", "after": 17}              also "source" ("app router"), "dyno", "text", "level"; a negative "after" counts from the end
     {"log": "build/<uuid>", "seen": 42}               every fourth message of a log is confirmed so
     {"unlog": "build/<uuid>"}
@@ -25,6 +25,7 @@ from django.utils.module_loading import import_string
 
 from accounts import two_factor
 from accounts.models import User
+from addons import access as addon_access
 from apps import access as app_access
 from apps import logs
 from core import live, metrics
@@ -173,6 +174,12 @@ def allowed(user: User, topics: set[str]) -> set[str]:
     }
     pipelines = pipeline_access.pipelines_for(user).filter(pk__in=_ids("pipeline", topics))
     found |= {f"pipeline:{pk}" for pk in pipelines.values_list("pk", flat=True)}
+    found |= {
+        f"addon:{pk}"
+        for pk in addon_access.addons_for(user)
+        .filter(pk__in=_ids("addon", topics))
+        .values_list("pk", flat=True)
+    }
     found |= {f"user:{user.pk}"} & topics
     return found | {t for t in topics if t.startswith("log:") and may_read(user, t.removeprefix("log:"))}
 

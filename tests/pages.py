@@ -163,6 +163,18 @@ PAGES: dict[str, list[Page]] = {
     ],
     "addon": [Page("/apps/{app}/addons/{addon}/")],
     "database": [Page("/apps/{app}/addons/{addon}/data/"), Page("/apps/{app}/addons/{store}/data/")],
+    "inbox": [
+        Page("/apps/{app}/addons/{mailer}/mails/"),
+        Page("/apps/{app}/addons/{mailer}/mails/?q=nothing-like-it"),
+        Page("/apps/{quiet_app}/addons/{quiet}/mails/"),
+    ],
+    "mail": [
+        Page(f"/apps/{{app}}/addons/{{mailer}}/mails/{{mail}}/?as={way}")
+        for way in ("html", "text", "headers")
+    ],
+    "mail-html": [part("/apps/{app}/addons/{mailer}/mails/{mail}/html/")],
+    "mail-source": [part("/apps/{app}/addons/{mailer}/mails/{mail}/source/")],
+    "mail-attachment": [part("/apps/{app}/addons/{mailer}/mails/{mail}/attachments/1/")],
     "database-restores": [Page("/apps/{app}/addons/{addon}/data/backups/{backup}/restores/")],
     "database-copies": [Page("/apps/{app}/addons/{addon}/data/copies/")],
     "addon-home": [Page("/addons/{addon}/", whole=False, status=303)],

@@ -42,6 +42,7 @@ from reviews import actions as review_actions
 from reviews.models import AppSetup, ReviewApp
 from scheduler import actions as scheduler_actions
 from scheduler.models import ScheduledJob
+from tests import mailing
 from tests.certificates import leaf
 from tests.ci.made import seed
 from tests.factories import (
@@ -243,7 +244,7 @@ class World:
             state="failed", message="The disk is full. Make room first."
         )
         shared = make_shared_addon(self.pipeline, self.jp, name="postgresql-solid-70231")
-        self.names |= {
+        self.names |= mailing.seed(self.us, self.jp) | {
             "shared": shared.name,
             "addon": database.name,
             "store": store.name,

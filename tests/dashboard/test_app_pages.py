@@ -92,6 +92,7 @@ EXCEPT = {
     "attachment-removal", "attachment-promotion", "database", "database-backups", "database-backup-removal",
     "database-backup-cancellation", "database-backup-links", "database-restores", "database-copies", "database-schedule",
     "database-schedule-removal", "database-passwords", "database-session-end", "store-settings",
+    "inbox", "inbox-removal", "inbox-passwords", "mail", "mail-html", "mail-source", "mail-attachment", "mail-removal",
     "app-new", "apps", "card", "card-menu", "card-targets", "outlets", "drains", "drain-removal", "webhooks", "webhook-removal",
     "certificate", "certificate-new", "certificate-removal", "domain-certificate", "automatic-certificates",
     "automatic-certificates-removal", "automatic-certificates-refresh",

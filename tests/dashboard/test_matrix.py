@@ -102,7 +102,7 @@ def things(shop, team, alice, bob, charlie):
         "collaborator_id": collaborator.pk, "version": 2, "key": "GREETING", "dyno": "run.1", "user_id": bob.pk,
         "invitation_id": invitation.pk, "stage_name": "production", "ref": question.pk, "secret": secret,
         "token_id": token.pk, "certificate_id": certificate.pk, "tag": "apps",
-        "drain_id": drain.pk, "webhook_id": hook.pk, "transfer_id": transfer.pk, "move_id": move.pk, "pid": 1, "session_id": 1, "pk": 1, "place": 0,
+        "drain_id": drain.pk, "webhook_id": hook.pk, "transfer_id": transfer.pk, "move_id": move.pk, "mail_id": move.pk, "pid": 1, "session_id": 1, "pk": 1, "place": 0,
         "number": run.number,
     }  # fmt: skip
 
@@ -128,7 +128,7 @@ RULES = {
         app-deploy build app-releases releases-compare release app-activity app-access app-settings team team-activity
         team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv
         review-app review-app-card review-settings app-schedule scheduled-job tests test-run test-settings""",
-    DEPLOY: """review-app-new review-apps review-app-removal review-app-retrial review-app-approval test-run-new test-run-reruns test-run-reruns-of-failed test-run-cancellation test-config-vars test-config-value test-config-removal passage-changes passage-approval passage-refusal passage-verdict-removal passage-promotion
+    DEPLOY: """inbox inbox-removal inbox-passwords mail mail-html mail-source mail-attachment mail-removal review-app-new review-apps review-app-removal review-app-retrial review-app-approval test-run-new test-run-reruns test-run-reruns-of-failed test-run-cancellation test-config-vars test-config-value test-config-removal passage-changes passage-approval passage-refusal passage-verdict-removal passage-promotion
         passage-reopening passage-probes hold-new holds hold-lifting auto-deploy auto-deploy-removal branch-builds database-backups database-backup-cancellation database-backup-links database-schedule
         database-schedule-removal database-passwords database-session-end store-settings addon-new addon-sign-in addon-orders attachments attachment-removal attachment-promotion addon-plan addon-name
         addon-retries addon-removal coupling-new couplings coupling coupling-stage coupling-removal promotion-new promotions promotion-stop
