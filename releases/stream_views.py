@@ -14,7 +14,7 @@ from apps.follow import follow
 from core.errors import NotFound
 from engine.logstore import Entry, Query, harmless
 from engine.logstore.records import entries, texts
-from releases import streams
+from releases import readers, streams
 from releases.streams import Grant
 
 _RANGE = re.compile(r"bytes=(\d{1,18})-")
@@ -95,13 +95,10 @@ async def _while_allowed(grant: Grant, after: int) -> AsyncIterator[tuple[int, l
     async for first, records in follow(grant.stream, after):
         if loop.time() - checked > 2.5:
             checked = loop.time()
-            if not await sync_to_async(grant.holds)():
+            now = await readers.standing(grant)
+            if not now.holds:
                 return
-            if (
-                not records
-                and await sync_to_async(streams.is_over)(grant.stream)
-                and await _dry(grant, first)
-            ):
+            if not records and now.over and await _dry(grant, first):
                 return
         yield first, records
 

@@ -299,7 +299,7 @@ async def test_a_page_that_reconnects_gets_every_later_line_once(alice, app):
 
 @pytest.mark.promise("I-22")
 async def test_a_lost_nudge_delays_a_line_but_does_not_lose_it(alice, app, monkeypatch):
-    monkeypatch.setattr("dashboard.pumps.PATIENCE", 0.1)
+    monkeypatch.setattr("apps.ears.PATIENCE", 0.1)
     page = await Page.of(alice)
     await page.say(log=app.log_stream, after=0)
     await page.settled()

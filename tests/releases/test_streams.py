@@ -10,15 +10,18 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.cache import cache
+from django.db import connection
 from django.test import AsyncClient
+from django.test.utils import CaptureQueriesContext
 
 from accounts import actions as account_actions
 from apps import actions as app_actions
 from apps import logs
+from apps.follow import follow
 from core import live
 from core.errors import Forbidden, NotFound
 from engine.spec import Line
-from releases import streams
+from releases import readers, streams
 from releases.actions import create_build
 from releases.models import Build
 from tests.factories import make_app, make_release, make_source
@@ -306,3 +309,25 @@ async def test_no_line_can_pass_for_another_one(alice, app):
     shown = [line for line in body.split("\n") if line.startswith("data: ")]
     assert all(re.match(r"data: \S+ app\[web\.1\]: ", line) for line in shown)
     assert [line for line in body.split("\n") if line.startswith("id: 9")] == []
+
+
+async def test_many_readers_of_a_log_get_each_line_and_ask_the_database_once(alice, app):
+    append(app.log_stream, *[f"line {n}" for n in range(5)])
+    grant = streams.Grant(app.log_stream, by=str(alice.pk))
+    asked = await db(CaptureQueriesContext(connection).__enter__)()
+
+    async def read_ten():
+        seen = []
+        async for first, records in follow(app.log_stream):
+            assert (await readers.standing(grant)).holds
+            seen += range(first, first + len(records))
+            if len(seen) >= 10:
+                return seen
+
+    reading = [asyncio.create_task(read_ten()) for _ in range(20)]
+    await asyncio.sleep(0)
+    for n in range(5, 10):
+        append(app.log_stream, f"line {n}")
+    assert await asyncio.wait_for(asyncio.gather(*reading), 5) == [list(range(1, 11))] * 20
+    assert await db(lambda: len(asked))() < 20
+    await db(asked.__exit__)(None, None, None)
