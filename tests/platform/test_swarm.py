@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import eventually
 from tests.platform.harness import Platform, commit, repository
+from tests.platform.test_ci import begin, ended, nothing_is_left
 
 pytestmark = [pytest.mark.platform, pytest.mark.docker, pytest.mark.timeout(300)]
 SERVER = """
@@ -166,3 +167,14 @@ def test_nothing_is_left_of_an_app_that_is_destroyed(engine, platform, shop):
 
     eventually(lambda: not left(), 30)
     assert engine.client.services.list(filters={"label": f"slipway.app={app}"}) == []
+
+
+def test_code_is_tested_on_two_nodes(platform, tmp_path):
+    folder = begin(platform, tmp_path / "tested")
+    platform.push(folder, "tested-staging")
+    run = ended(platform, 1, seconds=180)
+    assert (run["status"], run["message"]) == ("failed", "1 test failed.")
+    nodes = platform.api("GET", f"/test-runs/{run['id']}/test-nodes")
+    assert [(node["index"], node["exit_code"]) for node in nodes] == [(0, 0), (1, 1)]
+    assert "not ok 1 - node 1" in platform.http("GET", nodes[1]["output_stream_url"])[1]
+    assert nothing_is_left(platform)
