@@ -20,6 +20,7 @@ from tests.waiting import eventually
 ROOT = Path(__file__).parents[2]
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
 STORES = "slipway/test-stores"
+WELL = ("Database", "Redis", "Conductor", "Engine", "Stack image", "Keys")  # what the doctor is asked about
 pytestmark = [pytest.mark.docker, pytest.mark.postgres, pytest.mark.redis, pytest.mark.timeout(2400)]
 
 
@@ -130,11 +131,9 @@ def test_from_nothing_to_a_first_push_and_from_its_backup_to_another_server(serv
     git(source, "-c", f"http.extraHeader=Authorization: Basic {basic}", "push", f"http://localhost:{first.port}/shop.git", "main")  # fmt: skip
     assert first.app("shop") == (200, "one")
 
-    found = json.loads(doctor(first))["findings"]
-    states = {one["name"]: one["state"] for one in found}
-    assert {states[name] for name in ("Database", "Redis", "Conductor", "Engine", "Stack image", "Keys")} == {
-        "ok"
-    }, found
+    # Just after the start a busy machine may still make one of them late.
+    eventually(lambda: set(health(first).values()) == {"ok"}, seconds=60, every=2)
+    assert len(health(first)) == len(WELL)
     file = first.folder / "backups" / "one.tar.zst"
     assert "found whole" in first.manage("backup", str(file))
     kept = tmp_path / "one.tar.zst"
@@ -159,6 +158,13 @@ def test_from_nothing_to_a_first_push_and_from_its_backup_to_another_server(serv
     eventually(lambda: other.app("shop") == (200, "one"), seconds=120, every=1)
     assert other.ask("GET", "/apps/shop", **api)[0] == 200
     assert "shop" in json.loads(other.ask("GET", "/apps", **api)[1])[0]["name"]
+
+
+def health(server: Server) -> dict[str, str]:
+    """The states of what matters here, as the doctor sees them."""
+    return {
+        one["name"]: one["state"] for one in json.loads(doctor(server))["findings"] if one["name"] in WELL
+    }
 
 
 def doctor(server: Server) -> str:
