@@ -7,7 +7,7 @@ from unittest import mock
 
 from django.db import transaction
 from django.utils import timezone
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
@@ -26,7 +26,7 @@ from releases.actions import rollback
 from releases.models import Release
 from tests.factories import make_app, make_pipeline, make_release, make_slug, make_user, stage
 
-ALWAYS = ("all well", "all well", "go on", "go on", "go on", "push", "clear the way")
+ALWAYS = ("all well", "all well", "go on", "go on", "go on", "push", "clear the way", "disagree")
 TROUBLES = (
     "tests pass",
     "tests fail",
@@ -80,6 +80,7 @@ class Walk(TestCase):
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
+    @example([("all well", 0), ("go on", 0), ("disagree", 1), ("go on", 0)])
     @given(walks())
     def test_production_only_gets_what_the_gates_let_through(self, walk):
         self.yes, self.no = defaultdict(set), defaultdict(set)
@@ -134,6 +135,11 @@ class Walk(TestCase):
         self.do_tests_pass(number)
         self.look()
         self.say(number + 1, True)
+
+    def do_disagree(self, number):
+        """All would be well, but of those whose word counts one says yes and one says no."""
+        self.do_all_well(number)
+        self.say(number + 2, False)
 
     def do_go_on(self, number):
         """What the conductor does all the time."""
