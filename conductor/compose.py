@@ -86,6 +86,7 @@ def _builder() -> "ContainerBuilder | None":
         registry_auth=_registry_sign_in(),
         shared_images=settings.SHARED_IMAGES,
         spares=settings.SPARE_BUILDS,
+        pause=5,  # what a build has made starts first
     )
 
 

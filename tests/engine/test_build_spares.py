@@ -47,14 +47,14 @@ def shop(workshop, engine, instance):
     eventually(lambda: spare not in spares(engine, instance), seconds=10)
 
 
-def place(engine, instance, most=1, delay=0.0):
+def place(engine, instance, most=1, pause=0.0):
     return ContainerBuilder(
         engine.client,
         instance=instance,
         run_image=engine.stack,
         env={},
         spares=most,
-        spare_delay=delay,
+        pause=pause,
     )
 
 
@@ -139,6 +139,18 @@ def test_a_sweep_leaves_those_that_somebody_waits_for(shop, engine, instance):
 
 
 @pytest.mark.promise("I-13")
+def test_nothing_of_a_build_runs_on_while_its_container_rests(engine, instance, tmp_path):
+    builder = place(engine, instance, pause=60)
+    shop = Workshop(tmp_path / "data", build=builder)
+    shop.look('setsid sleep 300 & (trap "" TERM HUP; sleep 300) & true', app="rests")
+    which = {"label": f"slipway.build={shop.last.id}"}
+    (container,) = engine.client.containers.list(filters=which)
+    eventually(lambda: len(container.top()["Processes"]) == 1, seconds=10)
+    builder.forget("rests")
+    assert not engine.client.containers.list(all=True, filters=which, ignore_removed=True)
+
+
+@pytest.mark.promise("I-13")
 def test_a_platform_that_is_killed_takes_them_along(engine, instance, tmp_path):
     script = f"""
 import docker, sys, time
@@ -147,7 +159,7 @@ from engine.builder.containers.build import ContainerBuilder
 from tests.engine.workshop import Workshop
 client = docker.DockerClient({engine.url!r}, version="auto")
 builder = ContainerBuilder(
-    client, instance={instance!r}, run_image={engine.stack!r}, env={{}}, spares=1, spare_delay=0)
+    client, instance={instance!r}, run_image={engine.stack!r}, env={{}}, spares=1)
 Workshop(Path({str(tmp_path)!r}) / "killed", build=builder).look("true", app="killed")
 time.sleep(60)
 """

@@ -49,24 +49,22 @@ class Box:
         report = Report(slug, self.spec.limits.slug_bytes, step)
         self.end = End()
         job = {**job, "end": self.end.mark.decode()}
-        container = name_of(self.spec.id)
+        started: Started | None = None
         try:
             started = self.spares.take(place, self.spec.id) or self._start(place)
-            container = started.id
-            with contextlib.closing(started):
-                sending = (started.stream, job, files)
-                threading.Thread(target=_send, args=sending, name="build input", daemon=True).start()
-                self._watch(started.stream, report)
-        except TROUBLE as fault:
-            remove(self.client, container)
-            raise EngineError(f"The Docker engine could not run the build: {why(fault)}") from fault
-        except BaseException:
-            remove(self.client, container)
+            sending = (started.stream, job, files)
+            threading.Thread(target=_send, args=sending, name="build input", daemon=True).start()
+            self._watch(started.stream, report)
+        except BaseException as fault:
+            if started:
+                started.close()
+            remove(self.client, started.id if started else name_of(self.spec.id))
+            if isinstance(fault, TROUBLE):
+                raise EngineError(f"The Docker engine could not run the build: {why(fault)}") from fault
             raise
         finally:
             report.close()
-        # Its slug is here and it ends by itself; nobody has to wait for that.
-        threading.Thread(target=remove, args=(self.client, container), name="build removal").start()
+        self.spares.retire(place.app, started)  # its slug is here, and nobody has to wait for its end
         self.output.finish()
         return report.answer
 

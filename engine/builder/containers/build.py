@@ -28,7 +28,7 @@ from engine.builder.containers.image_store import ImageStore
 from engine.builder.containers.images import CACHE, UV, WORK, BuilderImages
 from engine.builder.containers.made import build_all, pulled
 from engine.builder.containers.place import BUILD, CACHE_OF, SPARE, TROUBLE, Place, build_of, remove
-from engine.builder.containers.spares import DELAY_SECONDS, Spares
+from engine.builder.containers.spares import Spares
 from engine.builder.output import Output
 from engine.builder.run import PATH, store_slug
 from engine.builder.slugs import SlugStore
@@ -53,7 +53,8 @@ class ContainerBuilder:
     """A place to build in on the Docker engine of `client`. All that it makes there carries the label
     `slipway.instance` with `instance`. `open_to` are internal networks and addresses that builds may reach; `registry`,
     `registry_auth`, `shared_images` and `dockerfiles` (BUILDKIT or CLASSIC) say how images are made and kept: see `ImageStore`.
-    `spares` containers wait at most for the next builds of the apps built last, made `spare_delay` seconds after a build."""
+    `spares` containers wait at most for the next builds of the apps built last. They are made `pause` seconds after a build,
+    when its own goes."""
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class ContainerBuilder:
         shared_images: Iterable[str] = (),
         dockerfiles: str = BUILDKIT,
         spares: int = 0,
-        spare_delay: float = DELAY_SECONDS,
+        pause: float = 0.0,
     ) -> None:
         self._client, self._run_image, self._env = client, run_image, env
         self._instance, self._open_to = instance, list(open_to)
@@ -82,7 +83,7 @@ class ContainerBuilder:
             client, self._labels, registry=registry, auth=registry_auth, shared=shared_images
         )
         self._dockerfiles = dockerfiles
-        self._spares = Spares(client, most=spares, delay=spare_delay)
+        self._spares = Spares(client, most=spares, pause=pause)
 
     def __call__(
         self,

@@ -7,6 +7,7 @@ open: when it ends, so does the build, since nobody waits for it any more. Outpu
 the report: lines of JSON, and after the line that tells its length, the slug.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -25,6 +26,7 @@ USER = 29_999  # below all users that apps have on a machine, of builds and dyno
 CHUNK = 1024 * 1024
 DISK_SECONDS = 1.0
 IDLE_SECONDS = 1800.0  # that it waits for a job
+REST_SECONDS = 60.0  # that it waits for its end, after the job
 PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG = 4, 38, 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -52,8 +54,8 @@ def main() -> int:
     if child == 0:
         _become_worker(job)
     status = _watch(job, child)
-    if status is not None:
-        _send_slug(job, status)
+    if status is not None and _send_slug(job, status):
+        _rest()
     return 0
 
 
@@ -130,6 +132,15 @@ def _watch(job: Mapping[str, Any], child: int) -> int | None:
     return status
 
 
+def _rest() -> None:
+    """End whatever the build has left running, and wait to be put away: the engine takes its time for the end of a
+    container, and what was built starts meanwhile."""
+    os.seteuid(USER)  # who may end them
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+    select.select([0], [], [], REST_SECONDS)
+
+
 def _reap(child: int) -> None:
     """Bury what the build's processes have left behind, for which the first program of a container has to care."""
     while True:
@@ -155,25 +166,27 @@ def _ran_out_of_memory() -> bool:
     return False
 
 
-def _send_slug(job: Mapping[str, Any], status: int) -> None:
+def _send_slug(job: Mapping[str, Any], status: int) -> bool:
+    """Tell the slug, or why there is none; returns whether all of it was told."""
     try:
         file = os.open(job["slug"], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         _report({"died": status})
-        return
+        return False
     about = os.fstat(file)
     if not stat.S_ISREG(about.st_mode):
         _report({"failed": "The slug is not a file."})
-        return
+        return False
     os.write(1, b"\0" + job["end"].encode())
     _report({"slug": about.st_size})
     left = about.st_size
     while left:
         data = os.read(file, min(left, CHUNK))
         if not data:
-            return
+            return False
         _write(data)
         left -= len(data)
+    return True
 
 
 def _report(message: Mapping[str, Any]) -> None:

@@ -1,8 +1,8 @@
-"""Spare build containers: started ahead for the next builds of the apps that were built last.
+"""Spare build containers, started ahead for the next builds of the apps that were built last, and those that are done with.
 
 The start of a container is most of what a push of changed code takes. A spare one has nothing but what any build of its app
 begins with, and waits for a job; each does one build. It ends with this process, which holds its input, and by itself when
-no job comes.
+no job comes. Neither the end of the one nor the start of the next happens while what was built starts.
 """
 
 import logging
@@ -18,7 +18,7 @@ from engine.builder.containers.place import SPARE, TROUBLE, Place, Started, buil
 
 log = logging.getLogger(__name__)
 
-DELAY_SECONDS = 5.0  # after a build: what it has made starts first
+NAME_SECONDS = 2.0
 SLACK_SECONDS = 60.0
 
 
@@ -32,18 +32,20 @@ class Spare:
 
 
 class Spares:
-    """At most `most` of them on the engine of `client`, one for an app, each made `delay` seconds after it is ordered."""
+    """At most `most` of them on the engine of `client`, one for an app. `pause` seconds after a build its container is
+    removed and the next is made."""
 
-    def __init__(self, client: Any, *, most: int, delay: float = DELAY_SECONDS) -> None:
-        self._client, self._most, self._delay = client, most, delay
+    def __init__(self, client: Any, *, most: int, pause: float) -> None:
+        self._client, self._most, self._pause = client, most, pause
         self._lock = threading.Lock()
         self._waiting: dict[str, Spare] = {}  # {app: its own}, the oldest first
         self._orders: dict[str, threading.Timer] = {}
+        self._retired: dict[str, tuple[str, Started]] = {}  # {id: app and container}
         self._closed = False
 
     def order(self, place: Place) -> None:
         """Have one ready for the next build there."""
-        timer = threading.Timer(self._delay, self._make, (place,))
+        timer = threading.Timer(self._pause, self._make, (place,))
         timer.name, timer.daemon = "spare build container", True
         with self._lock:
             if self._closed or self._most < 1:
@@ -54,6 +56,14 @@ class Spares:
         if former:
             former.cancel()
 
+    def retire(self, app: str, done: Started) -> None:
+        """The build in a container is over."""
+        with self._lock:
+            self._retired[done.id] = app, done
+        timer = threading.Timer(0 if self._closed else self._pause, self._remove_retired, (done.id,))
+        timer.name, timer.daemon = "build container removal", True
+        timer.start()
+
     def take(self, place: Place, build: str) -> Started | None:
         """The one that waits there, from now on the build's own; None when there is none that fits and lives."""
         with self._lock:
@@ -61,20 +71,25 @@ class Spares:
         if spare is None:
             return None
         if spare.place != place or time.monotonic() > spare.until or not spare.started.lives():
-            self._end(spare)
+            self._end(spare.started)
             return None
-        named = threading.Thread(target=self._name, args=(spare.started.id, name_of(build)), daemon=True)
-        named.start()  # for people and for the sweep; the build need not wait for it
+        # For people and for the sweep; a build need not wait for it, and a short one not even compete with it.
+        named = threading.Timer(NAME_SECONDS, self._name, (spare.started.id, name_of(build)))
+        named.daemon = True
+        named.start()
         return spare.started
 
     def drop(self, app: str) -> None:
-        """End that of an app, and what is on order for it."""
+        """End those of an app, and what is on order for it."""
         with self._lock:
             order, spare = self._orders.pop(app, None), self._waiting.pop(app, None)
+            retired = [id for id, (of, _) in self._retired.items() if of == app]
         if order:
             order.cancel()
         if spare:
-            self._end(spare)
+            self._end(spare.started)
+        for id in retired:
+            self._remove_retired(id)
 
     def apps(self) -> list[str]:
         """Whose builds are waited for, or soon will be."""
@@ -96,11 +111,14 @@ class Spares:
         with self._lock:
             self._closed = True
             orders, spares = list(self._orders.values()), list(self._waiting.values())
+            retired = list(self._retired)
             self._waiting.clear()
         for order in orders:
             order.cancel()
         for spare in spares:
-            self._end(spare)
+            self._end(spare.started)
+        for id in retired:
+            self._remove_retired(id)
         for order in orders:
             order.join(10)  # it may be at work, and ends what it has made
 
@@ -114,7 +132,7 @@ class Spares:
             self._remove(name)
             return
         for spare in self._keep(Spare(place, made, time.monotonic() + IDLE_SECONDS - SLACK_SECONDS)):
-            self._end(spare)
+            self._end(spare.started)
 
     def _keep(self, made: Spare) -> list[Spare]:
         """Have it wait; returns those that are too many, it may be among them."""
@@ -134,9 +152,15 @@ class Spares:
         except TROUBLE as fault:  # the build may have ended already
             log.debug("A build container kept its name: %s", fault)
 
-    def _end(self, spare: Spare) -> None:
-        spare.started.close()
-        self._remove(spare.started.id)
+    def _remove_retired(self, id: str) -> None:
+        with self._lock:
+            _, done = self._retired.pop(id, (None, None))
+        if done:
+            self._end(done)
+
+    def _end(self, started: Started) -> None:
+        started.close()
+        self._remove(started.id)
 
     def _remove(self, container: str) -> None:
         try:
