@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 SERVICE = "papertrail"
 MOST = 50  # saved searches of an archive
-NAME = SavedSearch._meta.get_field("name").max_length
+NAME = 60  # characters of a search's name
 
 
 def archive_of(app: App) -> Addon | None:

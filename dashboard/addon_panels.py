@@ -7,12 +7,12 @@ from django.conf import settings
 from django.db.models import Count, Min, OuterRef, Prefetch, Q, Subquery
 
 from accounts.models import User
-from addons import access, catalog
+from addons import access, archives, catalog
 from addons.models import Addon, AddonService, Attachment, Plan
 from addons.providers.mailer import MAILER
 from apps import access as app_access
 from apps.models import App
-from dashboard import panels
+from dashboard import archive_page, panels
 from dashboard.forms import Form
 from metering.budgets import money
 from pipelines.access import may_see_config, showing_config
@@ -124,6 +124,7 @@ def replanning(app: App, user: User, addon: Addon, form: Form) -> dict[str, Any]
         "addon": addon,
         "price": price_of(addon.plan),
         "choices": [_choice(plan, addon.service, chosen, current=addon.plan) for plan in plans],
+        "archives": addon.service.name == archives.SERVICE,
         "form": form,
     }
 
@@ -157,6 +158,7 @@ def of_addon(app: App, user: User, addon: Addon, form: Form | None = None) -> di
         "limits": [catalog.in_words(key, amount) for key, amount in addon.plan.limits.items()],
         "attached": attached,
         "unseen": addon.attachments.exclude(app__in=app_access.apps_for(user)).count(),
+        "archives": addon.service.name == archives.SERVICE and addon.app_id == app.pk,
         "inbox": addon.service.name == MAILER and may_enter(user, addon),
         "mine": [row for row in attached if row.app_id == app.pk],
         "credentials": sorted(name for name in addon.config_keys if name),
@@ -179,6 +181,7 @@ def destroying(app: App, user: User, addon: Addon, form: Form) -> dict[str, Any]
         "others": names,
         "unseen": max(counted - len(names) - 1, 0),
         "keeps": settings.KEEP_LAST_BACKUP_DAYS if addon.service.name == "heroku-postgresql" else 0,
+        "loses": archive_page.loses(app, addon) if addon.service.name == archives.SERVICE else "",
         "form": form,
     }
 

@@ -91,7 +91,7 @@ def shown(app: App, asked: Asked) -> Shown:
     store, stream = logs.store(), app.log_stream
     after, first = store.last(stream), store.first(stream)
     found = store.find(stream, asked.query, before=asked.before, limit=SHOWN, seconds=PAGE_SECONDS)
-    entries = _fitting([entry for entry in found.entries if entry.offset <= after])
+    entries = fitting([entry for entry in found.entries if entry.offset <= after])
     enough = len(found.entries) >= SHOWN or len(entries) < len(found.entries)
     since = entries[0].offset if enough and entries else found.since
     return Shown(
@@ -112,8 +112,8 @@ def _around(stream: str, line: int) -> Shown:
     start = max(line - BEFORE, first)
     found = store.read(stream, after=start - 1, limit=SHOWN)
     at = next((i for i, entry in enumerate(found) if entry.offset >= line), len(found))
-    earlier = _fitting(found[:at], SHOWN_BYTES // 3)
-    later = found[at : at + 1] + _fitting(found[at + 1 :], SHOWN_BYTES // 2, newest=False)
+    earlier = fitting(found[:at], SHOWN_BYTES // 3)
+    later = found[at : at + 1] + fitting(found[at + 1 :], SHOWN_BYTES // 2, newest=False)
     entries = [*earlier, *later]
     end = entries[-1].offset if entries else last
     begin = entries[0].offset if entries else first
@@ -131,12 +131,12 @@ def saved(app: App, asked: Asked) -> tuple[list[Entry], int]:
     """The last lines that match, for a download, and how many older ones were not looked at."""
     store = logs.store()
     found = store.find(app.log_stream, asked.query, before=asked.before, limit=SAVED, seconds=SAVE_SECONDS)
-    entries = _fitting(found.entries, SAVED_BYTES)
+    entries = fitting(found.entries, SAVED_BYTES)
     since = entries[0].offset if len(entries) < len(found.entries) else found.since
     return entries, max(since - store.first(app.log_stream), 0)
 
 
-def _fitting(entries: Sequence[Entry], size: int = SHOWN_BYTES, *, newest: bool = True) -> list[Entry]:
+def fitting(entries: Sequence[Entry], size: int = SHOWN_BYTES, *, newest: bool = True) -> list[Entry]:
     """As many of them as have `size` bytes of text together, the newest or the oldest."""
     kept: list[Entry] = []
     for entry in reversed(entries) if newest else entries:

@@ -215,6 +215,12 @@ PAGES: dict[str, list[Page]] = {
     ],
     "app-logs-histogram": [part("/apps/{app}/logs/histogram/")],
     "app-logs-text": [part("/apps/{app}/logs/text/")],
+    "log-archive": [
+        Page("/apps/{app}/log-archive/"),
+        Page("/apps/{app}/log-archive/?q=checkout&from=2024-01-01"),
+        Page("/apps/{app}/log-archive/?q=nothing-like-it"),
+        Page("/apps/{new}/log-archive/"),
+    ],
     "app-activity": [Page("/apps/{app}/activity/"), Page("/apps/{new}/activity/")],
     "app-access": [Page("/apps/{app}/access/")],
     "app-settings": [Page("/apps/{app}/settings/")],

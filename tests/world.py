@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts import actions as account_actions
 from accounts import cli_sign_in, invitations, oauth
 from accounts.models import Team, User
-from addons import databases
+from addons import archives, databases
 from addons.models import Addon, Attachment, Transfer
 from apps import actions as app_actions
 from apps import certificates, drains, logs
@@ -244,6 +244,9 @@ class World:
             state="failed", message="The disk is full. Make room first."
         )
         shared = make_shared_addon(self.pipeline, self.jp, name="postgresql-solid-70231")
+        archive = make_addon(self.us, "papertrail:fixa", name="papertrail-lively-31077", as_="PAPERTRAIL")
+        for name, text in (("Lost baskets", "cart -health"), ("Mail", '"mail server"')):
+            archives.save_search(archive, name, text=text, by=self.mara)
         self.names |= mailing.seed(self.us, self.jp) | {
             "shared": shared.name,
             "addon": database.name,

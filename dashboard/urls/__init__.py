@@ -2,6 +2,7 @@
 
 from dashboard.urls import (
     addons,
+    archive,
     blueprints,
     board,
     ci,
@@ -37,6 +38,7 @@ urlpatterns = [
     *repository.urlpatterns,
     *reviews.urlpatterns,
     *addons.urlpatterns,
+    *archive.urlpatterns,
     *blueprints.urlpatterns,
     *pipeline_addons.urlpatterns,
     *databases.urlpatterns,

@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from addons import access, actions, attachments, catalog
+from addons import access, actions, archives, attachments, catalog
 from addons.models import Addon, Attachment
 from apps import access as app_access
 from apps.models import App
@@ -30,6 +30,8 @@ def home(request: PageRequest, addon: str) -> HttpResponse:
     used = seen or app_access.apps_for(request.user).filter(attachments__addon=found).first()
     if used is None:
         raise NotFound("Couldn't find that add-on.", resource="add_on")
+    if found.service.name == archives.SERVICE and access.OPERATE in access.rights_in(request.user, found):
+        return see("log-archive", used.name)
     return see("addon", used.name, found.name)
 
 

@@ -5,6 +5,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from addons import archives
 from apps import access
 from dashboard import log_chart, log_page, panels
 from dashboard.http import PageRequest
@@ -20,6 +21,7 @@ def logs(request: PageRequest, name: str) -> HttpResponse:
     context = {
         **panels.frame(app, request.user, "logs"),
         "asked": asked,
+        "archived": archives.archive_of(app) is not None,
         "log": log_page.shown(app, asked),
         "chart": log_chart.chart(app.log_stream, asked.line),
         "sources": log_page.SOURCES,

@@ -36,6 +36,7 @@ PAGES = {
     "app-logs": ([], "operate"),
     "app-logs-histogram": ([], "operate"),
     "app-logs-text": ([], "operate"),
+    "log-archive": ([], "operate"),
     "restart-new": ([], "operate"),
     "app-removal": ([], "manage"),
 }
@@ -81,6 +82,8 @@ VERBS = {
     "app-health": ([], "manage"),
     "app-sleep": ([], "manage"),
     "app-wake": ([], "operate"),
+    "log-searches": ([], "operate"),
+    "log-search-removal": ([NOWHERE], "operate"),
     "domains": ([], "manage"),
     "domain-removal": ([NOWHERE], "manage"),
     "app-owner": ([], "manage"),

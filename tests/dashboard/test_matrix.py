@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts import cli_sign_in, invitations, oauth
 from accounts.actions import create_token
-from addons import databases
+from addons import archives, databases
 from apps import certificates, drains, transfers
 from apps.models import Collaborator, Domain, Dyno
 from blueprints.models import Proposal
@@ -79,6 +79,7 @@ def things(shop, team, alice, bob, charlie):
     token, _ = create_token(alice, by=alice, expires_at=timezone.now() + timedelta(days=1))
     addon = make_addon(app, "heroku-postgresql:hobby-dev")
     move = databases.capture(addon, by=alice)
+    search = archives.save_search(make_addon(app, "papertrail:choklad", as_="PAPERTRAIL"), "All", by=alice)
     shared = make_shared_addon(shop, app)
     connected(shop, alice)
     client, _ = oauth.create_client("Bot", "https://bot.example.com/back", by=alice)
@@ -96,7 +97,7 @@ def things(shop, team, alice, bob, charlie):
         "addon": addon.name, "attachment_id": addon.attachments.get().pk, "service": "heroku-postgresql",
         "proposal_id": proposal.pk,
         "channel_id": channel.pk, "pipeline_name": shop.name,
-        "job_id": job.pk, "client_id": client.pk, "apps": {"name": app.name}, "pipelines": {"name": shop.name, "addon": shared.name}, "teams": {"name": team.name},
+        "job_id": job.pk, "search_id": search.pk, "client_id": client.pk, "apps": {"name": app.name}, "pipelines": {"name": shop.name, "addon": shared.name}, "teams": {"name": team.name},
         "review_id": review.pk, "gate_id": gate.pk, "passage_id": passage.pk, "hold_id": hold.pk, "freeze_id": freeze.pk, "kind": "http",
         "app_name": app.name, "build_id": build.pk, "promotion_id": promotion.pk, "domain_id": domain.pk,
         "collaborator_id": collaborator.pk, "version": 2, "key": "GREETING", "dyno": "run.1", "user_id": bob.pk,
@@ -136,7 +137,7 @@ RULES = {
         config-value config-edit config-removal config-write-only config-file config-values config-preview
         config-file-save app-dynos scheduled-job-pause
         scheduled-job-resumption scheduled-job-runs scheduled-job-removal""",
-    OPERATE: """database-backup-removal database-restores database-copies restart-new app-formation app-restarts dyno-removal app-logs app-logs-histogram app-logs-text
+    OPERATE: """database-backup-removal database-restores database-copies restart-new app-formation app-restarts dyno-removal app-logs app-logs-histogram app-logs-text log-archive log-searches log-search-removal
         app-maintenance app-wake outlets drains drain-removal webhooks webhook-removal""",
     MANAGE: """review-config-vars review-config-removal gate-new gates gate gate-removal freeze-removal repository-settings repository-removal repository-secret repository-secret-removal repository-hook as-code-file slipway-yml plans plan-changes following proposal-acceptance proposal-refusal channels channel channel-removal channel-tests pipeline-addon-new pipeline-addon-orders pipeline-addon-sharing pipeline-addon-sharing-removal
         pipeline-addon-retries pipeline-addon-removal pipeline-name pipeline-owner pipeline-removal stage-order stages stage stage-place stage-removal
