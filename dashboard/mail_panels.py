@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from django.core.paginator import Paginator
 
 from accounts.models import User
-from addons import letters, mails
+from addons import catalog, letters, mails
 from addons.mail_models import Mail
 from addons.models import Addon, key_of
 from apps.models import App
@@ -36,7 +36,7 @@ def of_inbox(app: App, user: User, addon: Addon, *, words: str, page: str) -> di
         "total": mails.found(addon, "").count() if words else shown.paginator.count,
         "most": limits.get("messages", mails.MESSAGES),
         "days": limits.get("days", mails.DAYS),
-        "room": size_of(limits.get("storage_mb", mails.STORAGE_MB) * mails.MB),
+        "room": catalog.in_words("storage_mb", limits.get("storage_mb", mails.STORAGE_MB)),
         "keys": [key_of(name, suffix) for name in names for suffix in addon.service.config],
         "url": url,
         "try": TRY.format(url=url),
