@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from apps import access
 from apps.models import TEST, App, ConfigVar
+from conductor import caches
 from conductor.parts import Parts
 from conductor.releases import tell
 from conductor.timeline import turn
@@ -118,14 +119,20 @@ class Builds:
 
     def _compile(self, held: Held, row: Build) -> None:
         """Turn the source into a slug, or into images."""
-        result = self._parts.build(
-            self._spec(row),
-            slugs=self._parts.slugs,
-            write=self._parts.writer(row.log_stream, "build"),
-            cancelled=lambda: self._stops(held),
-            outbound=Outbound(settings.OUTBOUND_ALLOW),
-            buildpacks=self._parts.data / "buildpacks",
-        )
+        if not row.clear_cache:
+            caches.take(self._parts.data, row.app)
+        try:
+            result = self._parts.build(
+                self._spec(row),
+                slugs=self._parts.slugs,
+                write=self._parts.writer(row.log_stream, "build"),
+                cancelled=lambda: self._stops(held),
+                outbound=Outbound(settings.OUTBOUND_ALLOW),
+                buildpacks=self._parts.data / "buildpacks",
+            )
+        finally:
+            if not held.lost.is_set():  # else another conductor builds with it
+                caches.hand_on(self._parts.data, row.app)
         _check(result.app_json)
         failpoints.reach("build.compiled")
         with transaction.atomic():
@@ -191,7 +198,7 @@ class Builds:
             app=str(app.pk),
             source=self._parts.data / row.source.path,
             env=_config(app),
-            cache=self._parts.data / "caches" / str(app.pk),
+            cache=caches.cache_of(self._parts.data, app.pk),
             buildpacks=row.buildpacks,
             stack=row.stack,
             slot=app.slot,

@@ -15,7 +15,7 @@ from addons import actions as addons
 from addons import archives, mails
 from apps import traffic
 from apps.models import App, Dyno
-from conductor import ci, deliveries, nodes, notices
+from conductor import caches, ci, deliveries, nodes, notices
 from conductor.parts import Parts
 from flow.models import Gate, Probe
 from forge.actions import forget_reports
@@ -68,6 +68,7 @@ def clean(parts: Parts) -> None:
         if repositories.path(app).exists():
             repositories.tidy(app)
     sources.sweep()
+    caches.drop_of_gone_pipelines(parts.data)
     archives.tell_all()
     ci.clean(parts)
     drop_slugs(parts)
@@ -112,7 +113,7 @@ def clear_app(parts: Parts, app: App) -> bool:
     for path in paths:
         if not Source.objects.filter(path=path).exists():  # the same upload may have been built elsewhere too
             (parts.data / path).unlink(missing_ok=True)
-    shutil.rmtree(parts.data / "caches" / str(app_id), ignore_errors=True)
+    caches.drop(parts.data, app_id)
     repositories.remove(app_id)
     drop_slugs(parts)
     return True

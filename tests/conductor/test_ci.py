@@ -1,6 +1,7 @@
 """Test runs, from an archive to cases, with a real conductor."""
 
 import json
+import uuid
 
 import pytest
 
@@ -9,6 +10,7 @@ from apps.models import App, Dyno
 from ci import actions, runs
 from ci.models import TestCase, TestNode, TestRun
 from ci.settings import set_vars
+from conductor import caches
 from conductor.audit import test_apps as audit_test_apps
 from core import failpoints
 from tests.conftest import eventually
@@ -80,7 +82,24 @@ def test_nodes_share_the_tests_and_report_cases(platform, start, shop, alice):
     assert platform.logs.ended(run.log_stream) and platform.logs.ended(first.log_stream)
     assert not Dyno.objects.filter(app__ephemeral="test").exists()
     eventually(gone, 20)
-    eventually(lambda: not list((platform.data / "caches").glob("*")))
+    eventually(
+        lambda: [folder.name for folder in (platform.data / "caches").iterdir()] == [f"tests-{shop.pk}"]
+    )
+
+
+def test_a_run_builds_with_what_the_last_one_left(platform, start, shop):
+    over(start(app_json("true")))
+    kept = platform.data / "caches" / f"tests-{shop.pk}"
+    (kept / "wheels").mkdir()
+    second = over(start(app_json("true")))
+    assert second.state == "succeeded" and (kept / "wheels").is_dir()
+    third = start(app_json("true"))
+    TestRun.objects.filter(pk=third.pk).update(clear_cache=True)
+    assert over(third).state == "succeeded" and not (kept / "wheels").exists()
+    stale = kept.with_name(f"tests-{uuid.uuid4()}")
+    stale.mkdir()
+    caches.drop_of_gone_pipelines(platform.data)
+    assert kept.exists() and not stale.exists()
 
 
 def test_a_run_that_passes(platform, start):
