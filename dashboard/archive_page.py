@@ -168,8 +168,8 @@ def find(app: App, asked: Asked) -> Found:
 
 def words(archive: Addon, held: Held) -> str:
     """How much there is of what the plan keeps."""
-    limits = archive.plan.limits
-    return f"{held.size / MB:,.1f} MB of {limits.get('log_mb', 0):,} MB"
+    size = f"{held.size / MB:,.1f} MB" if held.size >= MB else f"{held.size / 1024:,.0f} kB"
+    return f"{size} of {archive.plan.limits.get('log_mb', 0):,} MB"
 
 
 def loses(app: App, addon: Addon) -> str:
@@ -219,7 +219,7 @@ def _time(text: str, name: str, wrong: dict[str, str]) -> float:
         found = datetime.fromisoformat(text) if text else None
         return found.replace(tzinfo=found.tzinfo or UTC).timestamp() if found else 0.0
     except (ValueError, OverflowError):
-        wrong[name] = f"Write it like {datetime.now(UTC):%Y-%m-%d %H:%M}."
+        wrong[name] = f"“{text}” is no time. Write it like {datetime.now(UTC):%Y-%m-%d %H:%M}."
         return 0.0
 
 

@@ -132,8 +132,8 @@ def test_it_stops_in_time_and_goes_on_from_there(app, client, monkeypatch):
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("from=yesterday", "From: Write it like 2"),
-        ("to=99999-01-01", "To: Write it like 2"),
+        ("from=yesterday", "From: “yesterday” is no time. Write it like 2"),
+        ("to=99999-01-01", "To: “99999-01-01” is no time. Write it like 2"),
         ("from=2024-11-20T13:00&to=2024-11-20T12:00", "To: This is before “From”."),
     ],
 )
