@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -94,6 +95,16 @@ def receive(source: Source, stream: IO[bytes]) -> None:
         raise Refusal("This source has been uploaded already.", status=409, id="conflict")
 
 
+def create_of_repository(repository: str, ref: str, *, user: User) -> tuple[Source, str]:
+    """A source that builds take from the branch, tag or commit `ref` of the public `repository` themselves, and the address
+    to name it by. There is nothing to GET at it."""
+    get = secrets.new_token(PREFIX)
+    source = Source.objects.create(
+        user=user, repository=repository, ref=ref, branch=ref[:255], get_digest=secrets.digest(get)
+    )
+    return source, _address(get, "")
+
+
 def of_address(url: str, *, user: User) -> Source | None:
     """The source that one of our own addresses names, None for a foreign address. `Refusal` when it is ours, but not
     `user`'s, or when nothing was uploaded to it."""
@@ -103,7 +114,7 @@ def of_address(url: str, *, user: User) -> Source | None:
     source = Source.objects.filter(get_digest=secrets.digest(token), user=user).first()
     if source is None:
         raise Refusal("This source does not exist, or is someone else's. Create one with POST /sources.")
-    if not source.path:
+    if not source.path and not source.repository:
         raise Refusal("Nothing has been uploaded to this source yet. PUT the archive to its put_url first.")
     return source
 
@@ -132,7 +143,7 @@ def adopt(source: Source, app: App, *, version: str = "", checksum: str = "") ->
     that is another app's already is copied; the archive is shared."""
     if checksum and checksum.removeprefix("SHA256:").removeprefix("sha256:") != source.checksum[7:]:
         raise Refusal("The checksum does not match the archive that was uploaded.")
-    if source.app_id is not None and source.app_id != app.pk:
+    if not Source.objects.filter(Q(app=None) | Q(app=app), pk=source.pk).update(app=app):
         source.pk, source.put_digest, source.get_digest, source._state.adding = uuid.uuid4(), "", "", True
     source.app, source.version = app, version[:200]
     source.save()

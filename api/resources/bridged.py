@@ -6,6 +6,7 @@ as long as it is connected to no other.
 """
 
 import threading
+from contextlib import suppress
 from datetime import datetime
 from uuid import UUID, uuid5
 
@@ -22,6 +23,7 @@ from api.shapes import NAMESPACE, Named, Ref, Time
 from apps import access as app_access
 from apps import errors
 from apps.models import Formation
+from ci import settings as ci_settings
 from core.errors import NotFound, Refusal, Unauthorized
 from forge import actions as forge
 from forge import auto_deploys
@@ -29,7 +31,9 @@ from forge.models import AutoDeploy, Repository
 from pipelines import access, comparing, notifications
 from pipelines import favorites as favorites_of
 from pipelines.models import Coupling, Pipeline
+from releases import sources
 from releases.commits import Commit
+from reviews import actions as reviews
 
 PARTICLEBOARD = "particleboard.heroku.com"
 TELEX = "telex.heroku.com"
@@ -329,12 +333,28 @@ def github_token(request: HttpRequest) -> GithubAccountOut:
     return GithubAccountOut(github=TokenOut(token=signing.dumps(str(token.pk), salt=SALT)))
 
 
+class PullRequestsIn(Schema):
+    """What becomes of pull requests; what is absent stays."""
+
+    enabled: bool | None = None
+    auto_deploy: bool | None = None
+    auto_destroy: bool | None = None
+
+
 class AppRepositoryIn(Schema):
-    """What deploys to an app by itself; what is absent stays."""
+    """What deploys to an app by itself, and whether its pipeline makes review apps; what is absent stays."""
 
     auto_deploy: bool | None = None
     branch: str | None = None
     wait_for_ci: bool | None = None
+    pull_requests: PullRequestsIn | None = None
+
+
+class TestsIn(Schema):
+    """Whether pushes to the pipeline's code start test runs. Whose they are is not asked: it is the pipeline's."""
+
+    ci: bool | None = None
+    organization: str | None = None
 
 
 class RepositoryIn(Schema):
@@ -351,8 +371,10 @@ def app_repository(request: HttpRequest, app: str) -> AppRepositoryOut:
 
 @router.patch(f"/{KOLKRABBI}/apps/{{app}}/github", response=AppRepositoryOut)
 def link_app(request: HttpRequest, app: str, body: AppRepositoryIn) -> AppRepositoryOut:
-    """Have a branch deploy to the app by itself, or no more."""
+    """Have a branch deploy to the app by itself, or no more; and its pipeline make review apps."""
     coupling = access.coupling_for(asker(request), app, to=access.DEPLOY)
+    if body.pull_requests is not None:
+        _review(coupling.pipeline, body.pull_requests, by=asker(request))
     now = _followed(coupling)
     if now.auto_deploy if body.auto_deploy is None else body.auto_deploy:
         branch = body.branch or now.branch
@@ -363,11 +385,21 @@ def link_app(request: HttpRequest, app: str, body: AppRepositoryIn) -> AppReposi
     return _followed(coupling)
 
 
+def _review(pipeline: Pipeline, asked: PullRequestsIn, *, by: User) -> None:
+    found = access.pipeline_for(by, str(pipeline.pk), to=access.MANAGE)
+    wished = {
+        "enabled": asked.enabled, "automatic": asked.auto_deploy, "destroy_stale": asked.auto_destroy,
+    }  # fmt: skip
+    reviews.set_settings(found, by=by, **{name: value for name, value in wished.items() if value is not None})
+
+
 def _followed(coupling: Coupling) -> AppRepositoryOut:
     row = AutoDeploy.objects.filter(app=coupling.app).first()
     name = f"{OWNER}/{coupling.pipeline.name}"
     if row is None:
-        return AppRepositoryOut(app_id=coupling.app_id, repo=name)
+        connected = Repository.objects.filter(pipeline=coupling.pipeline).first()
+        branch = connected.default_branch if connected else "main"
+        return AppRepositoryOut(app_id=coupling.app_id, repo=name, branch=branch)
     return AppRepositoryOut(
         app_id=coupling.app_id, repo=name, branch=row.branch, auto_deploy=True, wait_for_ci=row.wait_for_ci
     )
@@ -395,10 +427,15 @@ def connect(request: HttpRequest, ref: str, body: RepositoryIn) -> Status[Pipeli
 
 
 @router.patch(f"/{KOLKRABBI}/pipelines/{{ref}}/repository", response=PipelineRepositoryOut)
-def change_connection(request: HttpRequest, ref: str) -> PipelineRepositoryOut:
-    """Refused, with what can be done instead."""
-    found = access.pipeline_for(asker(request), ref)
-    raise Refusal(f"What becomes of pushes is set in the dashboard: {_page(found)}")
+def change_connection(request: HttpRequest, ref: str, body: TestsIn | None = None) -> PipelineRepositoryOut:
+    """Have pushes start test runs, or no more. Anything else is for the dashboard."""
+    if body is None or body.ci is None:
+        found = access.pipeline_for(asker(request), ref)
+        raise Refusal(f"What becomes of pushes is set in the dashboard: {_page(found)}")
+    found = access.pipeline_for(asker(request), ref, to=access.MANAGE)
+    supersede = ci_settings.settings_of(found).supersede
+    ci_settings.set_settings(found, on_push=body.ci, supersede=supersede, by=asker(request))
+    return _connected(found)
 
 
 def _connected(pipeline: Pipeline) -> PipelineRepositoryOut:
@@ -418,8 +455,18 @@ def _page(pipeline: Pipeline) -> str:
 
 @router.get(f"/{KOLKRABBI}/github/repos/{{owner}}/{{repo}}/tarball/{{path:ref}}", response=ArchiveOut)
 def archive(request: HttpRequest, owner: str, repo: str, ref: str) -> ArchiveOut:
-    """Not there: the CLI uploads the files of its own folder then."""
-    raise NotFound("Slipway fetches no files from GitHub.", resource="archive")
+    """Where to say that the files of a branch are: builds take them from the public repository that a pipeline of the
+    asker's is connected to. Of commits there is none: the CLI uploads the files of its own folder then."""
+    by = asker(request)
+    rows = Repository.objects.filter(
+        host="github", full_name=f"{owner}/{repo}", private=False, pipeline__in=access.pipelines_for(by)
+    )
+    found = next((row for row in rows if ref in row.heads), None)
+    if found is None:
+        raise NotFound(
+            f"No pipeline of yours is connected to a branch {ref[:60]} of {owner[:60]}/{repo[:60]}."
+        )
+    return ArchiveOut(archive_link=sources.create_of_repository(found.url, ref, user=by)[1])
 
 
 class CommitterOut(Schema):
@@ -475,10 +522,15 @@ class GithubRepositoryOut(Schema):
 
 @router.get(f"/{GITHUB}/repos/{{owner}}/{{repo}}", response=GithubRepositoryOut, auth=None)
 def repository(request: HttpRequest, owner: str, repo: str) -> GithubRepositoryOut:
-    """Whatever is asked for, since GitHub is not asked: whether it is there is found out when it is connected."""
+    """Whatever is asked for: whether it is there is found out, and said in words that the CLI shows, when it is connected.
+    Its default branch is looked up for who says who they are."""
     full = f"{owner[:100]}/{repo[:100]}"
     ASKED_FOR.note(_number(full), full)
-    return GithubRepositoryOut(id=_number(full), name=repo[:100], full_name=full)
+    answer = GithubRepositoryOut(id=_number(full), name=repo[:100], full_name=full)
+    with suppress(Unauthorized, Refusal):
+        GithubAuth()(request)
+        answer.default_branch = forge.look(f"{settings.GITHUB_URL}/{full}.git", host="github").default_branch
+    return answer
 
 
 @router.get(f"/{GITHUB}/repos/{{owner}}/{{repo}}/compare/{{span}}", response=ComparisonOut, auth=GithubAuth())

@@ -16,10 +16,12 @@ from api.resources.bridged import HOSTS
 from apps import transfers
 from apps.logs import store
 from apps.models import App, Formation
+from ci.settings import settings_of
 from engine.spec import Line
 from forge.models import Repository
 from pipelines import transfers as pipeline_transfers
 from releases.models import Build
+from reviews.models import AppSetup
 from tests.factories import make_app, make_pipeline, make_release, make_slug, make_source, stage
 from tests.githosts.conftest import connected
 from tests.releases.test_repositories import commit
@@ -286,7 +288,7 @@ def test_what_a_pipeline_is_built_from(api, shop):
     assert api.get(f"{KOLKRABBI}/apps/shop-production/github").json()["repo"] == "slipway/shop"
     known = api.get(f"{KOLKRABBI}/pipelines/{shop.pk}/repository").json()
     assert (known["repository"]["name"], known["organization"]["name"]) == ("slipway/shop", "acme")
-    assert api.patch(f"{KOLKRABBI}/pipelines/shop/repository", {"ci": True}).status_code == 422
+    assert api.patch(f"{KOLKRABBI}/pipelines/shop/repository", {}).status_code == 422
     assert api.get(f"{KOLKRABBI}/github/repos/o/r/tarball/feature/x").json()["id"] == "not_found"
 
 
@@ -322,6 +324,41 @@ def test_a_branch_deploys_by_itself_and_no_more(api, as_vera, shop, alice):
     assert api.get(path).json() == on
     assert api.patch(path, {"auto_deploy": True, "branch": "none"}).status_code == 422
     assert api.patch(path, {"auto_deploy": False}).json()["auto_deploy"] is False
+
+
+def test_pull_requests_get_review_apps_and_pushes_are_tested(api, as_bob, as_vera, shop, alice):
+    connected(shop, alice, heads={"main": "a" * 40})
+    app, pipeline = f"{KOLKRABBI}/apps/shop-staging/github", f"{KOLKRABBI}/pipelines/shop/repository"
+    wished = {"pull_requests": {"enabled": True, "auto_deploy": True, "auto_destroy": False}}
+    assert as_bob.patch(app, wished).status_code == as_bob.patch(pipeline, {"ci": True}).status_code == 403
+    assert as_vera.patch(pipeline, {"ci": True}).status_code == 403
+    assert api.patch(app, wished).json()["auto_deploy"] is False
+    reviews = api.get(f"/pipelines/{shop.pk}/review-app-config").json()
+    assert (reviews["automatic_review_apps"], reviews["destroy_stale_apps"]) == (True, False)
+    for on in (True, False):
+        assert api.patch(pipeline, {"ci": on}).status_code == 200
+        assert settings_of(shop).on_push is on
+
+
+def test_two_apps_are_set_up_from_a_branch_of_a_connected_repository(api, as_charlie, shop, forge, settings):
+    settings.GITHUB_URL = forge.url
+    (forge.folder / "acme").mkdir()
+    forge.repository("acme/kit.git")
+    number = api.get(f"{GITHUB}/acme/kit").json()["id"]
+    api.post(f"{KOLKRABBI}/pipelines/shop/repository", {"repository": number})
+    path = f"{KOLKRABBI}/github/repos/acme/kit/tarball"
+    for who, branch in ((as_charlie, "main"), (api, "none"), (api, Repository.objects.get().heads["main"])):
+        assert who.get(f"{path}/{branch}").status_code == 404
+    blob = {"url": api.get(f"{path}/main").json()["archive_link"]}
+    for name in ("kit", "kit-staging"):
+        body = {"app": {"name": name, "organization": "acme"}, "source_blob": blob}
+        assert api.post("/app-setups", body).status_code == 202
+    setups = AppSetup.objects.select_related("source", "app")
+    assert {(row.app.name, row.source.app.name, row.source.ref) for row in setups} == {
+        ("kit", "kit", "main"),
+        ("kit-staging", "kit-staging", "main"),
+    }
+    assert as_charlie.post("/app-setups", {"source_blob": blob}).status_code == 422
 
 
 # --- all of it --------------------------------------------------------------------------------------------------------

@@ -104,6 +104,29 @@ def test_a_pipeline_is_connected_to_a_public_repository(heroku, platform, github
     assert "There is no repository at" in said and "/pipelines/bridged/repository/" in said
 
 
+def test_a_pipeline_is_set_up_from_a_public_repository(heroku, platform, github):
+    (github.folder / "setup").mkdir()
+    github.repository(
+        "setup/kit.git",
+        **{
+            "Procfile": "web: python -m http.server $PORT\n",
+            "requirements.txt": "",
+            "app.json": '{"name": "kit", "env": {"GREETING": "hello"}}',
+        },
+    )
+    said = heroku("pipelines:setup", "kit", "setup/kit", "-y", seconds=180)
+    assert "Configuring pipeline... done" in said
+    assert "hello" in heroku("config:get", "GREETING", "-a", "kit-staging")
+    stages = squeezed(heroku("pipelines:info", "kit"))
+    assert "kit production" in stages and "kit-staging staging" in stages
+    follows = platform.api("GET", "/_fixed/kolkrabbi.heroku.com/apps/kit-staging/github")
+    assert (follows["auto_deploy"], follows["wait_for_ci"], follows["branch"]) == (True, True, "main")
+    reviews = platform.api(
+        "GET", f"/pipelines/{platform.api('GET', '/pipelines/kit')['id']}/review-app-config"
+    )
+    assert (reviews["automatic_review_apps"], reviews["destroy_stale_apps"]) == (True, True)
+
+
 def test_the_rest_of_the_cli_works_through_it(heroku):
     assert "bridged-staging" in heroku("apps")
     assert "through" in heroku("run", "-a", "bridged-staging", "--no-tty", "echo through")
