@@ -11,6 +11,7 @@ from forge.models import CommitStatus
 from pipelines.models import Pipeline
 from releases.models import Release
 
+MOST_RUNS = 50  # of one commit that are looked at
 OURS = "slipway/"  # what we told the host ourselves is no news
 NONE, PENDING, PASSED, FAILED = "none", "pending", "passed", "failed"
 _OF_RUN = {State.SUCCEEDED: PASSED, State.FAILED: FAILED, State.ERRORED: FAILED}
@@ -19,11 +20,12 @@ _OF_RUN = {State.SUCCEEDED: PASSED, State.FAILED: FAILED, State.ERRORED: FAILED}
 @dataclass(frozen=True)
 class Result:
     """The answer: `state` is none, pending, passed or failed; `words` are for people; `url` is of the page that says
-    more, empty where there is none."""
+    more, empty where there is none. What was cancelled says nothing of the commit: it is none, `cancelled`."""
 
     state: str = NONE
     words: str = "No tests have run for this commit."
     url: str = ""
+    cancelled: bool = False
 
     @property
     def holds(self) -> bool:
@@ -43,7 +45,7 @@ def result_of(
     told of, of which `contexts` names those that count (none: all). All that is asked must have passed."""
     found = []
     if runs:
-        found.append(results_of(pipeline, [commit]).get(commit, Result()))
+        found.append(_of_runs(pipeline, commit))
     if host:
         found.append(_of_host(pipeline, commit, contexts))
     return _together(found)
@@ -84,6 +86,21 @@ def _of_run(row: TestRun, pipeline: Pipeline) -> Result:
         return Result(PASSED, f"Test run {row.number} passed.", row.url_path)
     why = f": {row.reason}" if row.reason else "."
     return Result(_OF_RUN[State(row.state)], f"Test run {row.number} {row.state}{why}"[:300], row.url_path)
+
+
+def _of_runs(pipeline: Pipeline, commit: str) -> Result:
+    """What the newest run of a commit says that was not cancelled; without one, that the newest was."""
+    rows = TestRun.objects.filter(pipeline=pipeline, commit=commit, debug=False).order_by("-number")
+    found = list(rows[:MOST_RUNS]) if commit else []
+    told = next((row for row in found if row.state != State.CANCELLED), None)
+    if told is not None:
+        return _of_run(told, pipeline)
+    if not found:
+        return Result()
+    row = found[0]
+    row.pipeline = pipeline
+    words = f"Test run {row.number} was cancelled: run it again, or push a newer commit."
+    return Result(NONE, words, row.url_path, cancelled=True)
 
 
 def _of_host(pipeline: Pipeline, commit: str, contexts: Collection[str]) -> Result:

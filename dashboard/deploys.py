@@ -10,6 +10,7 @@ from accounts.access import DEPLOY
 from accounts.models import ApiToken, User
 from apps import stacks
 from apps.models import App
+from ci.results import result_of
 from dashboard import panels, standing
 from dashboard.forms import Form
 from dashboard.standing import Standing
@@ -81,8 +82,10 @@ def _followed(app: App, pipeline: Pipeline | None, rights: frozenset[str]) -> di
     place = place_of(pipeline) if pipeline and not app.ephemeral else None
     if pipeline is None or place is None:
         return {"auto": None, "code": None}
+    auto = AutoDeploy.objects.select_related("by").filter(app=app).first()
     return {
-        "auto": AutoDeploy.objects.select_related("by").filter(app=app).first(),
+        "auto": auto,
+        "stopped": result_of(pipeline, auto.commit) if auto and auto.waits else None,
         "code": place,
         "code_branches": sorted(branches_of(pipeline))[:200] if DEPLOY in rights else [],
     }

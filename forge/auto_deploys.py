@@ -124,16 +124,18 @@ def _consider(row: AutoDeploy, news: Pushed) -> str:
     row.commit, row.waits = news.commit, row.wait_for_ci
     row.save(update_fields=["commit", "waits"])
     if row.waits:
-        said = _decide(row, news.pipeline)
-        return said or _note(row, f"{row.app.name} waits for the tests of {short}.")
+        return _decide(row, news.pipeline)
     return _deploy(row, news.pipeline)
 
 
 def _decide(row: AutoDeploy, pipeline: Pipeline) -> str:
-    """Deploy if the tests have passed; empty while they have not ended."""
+    """Deploy if the tests have passed; empty while nothing has changed."""
     judged = checks.judge(pipeline, row.commit)
-    if judged is None or judged.state == "pending":
-        return ""
+    if judged is None or judged.state in ("none", "pending"):
+        said = f"{row.app.name} waits for the tests of {row.commit[:7]}."
+        if judged is not None and judged.cancelled:
+            said += f" {judged.words}"
+        return _note(row, said) if said != row.note else ""
     AutoDeploy.objects.filter(pk=row.pk).update(waits=False)
     if judged.state == "passed":
         return _deploy(row, pipeline)

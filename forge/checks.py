@@ -7,7 +7,8 @@ from pipelines.models import Pipeline
 
 
 class Judgement(Protocol):
-    """An answer: `state` is none, pending, passed or failed; `words` are for people."""
+    """An answer: `state` is none, pending, passed or failed; `words` are for people. `cancelled` is none that would have
+    been more."""
 
     @property
     def state(self) -> str: ...
@@ -15,10 +16,13 @@ class Judgement(Protocol):
     @property
     def words(self) -> str: ...
 
+    @property
+    def cancelled(self) -> bool: ...
+
 
 Judge = Callable[[Pipeline, str], Judgement]
 _judges: list[Judge] = []
-_WORST = {"failed": 0, "pending": 1, "passed": 2}
+_WORST = {"failed": 0, "pending": 1, "passed": 2, "none": 3}
 
 
 def follow(judge: Judge) -> None:
@@ -27,6 +31,6 @@ def follow(judge: Judge) -> None:
 
 
 def judge(pipeline: Pipeline, commit: str) -> Judgement | None:
-    """What all say together: the worst of those that say anything, None when nobody does."""
-    said = [answer for one in _judges if (answer := one(pipeline, commit)).state in _WORST]
-    return min(said, key=lambda answer: _WORST[answer.state], default=None)
+    """What all say together: the worst of those that say anything; none when nobody does, None when there is nobody."""
+    said = [one(pipeline, commit) for one in _judges]
+    return min(said, key=lambda answer: (_WORST[answer.state], not answer.cancelled), default=None)

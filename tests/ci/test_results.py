@@ -1,7 +1,9 @@
 """What tests say of a commit, what pushes start, and who may do what with runs."""
 
 import pytest
+from django.utils import timezone
 
+from apps.models import App
 from ci import actions, runs
 from ci.access import run_for
 from ci.models import State, TestRun
@@ -9,16 +11,34 @@ from ci.results import Result, result_of, results_of
 from ci.settings import set_settings
 from core import changes
 from core.errors import BuildFailed, Conflict, Forbidden, NotFound, Refusal
+from flow import actions as flow
+from flow import gates
 from forge import events
 from forge.events import Pushed
 from forge.models import CommitStatus, Report
 from releases import streams
 from releases.models import Source
 from tests.ci.made import make_node, make_run
-from tests.factories import make_pipeline
+from tests.factories import make_pipeline, make_slug, stage
 from tests.githosts.conftest import connected
 
 A, B = "a" * 40, "b" * 40
+
+
+def test_what_was_cancelled_says_so_and_nothing_of_the_commit(shop, alice):
+    run = make_run(shop, by=alice, commit=A)
+    actions.cancel(run, by=alice)
+    words = "Test run 1 was cancelled: run it again, or push a newer commit."
+    found = result_of(shop, A)
+    assert found == Result("none", words, "/pipelines/shop/tests/1/", cancelled=True) and not found.holds
+    gate, _ = flow.add_gate(flow.line_of(stage(shop, "production")), "ci", {}, by=alice)
+    slug = make_slug(App.objects.get(name="shop-staging"), commit=A)
+    case = gates.Case(gate.line, slug.app, slug, None, timezone.now())
+    assert (gates.state_of(gate, case).state, gates.state_of(gate, case).words) == (gates.WAITING, words)
+    run.refresh_from_db()
+    actions.rerun(run, by=alice)
+    assert result_of(shop, A).state == "pending"
+    assert result_of(shop, B) == Result()
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """Automatic deploys: which commits of a branch are built on an app by themselves, when, and in whose name."""
 
 import pytest
+from pytest_django.asserts import assertContains, assertNotContains
 
 from accounts import actions as account_actions
 from apps import actions as app_actions
+from ci import actions as ci_actions
 from ci.models import State, TestRun
 from core.errors import Refusal
 from core.models import Event
@@ -153,6 +155,39 @@ def test_what_fails_its_tests_is_not_deployed(shop, repository, staging, alice):
     end(run_of(shop, B, State.RUNNING), State.FAILED)
     row = AutoDeploy.objects.get()
     assert not Build.objects.exists() and not row.waits and "Test run 1 failed" in row.note
+
+
+def test_a_run_that_is_cancelled_is_said_and_another_goes_on(
+    shop, repository, staging, alice, client, django_assert_max_num_queries
+):
+    auto_deploys.switch_on(staging, branch="main", wait_for_ci=True, by=alice)
+    pushed(shop, B)
+    run = run_of(shop, B, State.PENDING)
+    ci_actions.cancel(run, by=alice)
+    waits = "shop-staging waits for the tests of bbbbbbb."
+    assert AutoDeploy.objects.get().note == (
+        f"{waits} Test run 1 was cancelled: run it again, or push a newer commit."
+    )
+    client.force_login(alice)
+    client.get("/apps/shop-staging/")
+    with django_assert_max_num_queries(12):
+        page = client.get("/apps/shop-staging/deploy/")
+    assertContains(page, '<a href="/pipelines/shop/tests/1/">Run them again</a>', html=True)
+    run.refresh_from_db()
+    again = ci_actions.rerun(run, by=alice)
+    assert AutoDeploy.objects.get().note == waits
+    assertNotContains(client.get("/apps/shop-staging/deploy/"), "Run them again")
+    end(again, State.SUCCEEDED)
+    assert Build.objects.get().source.ref == B and not AutoDeploy.objects.get().waits
+
+
+def test_a_newer_push_takes_the_place_of_one_whose_run_was_cancelled(shop, repository, staging, alice):
+    auto_deploys.switch_on(staging, branch="main", wait_for_ci=True, by=alice)
+    pushed(shop, B)
+    ci_actions.cancel(run_of(shop, B, State.PENDING), by=alice)
+    assert pushed(shop, C) == ["shop-staging waits for the tests of ccccccc."]
+    end(run_of(shop, C, State.RUNNING), State.SUCCEEDED)
+    assert Build.objects.get().source.ref == C
 
 
 def test_tests_that_end_when_another_commit_is_newest_deploy_nothing(shop, repository, staging, alice):
