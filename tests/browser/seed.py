@@ -9,6 +9,7 @@ from django.core.management import call_command
 
 from accounts import actions as account_actions
 from accounts.models import User
+from addons.models import Addon
 from apps.models import App, Dyno
 from flow import actions as flow_actions
 from flow import passages
@@ -17,7 +18,8 @@ from pipelines import actions
 from pipelines.models import Coupling
 from releases.actions import create_build, set_config
 from releases.models import Build, Release
-from tests.factories import make_app, make_pipeline, make_release, make_source, make_user, stage
+from tests import mailing
+from tests.factories import make_addon, make_app, make_pipeline, make_release, make_source, make_user, stage
 
 HOSTILE = '"><script>window.pwned=1</script><img src=x onerror="window.pwned=1">'
 
@@ -41,6 +43,8 @@ def seed() -> None:
     made = Coupling.objects.get(app__name="shop-staging")
     actions.promote(made, made.downstream(), by=alice, note=HOSTILE)
     make_release(App.objects.get(name="lonely"), by=alice, description=HOSTILE)
+    inbox = make_addon(App.objects.get(name="lonely"), "mailer:inbox", name="outbox", as_="MAILER")
+    mailing.receive(Addon.objects.whole().get(pk=inbox.pk), mailing.a_rich_mail(mailing.HOSTILE))
     for name in ("totp", "passkey", "second", "afar", "plain"):
         make_user(f"{name}@example.com")
     make_pipeline("afar", owner=User.objects.get(email="afar@example.com"))

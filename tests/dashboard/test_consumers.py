@@ -12,6 +12,8 @@ from django.conf import settings
 from django.test import Client
 
 from accounts import actions as account_actions
+from addons import mails
+from addons.models import Addon
 from apps import actions as app_actions
 from apps import logs
 from apps.models import Collaborator
@@ -20,7 +22,8 @@ from core import live
 from engine.spec import Line
 from pipelines.models import Pipeline
 from releases.actions import create_build
-from tests.factories import make_app, make_source
+from tests.factories import make_addon, make_app, make_source
+from tests.mailing import a_mail, receive
 
 pytestmark = pytest.mark.django_db(transaction=True)
 db = sync_to_async
@@ -192,6 +195,18 @@ async def test_a_stranger_hears_nothing(charlie, app, shop):
     append(app.log_stream, "secret")
     assert await page.quiet()
     await page.close()
+
+
+async def test_an_inbox_tells_its_page_of_mail_and_nobody_else(alice, charlie, app):
+    inbox = await db(make_addon)(app, "mailer:inbox", as_="MAILER")
+    ours, foreign = await Page.of(alice), await Page.of(charlie)
+    for page in (ours, foreign):
+        await page.subscribed(mails.topic_of(inbox), "addon:nonsense")
+    await db(receive)(await db(Addon.objects.whole().get)(pk=inbox.pk), a_mail())
+    assert (await ours.hear())["topic"] == mails.topic_of(inbox)
+    assert await foreign.quiet()
+    for page in (ours, foreign):
+        await page.close()
 
 
 async def test_of_users_one_hears_of_oneself_alone(alice, bob):

@@ -10,7 +10,7 @@ from addons.models import Addon, Mail
 from core.models import Event
 from pipelines.models import Stage
 from tests.factories import make_addon
-from tests.mailing import a_mail, a_rich_mail, receive
+from tests.mailing import HOSTILE, a_mail, a_rich_mail, receive
 
 HERE = "/apps/shop-staging/addons/outbox/mails/"
 
@@ -61,7 +61,7 @@ def test_many_mails_are_paged(inbox, as_bob):
 
 
 def test_a_mail_is_shown_as_html_in_a_frame_as_text_and_with_its_headers(inbox, as_bob):
-    mail = receive(inbox, a_rich_mail())
+    mail = receive(inbox, a_rich_mail(HOSTILE))
     page = as_bob.get(f"{HERE}{mail.pk}/")
     assertContains(page, f'src="{HERE}{mail.pk}/html/"')
     assertContains(page, "sandbox referrerpolicy")
@@ -77,9 +77,10 @@ def test_a_mail_is_shown_as_html_in_a_frame_as_text_and_with_its_headers(inbox, 
 
 
 def test_html_of_a_mail_may_do_nothing(inbox, as_bob):
-    mail = receive(inbox, a_rich_mail())
+    mail = receive(inbox, a_rich_mail(HOSTILE))
     page = as_bob.get(f"{HERE}{mail.pk}/html/")
     assertContains(page, "data:image/png;base64,")
+    assertContains(page, "taken over")
     policy = page.headers["Content-Security-Policy"]
     for rule in ("sandbox;", "default-src 'none'", "img-src data:;", "frame-ancestors 'self'"):
         assert rule in policy
