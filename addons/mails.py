@@ -1,6 +1,7 @@
 """The inboxes of mailer add-ons: mail comes in, is held to the plan's limits, and is deleted."""
 
 import hmac
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
@@ -12,15 +13,18 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
-from addons import letters
+from addons import actions, letters
 from addons.mail_models import Mail
 from addons.models import Addon
 from addons.orders import order_of
+from addons.providers import embedded
 from addons.providers.mailer import MAILER, password_of
 from core import activity, live
+from core.errors import EngineError
 from core.text import storable
-from engine.servers.mailer import Sent
+from engine.servers.mailer import Mailer, Sent
 
+log = logging.getLogger(__name__)
 MESSAGES, DAYS, STORAGE_MB = 200, 7, 50  # of a plan that says nothing
 MB = 1024 * 1024
 ADDRESSES = 4000  # characters of a mail's recipients that are kept
@@ -116,6 +120,23 @@ def forget_old() -> None:
     for addon in Addon.objects.whole().filter(plan__service__name=MAILER):
         if trim(addon):
             live.tell(topic_of(addon))
+
+
+def follow(mailer: Mailer) -> None:
+    """At the start of who leads: have the mailer listen if anybody has an inbox, and apps told where, if that is not what
+    they know: the port was set anew, or the platform is restored on another machine."""
+    rows = Addon.objects.there().whole().filter(plan__service__name=MAILER, state=Addon.State.PROVISIONED)
+    if embedded.why_unreachable() or not rows:
+        return
+    try:
+        port = str(mailer.want())
+    except EngineError as error:
+        log.error("Mail is not taken: %s", error)
+        return
+    for addon in rows:
+        if addon.config.get("", {}).get("SMTP_PORT") not in (None, port):
+            with transaction.atomic():
+                actions.ask(actions.locked(addon), ["credential", ""])
 
 
 # --- people look at it, and delete it ---------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from django.conf import settings
 from django.db import connections
 from django.db.models import Q
 
+from addons import mails
 from addons.models import Addon
 from apps import acm
 from apps.models import CertificateOrder
@@ -281,6 +282,7 @@ class Conductor:
         self._notes.resume()
         if self.parts.servers:
             self.parts.servers.start()
+            mails.follow(self.parts.servers.mailer)
         self._leads = True
         self.keeper.poke_all(whole=True)
 

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from addons import access, actions, archives, attachments, catalog
 from addons.models import Addon, Attachment
+from addons.providers.mailer import MAILER
 from apps import access as app_access
 from apps.models import App
 from core.errors import NotFound
@@ -17,6 +18,7 @@ from dashboard.forms import Form
 from dashboard.http import PageRequest, go, page_or_dialog
 from pipelines import addons as door
 from pipelines.access import demand_config
+from pipelines.databases import may_enter
 
 
 @require_safe
@@ -32,6 +34,8 @@ def home(request: PageRequest, addon: str) -> HttpResponse:
         raise NotFound("Couldn't find that add-on.", resource="add_on")
     if found.service.name == archives.SERVICE and access.OPERATE in access.rights_in(request.user, found):
         return see("log-archive", used.name)
+    if found.service.name == MAILER and may_enter(request.user, found):
+        return see("inbox", used.name, found.name)
     return see("addon", used.name, found.name)
 
 

@@ -70,19 +70,23 @@ class Mailer:
 
     def ensure(self, seconds: float = 10) -> int:
         """Have it listen, and return its port; `EngineError` when it can't."""
+        port = self.want()
+        if not self._up.wait(seconds):
+            raise EngineError(f"The mailer can't listen on port {port}: {self._fault or 'no answer'}")
+        return port
+
+    def want(self) -> int:
+        """Have it listen as soon as it can, and return its port; returns at once."""
         if self.post is None:
             raise EngineError("This process keeps no mail.", permanent=True)
         self._note()
         self._keep()
-        if not self._up.wait(seconds):
-            raise EngineError(f"The mailer can't listen on port {self._port}: {self._fault or 'no answer'}")
         return self._port
 
     def start(self) -> None:
         """Listen again, if it ever was asked to; returns at once."""
         if self.post is not None and self._record.exists():
-            self._note()
-            self._keep()
+            self.want()
 
     def stop(self) -> None:
         """End, and wait for that; connections are hung up on."""

@@ -212,6 +212,18 @@ def test_the_port_stays_and_the_server_comes_back(inbox, servers):
     assert Mail.objects.count() == 1
 
 
+def test_apps_are_told_when_the_port_is_another(inbox, servers, tmp_path):
+    mails.follow(servers.mailer)
+    inbox.refresh_from_db()
+    assert inbox.tasks == []
+    elsewhere = Servers(tmp_path / "restored", ports=PORTS, post=mails.Inboxes())
+    mails.follow(elsewhere.mailer)
+    eventually(lambda: elsewhere.mailer.seen()[0]["state"] == "up")
+    elsewhere.stop()
+    inbox.refresh_from_db()
+    assert (inbox.tasks, inbox.status) == ([["credential", ""]], "pending")
+
+
 def test_dynos_in_containers_are_told_why_there_is_none(settings):
     assert provider_for("mailer").why_not() == ""
     settings.ENGINE_URL = "swarm+unix:///var/run/docker.sock"

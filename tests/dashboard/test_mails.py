@@ -159,6 +159,7 @@ def test_only_who_may_see_what_apps_get_of_it_reads_mail(inbox, shop, client, bo
 def test_the_inbox_is_opened_from_the_add_on_and_from_the_list(inbox, as_bob, client, vera):
     for page in ("/apps/shop-staging/addons/outbox/", "/apps/shop-staging/resources/"):
         assertContains(as_bob.get(page), f'href="{HERE}"')
+    assertRedirects(as_bob.get("/addons/outbox/"), HERE, status_code=303, fetch_redirect_response=False)
     client.force_login(vera)
     for page in ("/apps/shop-staging/addons/outbox/", "/apps/shop-staging/resources/"):
         assertNotContains(client.get(page), HERE)
