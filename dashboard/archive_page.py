@@ -15,13 +15,14 @@ from django.http import QueryDict
 from accounts.models import User
 from addons import archives
 from addons.models import Addon, SavedSearch
+from addons.providers.papertrail import rule
 from apps import logs
 from apps.models import App
 from dashboard import log_page, panels
 from dashboard.forms import Form
 from dashboard.log_lines import Row, rows
 from dashboard.marking import marked
-from engine.logstore import Held, Query
+from engine.logstore import Held, Keep, Query
 
 SPANS = {
     0: "Any time",
@@ -133,12 +134,13 @@ def page(app: App, user: User, asked: Asked, form: Form | None = None) -> dict[s
     framed = {**panels.frame(app, user, "logs"), "archive": archive, "asked": asked}
     if archive is None:
         return framed
-    held = logs.store().held(app.log_stream)
+    held, keep = logs.store().held(app.log_stream), rule(archive.plan.limits)
     return {
         **framed,
         "held": held,
         "since": _moment(held.since) if held.since else None,
-        "kept": words(archive, held),
+        "kept": words(keep, held),
+        "days": keep.days,
         "found": None if asked.wrong else find(app, asked),
         "sources": log_page.SOURCES,
         "levels": log_page.LEVELS,
@@ -166,10 +168,10 @@ def find(app: App, asked: Asked) -> Found:
     )
 
 
-def words(archive: Addon, held: Held) -> str:
+def words(keep: Keep, held: Held) -> str:
     """How much there is of what the plan keeps."""
     size = f"{held.size / MB:,.1f} MB" if held.size >= MB else f"{held.size / 1024:,.0f} kB"
-    return f"{size} of {archive.plan.limits.get('log_mb', 0):,} MB"
+    return f"{size} of {keep.size // MB:,} MB"
 
 
 def loses(app: App, addon: Addon) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from addons.models import Addon
 from addons.providers.base import Order, Provided
@@ -10,6 +11,7 @@ from core.errors import EngineError
 from engine.logstore import Keep
 
 MB = 1024**2
+DAYS, LOG_MB = 7, 256  # of a plan whose limits, which operators edit, say nothing of use
 
 
 class Papertrail:
@@ -54,7 +56,12 @@ class Papertrail:
 
 def rule(limits: Mapping[str, int]) -> Keep:
     """How much a plan of these `limits` keeps."""
-    return Keep(size=limits.get("log_mb", 256) * MB, days=limits.get("days", 7))
+    return Keep(size=_number(limits, "log_mb", LOG_MB) * MB, days=_number(limits, "days", DAYS))
+
+
+def _number(limits: Mapping[str, Any], name: str, otherwise: int) -> int:
+    told = limits.get(name)
+    return told if isinstance(told, int) and told >= 0 else otherwise
 
 
 def tell(stream: str, more: Keep | None) -> None:

@@ -6,7 +6,7 @@ import pytest
 from django.utils.html import escape
 from pytest_django.asserts import assertContains, assertNotContains, assertRedirects
 
-from addons.models import SavedSearch
+from addons.models import Plan, SavedSearch
 from apps import logs
 from core.models import Event
 from dashboard import archive_page
@@ -212,3 +212,9 @@ def test_to_give_it_up_says_what_goes(app, client, settings):
 
 def test_the_command_line_opens_it(app, client):
     assertRedirects(client.get("/addons/logs-1/"), HERE, status_code=303)
+
+
+@pytest.mark.parametrize("limits", [{}, {"days": "many", "log_mb": None}])
+def test_a_plan_without_limits_has_the_usual_ones(app, client, limits):
+    Plan.objects.filter(addons__app=app).update(limits=limits)
+    assertContains(client.get(HERE), "of 256 MB; lines stay for 7 days")
