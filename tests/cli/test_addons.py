@@ -51,6 +51,14 @@ def test_attach_and_detach(heroku, apps):
     assert heroku("config:get", "CACHE_URL", *OTHER) == ""
 
 
+def test_a_log_archive_is_ordered_and_given_up(heroku, apps):
+    said = heroku("addons:create", "papertrail", "--name", "example-archive", "--wait", *APP)
+    assert "Created example-archive" in said
+    assert "papertrail:choklad" in heroku("addons:info", "example-archive")
+    assert "/addons/example-archive/" in heroku("addons:open", "papertrail", "--show-url", *APP)
+    assert "Destroying" in heroku("addons:destroy", "example-archive", "--confirm", APP[1])
+
+
 def test_upgrade_downgrade_and_rename(heroku, apps):
     assert "$15/month" in heroku("addons:upgrade", "example-store", "heroku-redis:premium-0", *APP)
     heroku("addons:wait", "example-store")
