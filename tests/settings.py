@@ -13,9 +13,12 @@ if "TEST_DATABASE_URL" in os.environ:
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 
 from config.settings import *  # noqa: F403
-from config.settings import ALLOWED_HOSTS, DATA, DATABASES
+from config.settings import ALLOWED_HOSTS, DATA, DATABASES, MIDDLEWARE
 
 ALLOWED_HOSTS += ["testserver"]
+MIDDLEWARE = [
+    "tests.assets.SharedAssets" if name == "core.assets.LeanAssets" else name for name in MIDDLEWARE
+]
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file, as in earnest: threads that share an in-memory database meet locks that no timeout waits for.
     DATABASES["default"]["TEST"] = {"NAME": str(DATA / "test.sqlite3")}
