@@ -36,6 +36,7 @@ def variables(url: str, *, certificate: Path | None, token: str = "") -> dict[st
         "HEROKU_STATUS_HOST": base,
         "HEROKU_BUILDPACK_REGISTRY_URL": base,
         "HEROKU_DATA_HOST": host,
+        "HEROKU_CI_WEBSOCKET_URL": f"wss://{place.netloc}/ci-events",
         "PGDIAGNOSE_URL": host,
         "HEROKU_NETRC_WRITE": "true",
         "DISABLE_TELEMETRY": "true",

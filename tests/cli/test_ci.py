@@ -1,6 +1,7 @@
 """Test runs with the stock CLI: `ci:run` and `ci:debug` find out about the pipeline's repository through the bridge."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -67,6 +68,25 @@ def test_runs_are_listed_shown_and_run_again(heroku):
     assert "not ok 2" in heroku("ci:info", "1", "-a", "tested-staging", status=3)
     assert "fine" in heroku("ci:last", "-a", "tested-staging")
     assert "Rerunning test run #1" in heroku("ci:rerun", "1", "-a", "tested-staging", status=3)
+
+
+def test_runs_are_watched(heroku, platform):
+    shown = heroku.folder.parent / "watched"
+    with shown.open("wb") as output:
+        watching = subprocess.Popen(
+            ["heroku", "ci", "--watch", "-a", "tested-staging"],
+            cwd=heroku.folder, env=heroku.env, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    try:
+        eventually(lambda: "Watching" in shown.read_text(), seconds=60)
+        before = len(platform.api("GET", "/pipelines/tested/test-runs"))
+        heroku("ci:rerun", "2", "-a", "tested-staging")
+        numbered = rf"{before + 1} +main +\w+ +"
+        eventually(lambda: re.search(numbered + "pending|" + numbered + "creating", shown.read_text()))
+        eventually(lambda: re.search(numbered + "succeeded", shown.read_text()))
+    finally:
+        watching.terminate()
+        watching.wait(20)
 
 
 def test_a_run_that_can_not_be_built_fails_the_command(heroku):
