@@ -117,9 +117,18 @@ def run(run: TestRun, user: User, rights: frozenset[str], wanted: QueryDict) -> 
         "parallel": len(nodes) > 1,
         "may_rerun": run.is_over and not run.debug,
         "some_failed": bool(failed) and len(nodes) > 1,
+        "debug_command": _debug_command(run.pipeline) if _needs_a_look(run) else "",
         **output(run, nodes, user, wanted),
         **cases(run, wanted),
     }
+
+
+def _needs_a_look(run: TestRun) -> bool:
+    return run.state in (State.FAILED, State.ERRORED) and not run.debug
+
+
+def _debug_command(pipeline: Pipeline) -> str:
+    return f"heroku ci:debug --pipeline {pipeline.name}"
 
 
 def _took(node: TestNode) -> float | None:
@@ -200,5 +209,4 @@ def new_run(pipeline: Pipeline) -> dict[str, Any]:
     else:
         assert place.app is not None
         names = [branch.name for branch in repositories.branches(place.app)]
-    command = f"heroku ci:debug --pipeline {pipeline.name}"
-    return {"place": place, "branches": names[:100], "debug_command": command}
+    return {"place": place, "branches": names[:100], "debug_command": _debug_command(pipeline)}

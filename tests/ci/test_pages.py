@@ -87,6 +87,14 @@ def test_the_output_shown_follows_the_run_and_the_address(shop, alice, as_alice,
     assertNotContains(same, "hx-swap-oob")
 
 
+def test_a_failed_run_says_how_to_open_a_shell(run, shop, alice, vera, as_alice, client):
+    assertContains(as_alice.get(f"{TESTS}1/"), "heroku ci:debug --pipeline shop")
+    passed = make_run(shop, by=alice, state="succeeded")
+    assertNotContains(as_alice.get(f"{TESTS}{passed.number}/"), "ci:debug")
+    client.force_login(vera)
+    assertNotContains(client.get(f"{TESTS}1/"), "ci:debug")
+
+
 def test_it_is_run_again_and_cancelled(run, as_alice):
     make_node(run, index=0)
     make_node(run, index=1, state="failed", exit_code=1)
