@@ -174,10 +174,11 @@ class _Session(SMTP):
             authenticator=_taken_apart,
             loop=asyncio.get_running_loop(),
         )
-        self._mailer = mailer
+        self._mailer, self._too_many = mailer, False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._mailer.sessions.add(self)
+        self._too_many = len(self._mailer.sessions) > CONNECTIONS
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -186,7 +187,7 @@ class _Session(SMTP):
 
     async def _handle_client(self) -> None:
         with contextlib.suppress(ConnectionError):  # a client that hangs up is no fault
-            if len(self._mailer.sessions) > CONNECTIONS:
+            if self._too_many:
                 await self.push("421 4.3.2 Too many connections; try again later")
                 self._writer.close()
                 return

@@ -1,7 +1,8 @@
 """The mailer, by SMTP: what gets in, what does not, what is kept; and that nothing is believed that mail says."""
 
 import smtplib
-from contextlib import contextmanager
+import socket
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
@@ -16,7 +17,7 @@ from addons.orders import order_of
 from addons.providers import embedded, provider_for
 from addons.providers.passwords import ROTATED
 from engine.servers import Servers
-from engine.servers.mailer import CONNECTIONS_OF_ONE, MAIL_BYTES, RECIPIENTS, Sent
+from engine.servers.mailer import CONNECTIONS, CONNECTIONS_OF_ONE, MAIL_BYTES, RECIPIENTS, Sent
 from tests.factories import make_addon, make_app, make_user
 from tests.waiting import eventually
 
@@ -158,6 +159,17 @@ def test_recipients_and_connections_are_limited(inbox):
         assert refused.value.smtp_code == 421
         for one in more:
             one.close()
+
+
+def test_who_comes_when_all_connections_are_taken_is_told_so(inbox):
+    port = int(inbox.config[""]["SMTP_PORT"])
+    with ExitStack() as stack:
+        held = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+            for _ in range(CONNECTIONS + 1)
+        ]
+        answers = [one.recv(3) for one in held]
+    assert answers == [b"220"] * CONNECTIONS + [b"421"]
 
 
 def test_nul_and_odd_charsets_are_kept_as_they_came_and_shown_as_far_as_they_go(inbox):
