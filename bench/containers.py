@@ -1,19 +1,24 @@
 """A push of changed code on a Docker engine, beside the same by hand: until the new version answers.
 
-    python -m bench.containers [--runs 5]
+    python -m bench.containers [--runs 5] [--without]
 
 By hand: unpack the source beside packages that are there already, start a container of the stack image on it, ask it until it answers,
-end the old one. Ours is a `git push` with all that belongs to it: build in a container, slug, release, router. Both take turns, so that
-a busy machine is as busy for both. Prints one JSON object: medians in seconds, and their ratio. What it made is removed.
+end the old one. Ours is a `git push` with all that belongs to it: build in a container, slug, release, router. A push finds a spare
+build container started, as it does a few seconds after the one before (with `--without` there are none); `at_once` is one that
+comes too early for that. All take turns, so that a busy machine is as busy for each. Prints one JSON object: medians in seconds,
+their ratios to the work by hand, and the load. What it made is removed.
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import docker
@@ -79,18 +84,22 @@ def _get(url: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=5)
-    runs = parser.parse_args().runs
+    parser.add_argument("--without", action="store_true")
+    options = parser.parse_args()
     engine = find()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o711)
-        platform = Platform(folder / "data", ENGINE_URL=engine.engine_url)
+        more = {"SLIPWAY_SPARE_BUILDS": "0"} if options.without else {}
+        platform = Platform(folder / "data", ENGINE_URL=engine.engine_url, **more)
         platform.run_module("config.keys")
         asked = "from conductor.compose import instance; print(instance())"
         instance = platform.manage("shell", "-v0", "-c", asked).stdout.split()[-1]
         platform.start()
         try:
-            print(json.dumps(_measure(platform, ByHand(engine.client, folder), folder, runs)))
+            hand = ByHand(engine.client, folder)
+            ready = partial(time.sleep, 8) if options.without else partial(_spare, engine.client, instance)
+            print(json.dumps(_measure(platform, hand, ready, folder, options.runs)))
         finally:
             platform.stop(seconds=60)
             time.sleep(2)
@@ -98,20 +107,54 @@ def main() -> None:
                 engine.remove(each)
 
 
-def _measure(platform: Platform, hand: ByHand, folder: Path, runs: int) -> dict[str, float]:
+def _spare(client: docker.DockerClient, instance: str) -> None:
+    """Wait for a spare build container."""
+    which = {"label": [f"slipway.instance={instance}", "slipway.spare"], "name": "slipway-spare-"}
+    wait_for(lambda: str(len(client.containers.list(filters=which))), "1")
+    time.sleep(2)  # it loads what it needs
+
+
+def _measure(
+    platform: Platform, hand: ByHand, ready: Callable[[], None], folder: Path, runs: int
+) -> dict[str, object]:
     platform.sign_up()
     platform.app("bench")
     code = repository(folder / "code", **FILES, app__py=source(0))
+
+    def push(number: int) -> float:
+        commit(code, app__py=source(number))
+        took = timed(lambda: platform.push(code, "bench"))
+        assert platform.get("bench") == (200, f"version {number}")
+        return took
+
     first = timed(lambda: platform.push(code, "bench"))
     hand.push(0)
-    ours, floor = [], []
-    for number in range(1, runs + 1):
+    ours, at_once, floor = [], [], []
+    for number in range(1, 2 * runs, 2):
+        ready()
         floor.append(timed(lambda number=number: hand.push(number)))
-        commit(code, app__py=source(number))
-        ours.append(timed(lambda: platform.push(code, "bench")))
-        assert platform.get("bench") == (200, f"version {number}")
-    found = {"push": statistics.median(ours), "floor": statistics.median(floor)}
-    return {"first_push": first, **found, "ratio": found["push"] / found["floor"]}
+        time.sleep(2)  # what ended takes the engine a moment, which is not the next one's fault
+        ours.append(push(number))
+        time.sleep(2)
+        at_once.append(push(number + 1))
+    by_hand = statistics.median(floor)
+    return {
+        "first_push": round(first, 2),
+        "floor": beside(floor, by_hand),
+        "push": beside(ours, by_hand),
+        "at_once": beside(at_once, by_hand),
+        "load": os.getloadavg(),
+    }
+
+
+def beside(found: list[float], floor: float) -> dict[str, object]:
+    """Median and range in seconds, and how many times the floor."""
+    middle = statistics.median(found)
+    return {
+        "median": round(middle, 3),
+        "range": [round(min(found), 3), round(max(found), 3)],
+        "ratio": round(middle / floor, 2),
+    }
 
 
 if __name__ == "__main__":
