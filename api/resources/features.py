@@ -75,7 +75,8 @@ def _all(app: App) -> list[FeatureOut]:
 def _pick(rows: list[FeatureOut], ref: str, resource: str) -> FeatureOut:
     if ref == SHELL:
         raise NotFound(
-            "Nothing here speaks SSH. heroku run:inside DYNO bash gets you into a dyno that runs.",
+            "Nothing here speaks SSH. A shell in a dyno that runs: heroku run:inside DYNO bash. A text file out of it: "
+            "heroku run:inside DYNO 'cat FILE' > COPY. Its port is reached at the app's address alone.",
             resource=resource,
         )
     for row in rows:

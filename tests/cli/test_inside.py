@@ -1,5 +1,7 @@
 """Getting into a dyno that runs."""
 
+import subprocess
+
 import pytest
 
 pytestmark = pytest.mark.platform
@@ -30,8 +32,16 @@ def test_a_shell_at_a_terminal(heroku):
     assert "hello Ada" in said and heroku.status == 0
 
 
-def test_who_wants_ssh_is_told_of_it(heroku):
-    assert "run:inside" in heroku("ps:exec", "-a", "insider", status=2)
+def test_who_wants_ssh_is_told_what_to_do_instead(heroku):
+    for command in (["ps:exec"], ["ps:copy", "other.py"], ["ps:forward", "5000"], ["ps:socks"]):
+        assert "heroku run:inside DYNO bash" in " ".join(
+            heroku(*command, "-a", "insider", status=2).replace("›", " ").split()
+        )
+    copied = subprocess.run(
+        ["heroku", "run:inside", "web.1", "cat server.py", "-a", "insider"],
+        cwd=heroku.folder, env=heroku.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90,
+    )  # fmt: skip
+    assert copied.stdout == (heroku.folder / "server.py").read_text()
 
 
 def test_a_dyno_that_is_not_there(heroku):
