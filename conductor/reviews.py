@@ -258,7 +258,10 @@ def _cancel(build: Any, row: ReviewApp) -> None:
 def _destroy(row: ReviewApp) -> float | None:
     """Run its pre-destroy script, have the app destroyed, and wait until nothing is left of it."""
     if row.state != State.DELETING:
-        row.record(state=State.DELETING)
+        still = ReviewApp.objects.filter(pk=row.pk, lease_token=row.lease_token, gone=True)
+        if not still.update(state=State.DELETING):
+            return None  # it was asked for again since it was read: the next look sees that
+        row.state = State.DELETING
         live.tell(row.pipeline.topic)
     app = row.app
     if app is None:

@@ -36,6 +36,7 @@ FIELDS = (
     "parts",
 )
 State, Status = ReviewApp.State, ReviewApp.Status
+NOT_GOING = (State.PENDING, State.CREATING, State.CREATED, State.ERRORED)  # nothing of it has been taken away
 
 
 # --- settings -----------------------------------------------------------------------------------------------------------
@@ -202,7 +203,7 @@ def _row(
     rows = ReviewApp.objects.filter(pipeline=pipeline, subject=subject)
     if rows.filter(gone=False).exists():
         return None
-    back = rows.filter(state__in=[State.PENDING, State.CREATING, State.CREATED, State.ERRORED]).first()
+    back = rows.filter(state__in=NOT_GOING).first()
     if back is not None:
         values = {
             "gone": False,
@@ -210,10 +211,10 @@ def _row(
             "by": by or back.by,
             "news_at": timezone.now(),
         }
-        ReviewApp.objects.filter(pk=back.pk).update(**values)
-        back.refresh_from_db()
-        ask([back])
-        return back
+        if ReviewApp.objects.filter(pk=back.pk, state__in=NOT_GOING).update(**values):
+            back.refresh_from_db()
+            ask([back])
+            return back
     try:
         with transaction.atomic():
             row = ReviewApp.objects.create(
