@@ -7,28 +7,38 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('addons', '0007_saved_searches'),
+        ("addons", "0007_saved_searches"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Mail',
+            name="Mail",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('sender', models.CharField(blank=True, help_text='Of the envelope.', max_length=320)),
-                ('recipients', models.TextField(blank=True, help_text='Of the envelope, with a comma between.')),
-                ('author', models.CharField(blank=True, help_text='As its header has it.', max_length=300)),
-                ('subject', models.CharField(blank=True, max_length=300)),
-                ('size', models.PositiveIntegerField(help_text='Bytes.')),
-                ('received_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('raw', models.BinaryField()),
-                ('addon', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='mails', to='addons.addon')),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("sender", models.CharField(blank=True, help_text="Of the envelope.", max_length=320)),
+                (
+                    "recipients",
+                    models.TextField(blank=True, help_text="Of the envelope, with a comma between."),
+                ),
+                ("author", models.CharField(blank=True, help_text="As its header has it.", max_length=300)),
+                ("subject", models.CharField(blank=True, max_length=300)),
+                ("size", models.PositiveIntegerField(help_text="Bytes.")),
+                ("received_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("raw", models.BinaryField()),
+                (
+                    "addon",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="mails", to="addons.addon"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-received_at', '-id'],
-                'indexes': [models.Index(fields=['addon', '-received_at'], name='mail_newest_first')],
+                "ordering": ["-received_at", "-id"],
+                "indexes": [models.Index(fields=["addon", "-received_at"], name="mail_newest_first")],
             },
         ),
     ]
