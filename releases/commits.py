@@ -57,12 +57,11 @@ def _person(value: bytes, encoding: str) -> tuple[str, str, str]:
 
 def _text(value: bytes, encoding: str) -> str:
     try:
-        text = value.decode(encoding, "replace")
+        return value.decode(encoding, "replace")
     except (LookupError, ValueError):  # no encoding, or one of Python's own that replaces nothing
-        text = value.decode("utf-8", "replace")
-    return str(storable(text))
+        return value.decode("utf-8", "replace")
 
 
 def clean(text: str) -> str:
-    """`text` on one line, without what would move a cursor or turn the direction of writing."""
-    return _UNFIT.sub(" ", text).strip()
+    """`text` on one line and fit for a row, without what would move a cursor or turn the direction of writing."""
+    return str(storable(_UNFIT.sub(" ", text))).strip()

@@ -30,12 +30,19 @@ def app_json(test, *, setup="", nodes=1, **more):
 def start(shop, alice, source):
     """Starts a run of an archive with this app.json, or these files."""
 
-    def start(text=None, *, commit="a" * 40, debug=False, **files):
+    def start(text=None, *, commit="a" * 40, debug=False, clear_cache=False, **files):
         if text is not None:
             files["app.json"] = text
         made = source(None, **files)
         return actions.start_run_of_source(
-            shop, made, branch="main", commit=commit, message="A change", by=alice, debug=debug
+            shop,
+            made,
+            branch="main",
+            commit=commit,
+            message="A change",
+            by=alice,
+            debug=debug,
+            clear_cache=clear_cache,
         )
 
     return start
@@ -93,8 +100,7 @@ def test_a_run_builds_with_what_the_last_one_left(platform, start, shop):
     (kept / "wheels").mkdir()
     second = over(start(app_json("true")))
     assert second.state == "succeeded" and (kept / "wheels").is_dir()
-    third = start(app_json("true"))
-    TestRun.objects.filter(pk=third.pk).update(clear_cache=True)
+    third = start(app_json("true"), clear_cache=True)
     assert over(third).state == "succeeded" and not (kept / "wheels").exists()
     stale = kept.with_name(f"tests-{uuid.uuid4()}")
     stale.mkdir()
