@@ -136,10 +136,14 @@ def rerun(run: TestRun, *, by: User, only_failed: bool = False) -> TestRun:
 
 @transaction.atomic
 def cancel(run: TestRun, *, by: User | None, reason: str = "") -> None:
-    """End a run before its tests are over; what it made is destroyed. `Conflict` when it has ended."""
+    """End a run before its tests are over; what it made is destroyed. No effect on one that was cancelled, as a debug
+    run is by the end of its shell; `Conflict` when it has ended otherwise."""
     why = reason or (f"Cancelled by {by.get_full_name()}." if by else "Cancelled.")
     open_ = TestRun.objects.filter(pk=run.pk).open()
     if not open_.update(cancel_asked=True, reason=why[:500], wake_at=None, updated_at=timezone.now()):
+        run.refresh_from_db()
+        if run.state == State.CANCELLED:
+            return
         raise Conflict(f"Test run {run.number} has ended: {run.state}.")
     activity.record(by, "cancelled", run, pipeline=run.pipeline)
     _end_if_it_has_not_begun(run)
