@@ -23,6 +23,8 @@ CHUNK = 16 * 1024  # no more than fits into one TLS record
 HELD = 64 * 1024  # input that the dyno has not read yet: the client has to wait
 END_OF_INPUT = 0x04
 QUIET_SECONDS = 0.2  # an 0x04 is the end of input only if nothing comes after it
+# A dyno may end before its client has said that its input has: the CLI fails when it can't say that any more.
+FAREWELL_SECONDS = 0.5
 # `heroku run --exit-code` looks for this mark and its number in one piece.
 MARK = "\uffff".encode()
 MARK_SECONDS = 0.5
@@ -61,6 +63,7 @@ class Meeting(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._held = b""  # output that waits for the rest of the mark
+        self._said_all, self._leaving = False, False  # the client; we
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     # --- the client's side --------------------------------------------------------------------------------------
@@ -114,7 +117,10 @@ class Meeting(asyncio.Protocol):
         self._transport.abort()
 
     def _take(self, data: bytes) -> None:
-        if self._input_over:
+        self._said_all = data[-1:] == bytes([END_OF_INPUT])
+        if self._leaving and self._said_all:
+            self._transport.close()
+        if self._input_over or self._leaving:
             return
         quiet = self._timers.pop("quiet", None)
         if quiet:
@@ -164,8 +170,12 @@ class Meeting(asyncio.Protocol):
         if data:
             return self._send(data)
         self._flush()
+        self._leaving, is_terminal = True, self._guest.streams.reader == self._guest.streams.writer
         self._part()
-        self._transport.close()
+        if is_terminal or self._said_all:
+            self._transport.close()
+        else:
+            self._later("farewell", FAREWELL_SECONDS, self._transport.close)
 
     def _send(self, data: bytes) -> None:
         """Send on, but for a mark that is not whole yet."""

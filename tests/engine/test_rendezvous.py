@@ -68,6 +68,20 @@ async def test_both_directions_pass_as_they_are(stage):
     assert s.left == 1
 
 
+async def test_a_dyno_that_ends_first_leaves_its_client_time_to_say_that_input_is_over(stage, monkeypatch):
+    """The CLI fails when it can't."""
+    monkeypatch.setattr("engine.rendezvous.FAREWELL_SECONDS", 60)
+    s = stage()
+    async with s.rig:
+        reader, writer = await s.meet()
+        s.end()
+        await until(lambda: s.left)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(), 0.3)
+        writer.write(b"\x04")
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+
+
 async def test_a_secret_without_a_line_break_will_do(stage):
     """heroku3 sends none."""
     s = stage()
