@@ -1,10 +1,12 @@
 """HAProxy as the router: what is its own. What it shares with the embedded one is in `test_proxy_shared`."""
 
 import asyncio
+import contextlib
 import ssl
 
 import pytest
 
+from core.errors import EngineError
 from engine.proxy import ProxyRouter, records
 from engine.proxy.files import read_map
 from engine.spec import Certificate, Route
@@ -45,10 +47,17 @@ async def test_it_starts_into_the_last_known_routes_with_nobody_else_alive():
 
 
 @pytest.mark.promise("I-18")
+def is_away(rig):
+    with contextlib.suppress(EngineError):
+        return not rig.router.runtime.info()
+    return True
+
+
 async def test_routes_that_came_while_it_was_away_are_there_when_it_is_back():
     async with ProxyRig() as rig:
         rig.process.terminate()
         await asyncio.to_thread(rig.process.wait, 10)
+        await until(lambda: is_away(rig))  # its worker ends a moment later
         await rig.app(says(OK))
         rig.process = spawn(rig.router.folder)
         await until(lambda: rig.is_up(), 20)

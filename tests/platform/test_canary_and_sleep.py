@@ -149,15 +149,18 @@ def test_a_share_first_and_sleep_afterwards(fresh, tmp_path):
     assert set(answers) == {(200, "v2"), (200, "v3")}
 
     # Asleep nothing of it runs; everybody who comes is answered, and it starts once.
+    told = {"source": "heroku", "dyno": "web.1"}
+
+    def stops():
+        return platform.log("shop-live", **told).count("Process exited with status")
+
+    before = stops()
     platform.manage("shell", "-v0", "-c", SLEEP)
-    eventually(lambda: rows(platform, STATES) == [["idle"]])
+    assert rows(platform, STATES) == [["idle"]]
+    eventually(lambda: stops() > before, seconds=30)  # until then it answers whoever comes, and need not wake
     with ThreadPoolExecutor(8) as pool:
         answered = sum(pool.map(lambda _: ask(platform, 3), range(8)), Counter())
     assert answered == {(200, "v2"): 24}
-    told = {
-        "source": "heroku",
-        "dyno": "web.1",
-    }  # a request's line may be written later than what came after it
     eventually(lambda: "Unidling" in platform.log("shop-live", **told))
     assert platform.log("shop-live", **told).count("Unidling") == 1
     assert platform.audit() == []
