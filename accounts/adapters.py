@@ -59,6 +59,7 @@ WAYS = {
     "reauthenticate": "Use your password",
     "mfa_reauthenticate": "Use a code",
     "mfa_reauthenticate:webauthn": "Use a passkey",
+    "password": "Set a password",
 }
 
 
@@ -101,12 +102,14 @@ class AccountAdapter(DefaultAccountAdapter):
             raise ValidationError(said) from refusal
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
-        """Who has a second factor confirms with it: a password that was found out must not turn it off."""
+        """Who has a second factor confirms with it: a password that was found out must not turn it off. Who has neither
+        it nor a password, because an account elsewhere lets them in, sets a password first."""
         methods = super().get_reauthentication_methods(user)
         factors = [method for method in methods if method["id"] != "reauthenticate"]
         if factors and not Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists():
             factors.reverse()  # the passkey first: recovery codes are for bad days
-        return [{**method, "description": WAYS[method["id"]]} for method in factors or methods]
+        known = factors or methods or [{"id": "password", "url": reverse("password")}]
+        return [{**method, "description": WAYS[method["id"]]} for method in known]
 
     def set_password(self, user: Any, password: str) -> None:
         actions.change_password(user, password, by=user)

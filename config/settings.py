@@ -289,6 +289,8 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 10 * 60
+# How a session may have shown who its person is; a link is one that an operator made for them.
+ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa", "link"]
 ACCOUNT_SESSION_REMEMBER = True
 MFA_ADAPTER = "accounts.adapters.TwoFactorAdapter"
 MFA_FORMS = {

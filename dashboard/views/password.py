@@ -1,6 +1,8 @@
 """A person's own password."""
 
 from allauth.account.adapter import get_adapter
+from allauth.account.internal.flows import reauthentication
+from allauth.account.utils import get_next_redirect_url
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
@@ -24,14 +26,17 @@ LONGEST = 1000
 @login_required
 def password(request: PageRequest) -> HttpResponse:
     """Change it, given the old one; guessing that is as slow as signing in. Every other session of the person ends,
-    this one goes on."""
+    this one goes on. Who came because they had none to confirm with, with what they were about to do as `next`, goes
+    on with that."""
+    asked = get_next_redirect_url(request) or ""
     form = Form(request, old="", new="", again="")
     if request.method == "POST" and form.attempt(lambda: _change(request)):
         update_session_auth_hash(request, request.user)
         get_adapter(request).send_notification_mail("account/email/password_changed", request.user)
         messages.success(request, "Your password is changed. Other browsers are signed out.")
-        return go(request, "account")
-    return render(request, "account/password_change.html", {"form": form}, status=form.status)
+        reauthentication.reauthenticate_by_password(request)
+        return reauthentication.resume_request(request) or go(request, "account")
+    return render(request, "account/password_change.html", {"form": form, "asked": asked}, status=form.status)
 
 
 def _change(request: PageRequest) -> bool:

@@ -173,6 +173,34 @@ def test_it_is_disconnected_again_unless_nothing_else_signs_in(alice, client, gi
     assert SocialAccount.objects.exists()
 
 
+def test_who_has_no_password_to_confirm_with_sets_one_and_goes_on(alice, client, github):
+    connect(client, alice)
+    alice.set_unusable_password()
+    alice.save()
+    client.force_login(alice)
+    sent = client.get("/account/two-factor/app/")
+    assertRedirects(sent, "/account/password/?next=%2Faccount%2Ftwo-factor%2Fapp%2F")
+    page = client.get(sent.url)
+    assertContains(page, "goes on then")
+    new = "correct horse battery"
+    done = client.post("/account/password/", {"new": new, "again": new, "next": "/account/two-factor/app/"})
+    assert done.url == "/account/two-factor/app/"
+    client.post("/sign-out/")
+    client.force_login(alice)
+    assertRedirects(
+        client.get("/account/two-factor/app/"), "/account/confirm/?next=%2Faccount%2Ftwo-factor%2Fapp%2F"
+    )
+
+
+def test_it_goes_on_to_no_page_of_others(alice, client, github):
+    alice.set_unusable_password()
+    alice.save()
+    client.force_login(alice)
+    new = "correct horse battery"
+    away = {"new": new, "again": new, "next": "https://evil.example/"}
+    assert client.post("/account/password/", away).url == "/account/"
+
+
 def test_the_button_is_there_when_the_setting_is(db, client, settings):
     assertContains(client.get("/sign-in/"), "Continue with GitHub")
     settings.GITHUB_CLIENT_ID = ""
