@@ -14,9 +14,9 @@ RUN apt-get update \
  && setcap cap_net_bind_service+ep /usr/sbin/haproxy
 
 WORKDIR /srv/slipway
-COPY requirements.txt ./
+COPY requirements.txt constraints.txt ./
 RUN python3 -m venv /opt/venv \
- && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --quiet -r requirements.txt
+ && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --quiet -r requirements.txt -c constraints.txt
 COPY . .
 RUN /opt/venv/bin/python -m compileall -q -x '/samples/' . \
  && groupadd --gid 10001 slipway && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home slipway

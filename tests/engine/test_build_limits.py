@@ -128,9 +128,7 @@ def test_cancelled_before_it_began(shop):
 def test_its_control_groups_are_gone(shop):
     shop.look("true")
     # Unlike Path.glob, os.walk goes on when a group of somebody else's is gone before it is looked into.
-    assert not [
-        at for at, names, _ in os.walk("/sys/fs/cgroup") if f"slipway-build-{shop.last.id}" in names
-    ]
+    assert not [at for at, names, _ in os.walk("/sys/fs/cgroup") if f"slipway-build-{shop.last.id}" in names]
 
 
 DOOMED = """
