@@ -186,6 +186,7 @@ def test_who_has_no_password_to_confirm_with_sets_one_and_goes_on(alice, client,
     done = client.post("/account/password/", {"new": new, "again": new, "next": "/account/two-factor/app/"})
     assert done.url == "/account/two-factor/app/"
     client.post("/sign-out/")
+    alice.refresh_from_db()
     client.force_login(alice)
     assertRedirects(
         client.get("/account/two-factor/app/"), "/account/confirm/?next=%2Faccount%2Ftwo-factor%2Fapp%2F"
