@@ -172,6 +172,16 @@ class Certificate:
 
 
 @dataclass(frozen=True)
+class Stake:
+    """An app's part in a host that it shares with others: see `engine.balancing`."""
+
+    host: str  # lower case, without port
+    weight: int  # beside those of the others; 0: it gets none
+    key: str  # names the app to visitors who stay with it, and to nobody else
+    sticky: bool = False  # whether they do
+
+
+@dataclass(frozen=True)
 class Route:
     """All that the router knows of an app. Putting a route replaces the app's former one as a whole."""
 
@@ -193,11 +203,16 @@ class Route:
     asleep: bool = False  # no backend is there since nobody came: requests wait while the app is woken
     canary: tuple[Backend, ...] = ()  # of a release on trial beside the current one
     share: int = 0  # percent of the requests that go to those
+    stakes: tuple[Stake, ...] = ()  # in hosts that it shares with other apps
 
     @property
     def reached(self) -> tuple[Backend, ...]:
         """Every backend that gets requests."""
         return self.backends + self.canary
+
+    def stake_in(self, host: str) -> Stake | None:
+        """Its stake in a host that apps share."""
+        return next((stake for stake in self.stakes if stake.host == host), None)
 
 
 class Router(Protocol):

@@ -7,6 +7,7 @@ from random import getrandbits
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from engine.balancing import cookie
 from engine.router import pages, wire
 from engine.router.lines import quoted
 from engine.router.table import Entry
@@ -30,16 +31,17 @@ class Exchange:
     """Passes one request to a backend and the answer back; `front` is the client's side."""
 
     __slots__ = (
-        "answered", "connect_ms", "count", "deadline", "ends", "entry", "forwarded_for", "front", "id", "limit_first",
+        "answered", "connect_ms", "count", "deadline", "ends", "entry", "forwarded_for", "front", "id", "key", "limit_first",
         "limit_idle", "over", "payload", "pool", "pooled", "request", "request_done", "started", "status", "tried",
         "tried_at", "tunnel", "upstream", "waits",
     )  # fmt: skip
 
-    def __init__(self, front: "Front", request: wire.Request, entry: Entry | None) -> None:
+    def __init__(self, front: "Front", request: wire.Request, entry: Entry | None, key: str = "") -> None:
         limits = front.router.limits
         self.front = front
         self.request = request
         self.entry = entry  # None for the platform's own pages
+        self.key = key  # names the app to a visitor who is to stay with it
         self.limit_first = limits.first_byte if entry else limits.control
         self.limit_idle = limits.idle if entry else limits.control
         given = request.special.get(b"x-request-id")
@@ -251,7 +253,15 @@ class Exchange:
         self.status = response.status
         request = self.request
         request.close = request.close or type(response.body) is wire.UntilClose or self.front.router.draining
-        return response.head + VIA + (b"\r\nConnection: close\r\n\r\n" if request.close else b"\r\n\r\n")
+        head = response.head + VIA + (self._pin() if self.key else b"")
+        return head + (b"\r\nConnection: close\r\n\r\n" if request.close else b"\r\n\r\n")
+
+    def _pin(self) -> bytes:
+        """The header line that has the visitor stay with the app."""
+        proto = self.front.proto
+        if self.front.trusted:
+            proto = self.request.special.get(b"x-forwarded-proto", proto)
+        return b"\r\nSet-Cookie: " + cookie(self.key, secure=proto == b"https").encode()
 
     def interim(self, response: wire.Response) -> None:
         """A 1xx before the answer: passed on, but not to clients that don't know of it."""
@@ -337,7 +347,8 @@ class Exchange:
         assert self.pool is not None
         self.pool.busy -= 1
         named = response.upgrade or self.request.upgrade
-        head = b"%b\r\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n" % (response.head, named)
+        pin = self._pin() if self.key else b""
+        head = b"%b%b\r\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n" % (response.head, pin, named)
         self.send(head, rest)
         self.front.tunnel_opened()
 

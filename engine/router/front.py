@@ -108,7 +108,9 @@ class Front(asyncio.Protocol):
 
     def _route(self, request: wire.Request, rest: bytes) -> None:
         router = self.router
-        entry = router.table.find(request.host)
+        entry, key = router.table.find(request.host), ""
+        if entry is None and request.host not in router.control_hosts:
+            entry, key = router.table.draw(request)
         if entry is None and request.host not in router.control_hosts:
             close = request.close or not request.body.done
             page = pages.no_app(
@@ -122,7 +124,7 @@ class Front(asyncio.Protocol):
             entry = None
         if entry is not None and entry.route.challenges and self._challenged(request, entry.route, rest):
             return
-        exchange = Exchange(self, request, entry)
+        exchange = Exchange(self, request, entry, key)
         if entry is not None and request.length > router.limits.app_head:
             too_long = self._too_long(request)
             if too_long:

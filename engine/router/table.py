@@ -8,8 +8,10 @@ from random import random
 from time import monotonic
 
 from engine import certificates
+from engine.router.balancing import Balancer
 from engine.router.limits import Limits
 from engine.router.upstream import Pool
+from engine.router.wire import Request
 from engine.spec import Backend, Certificate, Route
 
 log = logging.getLogger(__name__)
@@ -63,12 +65,18 @@ class Table:
         self._apps_domain = apps_domain  # with its leading dot
         self.entries: dict[str, Entry] = {}
         self.hosts: dict[str, Entry] = {}
+        self.balancers: dict[str, Balancer] = {}  # by the host that apps share
         self.pools: dict[str, Pool] = {}  # by backend id; retired ones too, while they are busy
 
     def find(self, host: str) -> Entry | None:
         """The entry for an exact host, else for a wildcard one level up; below `apps_host` there are no wildcards,
         or an app's custom domain could catch what is said to others."""
         return self.hosts.get(self._known_as(host))
+
+    def draw(self, request: Request) -> tuple[Entry | None, str]:
+        """The entry for a host that apps share, and what names the app to a visitor who stays with it from now on."""
+        balancer = self.balancers.get(request.host)
+        return balancer.draw(request) if balancer else (None, "")
 
     def context(self, host: str) -> ssl.SSLContext | None:
         """What shows the certificate that the app behind `host` has for it; None when it has none."""
@@ -109,6 +117,7 @@ class Table:
             self.hosts[host] = entry
         if former:
             self._retire(former, keep=(*entry.pools, *entry.canary))
+        self._balance(former, entry)
 
     def drop(self, app: str) -> None:
         """Forget an app."""
@@ -116,6 +125,7 @@ class Table:
         if entry:
             self._unhost(entry)
             self._retire(entry)
+            self._balance(entry, None)
 
     def in_flight(self, backend_id: str) -> int:
         """Requests that a backend is at work on."""
@@ -142,6 +152,17 @@ class Table:
             pool = self.pools[backend.id] = Pool(backend, None, self.limits)
         pool.retired = False
         return pool
+
+    def _balance(self, former: Entry | None, now: Entry | None) -> None:
+        """Have its stakes in hosts that apps share follow an entry."""
+        has = {stake.host for stake in now.route.stakes} if now else set()
+        for host in ({stake.host for stake in former.route.stakes} if former else set()) - has:
+            assert former is not None
+            if self.balancers[host].leave(former.route.app):
+                del self.balancers[host]
+        for host in has:
+            assert now is not None
+            self.balancers.setdefault(host, Balancer(host)).put(now)
 
     def _unhost(self, entry: Entry, keep: frozenset[str] = frozenset()) -> None:
         for host in entry.route.hosts - keep:
