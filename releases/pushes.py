@@ -237,10 +237,10 @@ def _accept(push: Push, command: Command, objects: Mapping[str, str]) -> tuple[u
     """Store the tree of the pushed commit and ask for its build; returns the build and what to tell the pusher."""
     place = repos.path(push.app)
     try:
-        if repos.git(place, "cat-file", "-t", command.new, extra=objects) != b"commit\n":
+        kind, modules = repos.kinds(place, [command.new, f"{command.new}:.gitmodules"], objects)
+        if kind != "commit":
             raise Rejected(f"{DEPLOYING[command.ref]} must name a commit.")
         commit = checkouts.commit_at(place, command.new, objects)
-        modules = repos.git(place, "ls-tree", "--name-only", command.new, ".gitmodules", extra=objects)
         stored = checkouts.archive(place, command.new, objects)
     except repos.GitFailed as fault:
         raise Rejected(f"git can't read the commit: {fault}") from fault

@@ -36,6 +36,7 @@ __all__ = [
 DEPLOYING = ("refs/heads/main", "refs/heads/master")
 SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 STALE_SECONDS = 24 * 3600
+_PLAIN_BRANCH = re.compile(r"refs/heads/[A-Za-z0-9][A-Za-z0-9._/-]*")
 SHORT_SHA = re.compile(r"[0-9a-f]{4,64}")
 MOST_FILES = 10_000  # that a change may have to be told of
 SECONDS = 30  # for a question; reading and writing packs is not one
@@ -117,9 +118,31 @@ def pushing(app: App) -> Iterator[None]:
 
 def head(app: App, ref: str) -> str | None:
     """The commit that `ref` names, None when there is none."""
+    if sha := _loose(path(app), ref):
+        return sha
     with suppress(GitFailed):
         return git(path(app), "rev-parse", "--verify", "--quiet", "--end-of-options", ref).decode().strip()
     return None
+
+
+def _loose(place: Path, ref: str) -> str | None:
+    """What the file of a branch says, which git puts there as a whole and believes before all else. No process is started
+    for that. None where there is no such file, as for a branch that is packed or does not exist."""
+    if not _PLAIN_BRANCH.fullmatch(ref) or ".." in ref:
+        return None
+    try:
+        text = (place / ref).read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return text if SHA.fullmatch(text) else None
+
+
+def kinds(place: Path, names: Sequence[str], extra: Mapping[str, str] | None = None) -> list[str]:
+    """What each of these objects is (`commit`, `blob` …), empty where there is none, by one question to git. A name has no
+    line break. `GitFailed` when git can't answer."""
+    asked = "".join(f"{name}\n" for name in names)
+    told = git(place, "cat-file", "--batch-check=%(objecttype)", extra=extra, told=asked.encode())
+    return ["" if " " in line else line for line in told.decode("utf-8", "replace").splitlines()]
 
 
 def branches(app: App, *, limit: int = 50) -> list[Branch]:
@@ -235,15 +258,20 @@ def tidy(app: App) -> None:
 
 
 def git(
-    repository: Path, *arguments: str, extra: Mapping[str, str] | None = None, seconds: float = SECONDS
+    repository: Path,
+    *arguments: str,
+    extra: Mapping[str, str] | None = None,
+    seconds: float = SECONDS,
+    told: bytes = b"",
 ) -> bytes:
-    """What git prints; `GitFailed` with what it complains about when it fails or takes longer than `seconds`."""
+    """What git prints when it reads `told`; `GitFailed` with what it complains about when it fails or takes longer than `seconds`."""
     try:
         done = subprocess.run(
             ["git", *arguments],
             cwd=repository,
             env={**environment(repository), **(extra or {})},
-            stdin=subprocess.DEVNULL,
+            input=told or None,
+            stdin=None if told else subprocess.DEVNULL,
             capture_output=True,
             timeout=seconds,
             check=False,

@@ -52,6 +52,34 @@ def test_it_is_bare_and_its_head_is_main(app):
     assert repos.root().stat().st_mode & 0o077 == 0
 
 
+def test_the_head_of_a_branch_is_the_same_loose_and_packed(app, line):
+    place = repos.path(app)
+    git = ["git", "-C", place]
+    for branch, sha in (("main", line[0]), ("a/b", line[1])):
+        subprocess.run([*git, "update-ref", f"refs/heads/{branch}", sha], check=True)
+    loose = [repos.head(app, f"refs/heads/{branch}") for branch in ("main", "a/b", "a", "none", "x/../main")]
+    subprocess.run([*git, "pack-refs", "--all"], check=True)
+    assert not (place / "refs/heads/main").exists()
+    packed = [repos.head(app, f"refs/heads/{branch}") for branch in ("main", "a/b", "a", "none", "x/../main")]
+    assert loose == packed == [line[0], line[1], None, None, None]
+
+
+def test_a_branch_that_names_another_is_followed(app, line):
+    place = repos.path(app)
+    for command in (
+        ["update-ref", "refs/heads/main", line[0]],
+        ["symbolic-ref", "refs/heads/b", "refs/heads/main"],
+    ):
+        subprocess.run(["git", "-C", place, *command], check=True)
+    assert repos.head(app, "refs/heads/b") == line[0]
+
+
+def test_what_objects_are_is_asked_at_once(app, line):
+    place = repos.path(app)
+    names = [line[0], f"{line[0]}^{{tree}}", f"{line[0]}:.gitmodules", "0" * 40]
+    assert repos.kinds(place, names) == ["commit", "tree", "", ""]
+
+
 def test_many_first_pushes_at_once_make_one(app):
     barrier, failures = threading.Barrier(8), []
 
