@@ -51,6 +51,7 @@ def held() -> Iterator[Violation]:
     for service in set(Addon.objects.values_list("plan__service__name", flat=True)) | {
         "heroku-postgresql",
         "heroku-redis",
+        "memcachier",
     }:
         provider = provider_for(service)
         if not isinstance(provider, Lists):

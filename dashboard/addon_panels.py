@@ -10,6 +10,7 @@ from accounts.models import User
 from addons import access, archives, catalog
 from addons.models import Addon, AddonService, Attachment, Plan
 from addons.providers.mailer import MAILER
+from addons.providers.memcached import MEMCACHIER
 from apps import access as app_access
 from apps.models import App
 from dashboard import archive_page, panels
@@ -125,6 +126,7 @@ def replanning(app: App, user: User, addon: Addon, form: Form) -> dict[str, Any]
         "price": price_of(addon.plan),
         "choices": [_choice(plan, addon.service, chosen, current=addon.plan) for plan in plans],
         "archives": addon.service.name == archives.SERVICE,
+        "empties": addon.service.name == MEMCACHIER,
         "form": form,
     }
 

@@ -7,6 +7,7 @@ the engine, or one that the platform runs itself, is for the module to say.
 from addons.providers.base import Order, Provided, Provider
 from addons.providers.included import Included
 from addons.providers.mailer import MAILER, Mailer
+from addons.providers.memcached import MEMCACHIER, Memcached
 from addons.providers.none import NoProvider
 from addons.providers.papertrail import Papertrail
 from addons.providers.partner import ByPartner
@@ -20,6 +21,7 @@ _BY_SERVICE: dict[str, Provider] = {
     "heroku-redis": Redis(),
     "papertrail": Papertrail(),
     MAILER: Mailer(),
+    MEMCACHIER: Memcached(),
     "scheduler": Included("Add jobs on the app's Schedule page."),
 }
 

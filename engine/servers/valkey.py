@@ -2,20 +2,15 @@
 
 import contextlib
 import hashlib
-import json
-import shutil
 import signal
-import threading
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import EngineError
 from engine.servers import programs
-from engine.servers.place import Place
-from engine.servers.ports import port_for
-from engine.servers.supervisor import Program, Supervisor
+from engine.servers.each import Each, write
+from engine.servers.supervisor import Program
 
 if TYPE_CHECKING:
     import redis
@@ -49,51 +44,22 @@ class Wish:
     notify: str = ""  # keyspace events
 
 
-class Valkeys:
-    """All of them, each in a folder of `root / "valkey"` with the name of its add-on's id."""
+class Valkeys(Each[Wish]):
+    """All of them."""
 
-    def __init__(self, root: Path, *, ports: range, uid: int) -> None:
-        self._root, self._ports, self._uid = root / "valkey", ports, uid
-        self._supervisors: dict[str, Supervisor] = {}
-        self._lock = threading.Lock()
-
-    def ids(self) -> set[str]:
-        """Whose there are."""
-        return {path.stem for path in self._root.glob("*.wish")}
+    kind = "valkey"
+    wishes = Wish
 
     def ensure(self, id: str, wish: Wish, seconds: float = 20) -> int:
         """Have `id`'s server up as wished, its data kept; returns its port."""
-        found = programs.valkey()
-        if found is None:
-            raise EngineError("No Valkey and no Redis is installed on this machine.", permanent=True)
-        self._root.mkdir(parents=True, exist_ok=True)
-        for folder in (self._root.parent, self._root):
-            folder.chmod(0o711)
+        _installed()
+        self._open_root()
         port = self._port(id)
         changed = self._write(id, wish)
-        supervisor = self._supervisor(id)
-        supervisor.ensure(seconds)
+        self._supervisor(id).ensure(seconds)
         if changed:
             self._tell(id, wish)
         return port
-
-    def wish(self, id: str) -> Wish | None:
-        """How `id`'s server is; None when there is none."""
-        try:
-            return Wish(**json.loads(self._file(id, "wish").read_text()))
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def remove(self, id: str) -> None:
-        """End `id`'s server and forget its data. No error when it is gone."""
-        self._file(id, "wish").unlink(missing_ok=True)
-        with self._lock:
-            supervisor = self._supervisors.pop(id, None)
-        if supervisor:
-            supervisor.stop()
-        shutil.rmtree(self._root / id, ignore_errors=True)
-        for ending in ("port", "log", "process", "conf"):
-            self._file(id, ending).unlink(missing_ok=True)
 
     def connect(self, id: str) -> "redis.Redis":
         """A client with an administrator's rights; close it."""
@@ -107,53 +73,21 @@ class Valkeys:
             socket_timeout=5, socket_connect_timeout=2, decode_responses=True,
         )  # fmt: skip
 
-    def start(self) -> None:
-        """Have those that exist run; returns at once. What was being removed is removed."""
-        for folder in self._root.glob("*/"):
-            if folder.name not in self.ids():
-                self.remove(folder.name)
-        for id in self.ids():
-            self._supervisor(id).start()
-
-    def stop(self) -> None:
-        """End all."""
-        with self._lock:
-            supervisors, self._supervisors = list(self._supervisors.values()), {}
-        _all_at_once(supervisors)
-
-    def supervisors(self) -> list[Supervisor]:
-        """Who keeps them."""
-        with self._lock:
-            return list(self._supervisors.values())
-
     # --- inside -----------------------------------------------------------------------------------------------------
 
-    def _supervisor(self, id: str) -> Supervisor:
-        with self._lock:
-            if id not in self._supervisors:
-                self._supervisors[id] = Supervisor(self._program(id))
-            return self._supervisors[id]
-
     def _program(self, id: str) -> Program:
-        found = programs.valkey()
-        if found is None:
-            raise EngineError("No Valkey and no Redis is installed on this machine.", permanent=True)
-        place = Place(self._root / id, "slipway-valkey", self._uid, (found.path.parent,))
+        found = _installed()
+        place = self._place(id, found.path.parent)
         place.make()
         place.give(self._conf(id))
-        argv = [str(found.path), str(self._conf(id))]
         return Program(
             found.name,
             place,
-            argv,
+            [str(found.path), str(self._conf(id))],
             lambda: self._answers(id),
             stop_signal=signal.SIGTERM,
             port=self._port(id),
         )
-
-    def _port(self, id: str) -> int:
-        taken = {int(path.read_text()) for path in self._root.glob("*.port")}
-        return port_for(self._file(id, "port"), self._ports, taken)
 
     def _write(self, id: str, wish: Wish) -> bool:
         """Note the wish, and what the server reads of it; returns whether that is new."""
@@ -161,9 +95,9 @@ class Valkeys:
             return False
         (self._root / id).mkdir(mode=0o700, exist_ok=True)
         conf = self._conf(id)
-        _replace(conf, self._settings(id, wish))
-        Place(self._root / id, "slipway-valkey", self._uid).give(conf)
-        _replace(self._file(id, "wish"), json.dumps(asdict(wish)))
+        write(conf, self._settings(id, wish))
+        self._place(id).give(conf)
+        self._note(id, wish)
         return True
 
     def _settings(self, id: str, wish: Wish) -> str:
@@ -202,25 +136,13 @@ class Valkeys:
     def _conf(self, id: str) -> Path:
         return self._root / id / "server.conf"
 
-    def _file(self, id: str, ending: str) -> Path:
-        return self._root / f"{id}.{ending}"
+
+def _installed() -> programs.Valkey:
+    found = programs.valkey()
+    if found is None:
+        raise EngineError("No Valkey and no Redis is installed on this machine.", permanent=True)
+    return found
 
 
 def _digest(password: str) -> str:
     return hashlib.sha256(password.encode()).hexdigest()
-
-
-def _replace(path: Path, text: str) -> None:
-    fresh = path.with_suffix(path.suffix + ".new")
-    fresh.unlink(missing_ok=True)
-    fresh.touch(mode=0o600)
-    fresh.write_text(text)
-    fresh.replace(path)
-
-
-def _all_at_once(supervisors: Iterable[Supervisor]) -> None:
-    threads = [threading.Thread(target=each.stop, daemon=True) for each in supervisors]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
