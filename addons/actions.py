@@ -62,7 +62,7 @@ def _order(
     app: App | None = None,
     pipeline: Any = None,
 ) -> Addon:
-    catalog.demand_available(plan)
+    catalog.demand_available(plan, for_app=app is not None)
     owned = Addon.objects.filter(app=app) if app else Addon.objects.filter(pipeline=pipeline)
     if owned.count() >= MAX_ADDONS:
         raise Refusal(f"{app or pipeline} has {MAX_ADDONS} add-ons, which is the most.")

@@ -121,16 +121,18 @@ def plan_called(ref: str, *, service: AddonService | None = None) -> Plan:
     return found
 
 
-def why_not(service: AddonService) -> str:
-    """Why the service can't be ordered on this machine, as a sentence; empty when it can."""
+def why_not(service: AddonService, *, for_app: bool = False) -> str:
+    """Why the service can't be ordered on this machine, or not `for_app`, as a sentence; empty when it can."""
+    if for_app and not service.of_apps:
+        return "It belongs to a pipeline: add it on the pipeline’s Resources page."
     if service.state == AddonService.State.SHUTDOWN:
         return f"{service.human_name} is not offered any more."
     return provider_for(service.name, by_partner=service.by_partner).why_not()
 
 
-def demand_available(plan: Plan) -> None:
-    """`Refusal` when no new add-on can have the plan now."""
-    reason = why_not(plan.service)
+def demand_available(plan: Plan, *, for_app: bool = False) -> None:
+    """`Refusal` when no new add-on can have the plan now, or none of an app's."""
+    reason = why_not(plan.service, for_app=for_app)
     if reason:
         raise Refusal(f"{plan.service.human_name} is unavailable: {reason}", fields={"plan": reason})
     if plan.state != Plan.State.PUBLIC:

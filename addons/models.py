@@ -47,6 +47,7 @@ class AddonService(models.Model):
     )
     sharable = models.BooleanField(default=True, help_text="It can be attached to several apps.")
     several = models.BooleanField(default=True, help_text="An app can have more than one.")
+    of_apps = models.BooleanField(default=True, help_text="An app can own one.")
     of_pipelines = models.BooleanField(default=False, help_text="A pipeline can own one.")
     by_partner = models.BooleanField(
         default=False, editable=False, help_text="Somebody else provides it: their manifest is loaded."

@@ -93,9 +93,7 @@ class App(Owned):
     @property
     def web_url(self) -> str:
         """Where it answers visitors: with the scheme and port that the dashboard is reached by."""
-        outside = urlsplit(settings.URL)
-        port = f":{outside.port}" if outside.port else ""
-        return f"{outside.scheme}://{self.name}.{settings.APPS_HOST}{port}/"
+        return url_of(self.name)
 
     @property
     def git_url(self) -> str:
@@ -111,6 +109,13 @@ class App(Owned):
     def log_stream(self) -> str:
         """Where its log lines are."""
         return f"app/{self.pk}"
+
+
+def url_of(label: str) -> str:
+    """Where the host with this label answers visitors, below that of all apps."""
+    outside = urlsplit(settings.URL)
+    port = f":{outside.port}" if outside.port else ""
+    return f"{outside.scheme}://{label}.{settings.APPS_HOST}{port}/"
 
 
 class Collaborator(models.Model):

@@ -41,6 +41,7 @@ def route(
         why_none="H84" if view.app.suspended_at else _why_none([r.state for r in rows if r.type == WEB]),
         canary=tuple(canary),
         share=view.share if canary else 0,
+        stakes=tuple(view.stakes),
         asleep=not backends
         and not view.halted
         and _is_waited_for(view.app, [r for r in rows if r.type == WEB]),

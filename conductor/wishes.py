@@ -15,7 +15,8 @@ from apps.models import App, ConfigVar, Domain, Dyno, Formation
 from apps.models import Certificate as CertificateRow
 from core import secrets
 from core.secrets import Tampered
-from engine.spec import SIZES, Attach, Certificate, ProcessSpec
+from engine.spec import SIZES, Attach, Certificate, ProcessSpec, Stake
+from pipelines import balancing
 from releases.models import Release, Slug
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class View:
     dynos: list[Dyno] = field(default_factory=list)
     one_offs: list[Dyno] = field(default_factory=list)
     domains: list[Domain] = field(default_factory=list)
+    stakes: list[Stake] = field(default_factory=list)  # in addresses that it shares with other apps
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -130,6 +132,9 @@ def views(app_ids: Iterable[UUID] | None = None) -> dict[UUID, View]:
     for domain in domains:
         if domain.app_id in found:
             found[domain.app_id].domains.append(domain)
+    for app_id, stake in balancing.stakes(chosen.get("pk__in")):
+        if app_id in found:
+            found[app_id].stakes.append(stake)
     return found
 
 

@@ -88,12 +88,12 @@ def _line(row: Addon, app: App) -> Line:
     return Line(row, kind, word, price_of(row.plan), row.app_id == app.pk, mine, others)
 
 
-def offers() -> list[Offer]:
-    """The catalog, what can be had first."""
+def offers(*, for_app: bool = True) -> list[Offer]:
+    """The catalog, for an app or for a pipeline: what can be had first."""
     public = Q(plans__state=Plan.State.PUBLIC)
     rows = catalog.services().prefetch_related(None)  # two figures are all that is told of the plans
     found = [
-        Offer(row, _from(row.public, row.cheapest), catalog.why_not(row))
+        Offer(row, _from(row.public, row.cheapest), catalog.why_not(row, for_app=for_app))
         for row in rows.annotate(
             public=Count("plans", filter=public), cheapest=Min("plans__price_cents", filter=public)
         )
@@ -109,7 +109,7 @@ def ordering(app: App, user: User, service: AddonService, form: Form) -> dict[st
         **panels.frame(app, user, "resources"),
         **panels.consequences(app),
         "service": service,
-        "why_not": catalog.why_not(service),
+        "why_not": catalog.why_not(service, for_app=True),
         "choices": [_choice(plan, service, chosen) for plan in plans],
         "form": form,
         "first": not app.attachments.filter(name=service.first_name).exists(),

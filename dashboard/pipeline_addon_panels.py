@@ -40,7 +40,7 @@ def of_pipeline(pipeline: Pipeline, user: User, rights: frozenset[str]) -> dict[
     return {
         **_frame(pipeline),
         "addons": [_line(row, names) for row in found],
-        "offers": [offer for offer in addon_panels.offers() if offer.service.of_pipelines],
+        "offers": [offer for offer in addon_panels.offers(for_app=False) if offer.service.of_pipelines],
         "may_manage": MANAGE in rights,
     }
 

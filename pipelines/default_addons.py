@@ -13,6 +13,7 @@ from addons.models import Addon, Attachment, Plan
 from apps.models import App
 from core import activity, live
 from core.errors import Refusal
+from pipelines import balancing
 from pipelines.models import Coupling, Pipeline, SharedAddon, Stage
 
 MOST = 10  # add-ons that a stage gives
@@ -62,6 +63,8 @@ def share(
             f"{plan.service.human_name} can't be shared between apps.", fields={"plan": "It can't be shared."}
         )
     addon = actions.order_for_pipeline(pipeline, plan, name=name, by=by)
+    if balancing.is_one(addon):
+        balancing.give_address(addon, pipeline)
     return share_with(addon, stage=stage, as_=as_, by=by)
 
 
@@ -72,6 +75,7 @@ def share_with(addon: Addon, *, stage: Stage | None = None, as_: str = "", by: U
     called = naming.check_attachment_name(as_) if as_ else addon.service.first_name
     if addon.state in attachments.GOING:
         raise Refusal(f"{addon.name} is {addon.get_state_display()}: it can't be shared.")
+    balancing.demand_stage(addon, stage)
     shared, _ = SharedAddon.objects.update_or_create(addon=addon, defaults={"stage": stage, "name": called})
     couplings = Coupling.objects.filter(pipeline=pipeline, inherits=True).select_related("app")
     apps = [row.app for row in (couplings.filter(stage=stage) if stage else couplings)]

@@ -363,3 +363,20 @@ class PromotionTarget(Job):
     def public_status(self) -> str:
         """The Platform API's word."""
         return "pending" if self.status == self.Status.RUNNING else self.status
+
+
+from pipelines.balancer_models import Balancer  # noqa: E402 - Django finds models here
+
+__all__ = [
+    "Balancer",
+    "Coupling",
+    "LayerVar",
+    "Pipeline",
+    "PipelineTransfer",
+    "PipelineVar",
+    "Promotion",
+    "PromotionTarget",
+    "SharedAddon",
+    "Stage",
+    "StageVar",
+]

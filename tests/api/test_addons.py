@@ -32,7 +32,7 @@ def ordered(api, **asked):
 def test_services_and_plans(api, shelf):
     services = {row["name"]: row for row in api.get("/addon-services").json()}
     assert services["heroku-postgresql"]["state"] == "ga"
-    assert services["loadbalancer"]["unavailable"]
+    assert services["storage"]["unavailable"] and not services["loadbalancer"]["unavailable"]
     plans = {row["name"]: row for row in api.get("/addon-services/heroku-postgresql/plans").json()}
     assert plans["heroku-postgresql:essential-0"]["default"]
     assert plans["heroku-postgresql:essential-1"]["price"]["cents"] == 900

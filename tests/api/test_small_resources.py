@@ -101,8 +101,10 @@ def test_add_ons_that_are_there_are_found_by_any_name(api, app, as_charlie):
 def test_add_ons_that_cannot_be_had_say_why(api, app):
     answer = api.post("/apps/shop/addons", {"plan": {"name": "sendgrid:starter"}})
     assert answer.status_code == 404 and answer.json()["resource"] == "add_on_service"
-    answer = api.post("/apps/shop/addons", {"plan": "loadbalancer"})
+    answer = api.post("/apps/shop/addons", {"plan": "storage"})
     assert answer.status_code == 422 and "unavailable: " in answer.json()["message"]
+    answer = api.post("/apps/shop/addons", {"plan": "loadbalancer"})
+    assert answer.status_code == 422 and "belongs to a pipeline" in answer.json()["message"]
 
 
 def test_the_next_build_after_a_purge_has_no_cache(api, app, alice):

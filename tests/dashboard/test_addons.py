@@ -38,7 +38,9 @@ def order(client, service="heroku-postgresql", **typed):
 def test_the_catalog_says_what_there_is_and_why_something_is_not(app, as_alice):
     page = as_alice.get(f"{BASE}resources/")
     assertContains(page, "Heroku Postgres")
-    assertContains(page, "Unavailable: No provider of loadbalancer")
+    assertContains(page, "Unavailable: No provider of storage")
+    assertNotContains(page, "/catalog/storage/")
+    assertContains(page, "Unavailable: It belongs to a pipeline")
     assertNotContains(page, "/catalog/loadbalancer/")
     page = as_alice.get(f"{BASE}catalog/heroku-postgresql/")
     for text in ("essential-1", "$9.00 a month", "10 GB of storage", "No charge", "v2"):

@@ -39,11 +39,11 @@ def app_of(shop, name):
 
 
 def test_apps_get_the_add_ons_of_their_stage(shop, team, alice):
-    defaults(shop, "staging", alice, "heroku-postgresql:mini", "loadbalancer")
+    defaults(shop, "staging", alice, "heroku-postgresql:mini", "storage")
     fresh = make_app("fresh", owner=team, stage=stage(shop, "staging"))
     assert [str(addon.plan) for addon in fresh.addons.all()] == [MINI]
     told = Event.objects.get(verb="could not add an add-on to")
-    assert "Load balancer is unavailable" in told.details["what"] and told.app_id == fresh.pk
+    assert "Storage is unavailable" in told.details["what"] and told.app_id == fresh.pk
     work()
     assert Release.objects.filter(app=fresh).first().config_keys == ["DATABASE_URL"]
 
