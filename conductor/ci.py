@@ -88,7 +88,9 @@ class Tests:
         runs.note_source(run, source)
         limit = BuildLimits().unpacked_bytes
         files = peek(self._parts.data / source.path, runs.WANTED_FILES, max_bytes=limit)
-        self._say(run, *runs.prepare(run, files))
+        lines = runs.prepare(run, files)
+        failpoints.reach("ci.prepared")
+        self._say(run, *lines)
 
     def _source(self, held: Held, run: TestRun, app: App) -> Source:
         source = Source.objects.filter(app=app).order_by("created_at").first()
@@ -208,6 +210,7 @@ class Tests:
         cases = [*read_tap(self._lines(node)), *cases]
         how = _how(state, told)
         runs.end_node(node, state=how[0], exit_code=state.exit_code, reason=how[1], cases=cases)
+        failpoints.reach("ci.node_ended")
         self._parts.logs.end(node.log_stream)
         self._parts.logs.drop(node.reports_stream)
         self._parts.driver.stop(str(run.app_id), id_of(node))

@@ -272,6 +272,7 @@ def _destroy(row: ReviewApp) -> float | None:
             return SOON
         failpoints.reach("review.destroying")
         app_actions.destroy_app(app, confirm=app.name, by=row.by)
+        failpoints.reach("review.destroyed")
     return SOON
 
 
@@ -303,6 +304,7 @@ def _start_script(row: ReviewApp, app: App) -> bool:
             row.record(predestroy_dyno=dyno.pk)
     except Refusal:  # no room, or suspended: it goes all the same
         return False
+    failpoints.reach("review.predestroy")
     return True
 
 
@@ -312,6 +314,7 @@ def _end(row: ReviewApp) -> None:
         told.comment(row)
         actions.ask(actions.waiting_in(row.pipeline))
         live.tell(row.pipeline.topic)
+    failpoints.reach("review.done")
 
 
 # --- the row -------------------------------------------------------------------------------------------------------------

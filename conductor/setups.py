@@ -17,7 +17,7 @@ from apps import limits, stacks
 from apps.models import App, ConfigVar, Dyno, Formation
 from conductor.parts import Parts
 from conductor.work import Held
-from core import live
+from core import failpoints, live
 from core.errors import BuildFailed, Refusal
 from engine.builder import BuildLimits
 from engine.builder.peek import peek
@@ -86,6 +86,7 @@ class Setups:
         with transaction.atomic():
             _give(setup, app, found, env, have)
             setup.next_step(scripts=dict(found.scripts), success_url=found.success_url)
+        failpoints.reach("setup.configured")
 
     def _build(self, held: Held, setup: AppSetup) -> None:
         """Ask for the build, in the transaction that notes it."""
@@ -170,6 +171,7 @@ class Setups:
         with transaction.atomic():
             setup.end(AppSetup.Status.SUCCEEDED)
             live.tell(_app_of(setup).topic)
+        failpoints.reach("setup.done")
 
 
 def _id(pk: UUID | None) -> UUID:

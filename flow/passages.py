@@ -22,6 +22,7 @@ from releases.models import Release
 
 State = Passage.State
 LONGEST = timedelta(minutes=2)  # between two looks at an open passage, whatever its gates say
+AGAIN = timedelta(seconds=2)  # until what was to be promoted is looked at, if that came to nothing
 BY_THE_CLOCK = frozenset({Gate.Kind.HEALTHY, Gate.Kind.WINDOW})
 AT_ONCE = 20
 
@@ -106,10 +107,10 @@ def look(passage: Passage) -> Promotion | None:
     for state in states:
         if state.kind in kinds.PROBED and state.words == gates.UNTRIED:
             _probe(passage, state)
-    against = stops.against(passage.line.stage, now)
-    _keep(passage, states, _next_look(passage, states, now))
     held = all(state.passed for state in states)
-    if passage.line.mode == Line.Mode.AUTO and held and not against:
+    goes = passage.line.mode == Line.Mode.AUTO and held and not stops.against(passage.line.stage, now)
+    _keep(passage, states, now + AGAIN if goes else _next_look(passage, states, now))
+    if goes:
         return _promote(passage)
     _ask(passage, states)
     return None

@@ -15,8 +15,7 @@ from conductor.audit import audit
 from releases import slugs
 from tests.conductor.conftest import Stage, data, platform, source, stage  # noqa: F401
 from tests.ports import free_port
-
-ROOT = Path(__file__).parents[2]
+from tests.promises.forks import ROOT, Fork
 
 
 class Outside:
@@ -55,15 +54,7 @@ class Outside:
         )
 
     def start(self, failpoints=""):
-        log = (self.data / "conduct.log").open("a")
-        self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "conduct"],
-            cwd=ROOT,
-            env=self.environment(FAILPOINTS=failpoints),
-            stdout=log,
-            stderr=log,
-        )
-        log.close()
+        self.process = Fork(self.environment(FAILPOINTS=failpoints), self.data / "conduct.log")
         return self.process
 
     def log(self):
