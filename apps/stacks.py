@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from accounts.models import User
 from apps.models import App
@@ -10,6 +11,10 @@ from core import activity, live
 from core.errors import Refusal
 from engine.stacks import CONTAINER, SLUGS
 
+NO_REGISTRY = (
+    "This Slipway keeps no images that are pushed to it. Push a Dockerfile with git, or have the operator set "
+    "SLIPWAY_REGISTRY (docs/operating.md)."
+)
 NO_CONTAINERS = (
     "Images run on a Docker engine only, and this Slipway runs dynos as local processes. Push code that a buildpack builds, or "
     "have the operator set ENGINE_URL."
@@ -30,6 +35,17 @@ def demand_containers() -> None:
     """`Refusal` where no images can run."""
     if not has_containers():
         raise Refusal(NO_CONTAINERS, fields={"image": "There is no Docker engine here."})
+
+
+def demand_registry() -> None:
+    """`Refusal` where nobody can push images."""
+    if not (has_containers() and settings.REGISTRY):
+        raise Refusal(NO_REGISTRY, id="UNSUPPORTED", status=404)
+
+
+def instance() -> str:
+    """Whose the dynos and images on an engine are that others may use too: the same for all processes of this installation."""
+    return f"slipway-{salted_hmac('conductor.instance', settings.APPS_HOST).hexdigest()[:10]}"
 
 
 @transaction.atomic

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.crypto import salted_hmac
 
 from addons.providers.embedded import servers
 from apps.logs import store as logs
+from apps.stacks import instance as instance
 from ci.sieve import Sieve
 from conductor import status
 from conductor.crew import Company, Crew, Lone
@@ -50,11 +50,6 @@ def compose(router: Router | None = None, tally: Tally | None = None) -> Conduct
             tally=tally or Tally(),
         )
     )
-
-
-def instance() -> str:
-    """Whose the dynos on an engine are that others may use too: the same for all processes of this installation."""
-    return f"slipway-{salted_hmac('conductor.instance', settings.APPS_HOST).hexdigest()[:10]}"
 
 
 def _machines() -> Machines | None:

@@ -8,6 +8,7 @@ from functools import partial
 from django.conf import settings
 
 from releases import git, sources
+from releases.registry import front as registry
 
 FETCH_BYTES = 10 * 1024**2
 
@@ -30,6 +31,7 @@ class Allowance:
 _ADDRESSES = re.compile(
     rb"POST /(?P<push>[a-z0-9-]{1,64})\.git/git-receive-pack"
     rb"|POST /(?P<fetch>[a-z0-9-]{1,64})\.git/git-upload-pack"
+    rb"|(?:POST|PUT|PATCH) /v2/(?P<image>[\w./:=-]{1,500})"
     rb"|PUT /_sources/(?P<source>[\w-]{1,100})"
     rb"|POST /hooks/(?P<hook>[0-9a-f-]{36})/"
 )
@@ -44,6 +46,8 @@ def allowance(method: bytes, uri: bytes) -> Allowance:
         return Allowance(settings.HOOK_BYTES, as_file=True)
     if found["fetch"]:
         return Allowance(max(settings.BODY_BYTES, FETCH_BYTES), as_file=True)
+    if found["image"]:
+        return Allowance(settings.LAYER_BYTES, True, partial(registry.may_push, found["image"].decode()))
     if found["push"]:
         return Allowance(settings.PUSH_BYTES, True, partial(git.may_push, found["push"].decode()))
     return Allowance(settings.SOURCE_BYTES, True, lambda _: sources.expects(found["source"].decode()))

@@ -47,7 +47,11 @@ ACME_URL = env.str("SLIPWAY_ACME_URL", default="")
 ACME_CONTACT = env.str("SLIPWAY_ACME_CONTACT", default="")
 APPS_HOST = env.str("SLIPWAY_APPS_HOST", default="localhost")
 HOST = urlsplit(URL).hostname or "localhost"
-ALLOWED_HOSTS = [HOST, "localhost", "127.0.0.1", "[::1]", *env.list("SLIPWAY_ALLOWED_HOSTS", default=[])]
+REGISTRY_HOST = f"registry.{HOST}"  # where the CLI takes images: docker push registry.HOST/APP/TYPE
+ALLOWED_HOSTS = [
+    *(HOST, REGISTRY_HOST, "localhost", "127.0.0.1", "[::1]"),
+    *env.list("SLIPWAY_ALLOWED_HOSTS", default=[]),
+]
 TRUSTED_PROXIES = env.list("SLIPWAY_TRUSTED_PROXIES", default=[])
 CSRF_TRUSTED_ORIGINS = [
     URL,
@@ -62,9 +66,15 @@ DYNO_PORTS = env.str("SLIPWAY_DYNO_PORTS", default="20000-29999")
 SERVER_PORTS = env.str("SLIPWAY_SERVER_PORTS", default="19000-19999")
 MAILER_PORT = env.int("SLIPWAY_MAILER_PORT", default=0)
 KEEP_LAST_BACKUP_DAYS = env.int("SLIPWAY_KEEP_LAST_BACKUP_DAYS", default=7)
+MAINTENANCE_WINDOW = env.str("SLIPWAY_MAINTENANCE_WINDOW", default="Sunday 03:00")
 POSTGRES_ADDONS_URL = env.str("SLIPWAY_POSTGRES_ADDONS_URL", default="")
 REGISTRY = env.str("SLIPWAY_REGISTRY", default="")
 REGISTRY_AUTH = env.str("SLIPWAY_REGISTRY_AUTH", default="")
+_REGISTRY_HOST = urlsplit(f"//{REGISTRY}").hostname
+REGISTRY_URL = env.str(
+    "SLIPWAY_REGISTRY_URL",
+    default=f"{'http' if _REGISTRY_HOST in ('localhost', '127.0.0.1', '::1') else 'https'}://{REGISTRY}",
+).rstrip("/")
 SHARED_IMAGES = env.list("SLIPWAY_SHARED_IMAGES", default=[])
 DOCKERFILE_BUILDER = env.str("SLIPWAY_DOCKERFILE_BUILDER", default="buildkit")
 STACK_IMAGE = env.str("SLIPWAY_STACK_IMAGE", default="slipway/stack:24")
@@ -79,6 +89,7 @@ SPARE_BUILDS = env.int("SLIPWAY_SPARE_BUILDS", default=4)
 CI_SECONDS = env.int("SLIPWAY_CI_SECONDS", default=3600)
 CI_RUNS = env.int("SLIPWAY_CI_RUNS", default=4)
 PUSH_BYTES = env.int("SLIPWAY_PUSH_BYTES", default=1024**3)
+LAYER_BYTES = env.int("SLIPWAY_LAYER_BYTES", default=2 * 1024**3)
 SOURCE_BYTES = env.int("SLIPWAY_SOURCE_BYTES", default=1024**3)
 SLUG_BYTES = env.int("SLIPWAY_SLUG_BYTES", default=500 * 1024**2)
 HOOK_BYTES = env.int("SLIPWAY_HOOK_BYTES", default=5 * 1024**2)

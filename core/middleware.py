@@ -142,7 +142,7 @@ def client_address(request: HttpRequest) -> str | None:
 
 
 def _through(request: HttpRequest) -> str:
-    if is_api(request):
+    if is_api(request) or request.path.startswith("/v2/"):  # of the image registry
         return "api"
     if request.path.startswith("/admin/"):
         return "admin"

@@ -1,8 +1,9 @@
-"""Git, the blobs of sources, and streams of output."""
+"""Git, images, the blobs of sources, and streams of output."""
 
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from releases import git, sources
+from releases.registry import front
 
 urlpatterns = [
     path("<str:name>.git/info/refs", git.info_refs, name="git-info-refs"),
@@ -10,4 +11,6 @@ urlpatterns = [
     path(f"<str:name>.git/{git.RECEIVE}", git.receive_pack, name="git-receive-pack"),
     path("", include("releases.stream_urls")),
     path("_sources/<str:token>", sources.blob, name="source-blob"),
+    path("v2/", front.ping, name="registry-ping"),
+    re_path(r"^v2/(?P<path>[\s\S]+)\Z", front.serve, name="registry"),
 ]

@@ -18,6 +18,8 @@ ELSEWHERE = (
     "api/",
     "hooks/",
     "<str:name>.git/",
+    "v2/",
+    "^v2/",
     "_",
 )  # the operators' site, and what only programs fetch
 
