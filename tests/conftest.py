@@ -15,6 +15,14 @@ from tests.forge import Forge
 from tests.shelf import Shelf
 from tests.waiting import eventually as eventually  # where most tests look for it
 
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """What takes longest comes first: begun last, it would keep one worker busy while the others are done. bin/check has
+    xdist keep this order."""
+    items.sort(key=lambda item: not {"platform", "docker"} & {mark.name for mark in item.iter_markers()})
+
+
 if "TEST_DATABASE_URL" in os.environ:
 
     @pytest.fixture(scope="session", autouse=True)
