@@ -40,7 +40,6 @@ States = dict[str, DynoState]
 # Seconds before the 1st, 2nd … restart in a row (promise I-20). A release, a restart or ten good minutes reset it.
 BACK_OFF = (0, 1, 10, 60, 300, 600, 1200, 2400)
 GOOD_SECONDS = 600
-DRAIN_LOOK = 0.1  # seconds between two looks at a dyno that drains
 RETRY = 5.0  # seconds after a failed attempt to settle
 WHILE_BUSY = 0.5  # seconds until the next one while another conductor is at work on the app
 
@@ -107,8 +106,16 @@ class Keeper:
                 self.board.put(routes.route(view, backends, rows))
                 commit()
             finally:
-                self.settle(app_id)
+                self._settle_again(app_id)
             return True
+
+    def _settle_again(self, app_id: UUID) -> None:
+        """Settle after a switch; where that fails, the keeper goes on trying."""
+        try:
+            self.settle(app_id)
+        except Exception:
+            self._turns.ask_in(app_id, RETRY)
+            raise
 
     def running(self) -> dict[str, list[dict[str, Any]]]:
         """Every dyno that the engine knows, by app."""
@@ -310,9 +317,9 @@ class Keeper:
                     continue
                 if runs and not self._is_up(row, found):
                     keep.append(state.id)  # the former one serves until the fresh one is up
-                elif self.board.is_draining(state):
+                elif stays := self.board.drains_for(state):
                     keep.append(state.id)
-                    due.append(DRAIN_LOOK)
+                    due.append(stays)
             wanted += [(row, id) for id in keep]
         return wanted, due
 

@@ -151,7 +151,7 @@ class Conductor:
             free_leases()
         self._lead()
         self.parts.driver.on_change(self._dyno_changed)
-        self._deafen = live.listen(self._heard)
+        self._deafen = live.listen(self._heard, shown=False)
         self.keeper.start()
         self._sleepers.start()
         for turns in (
@@ -483,7 +483,8 @@ class Conductor:
         for held in self.held():
             if held.kind.name == "release" and held.job.app_id == app_id:
                 self._movers.ask(held.key)
-                seen_to |= held.job.step >= START_STEP  # which settles the app itself
+                running = held.job.status == Release.Status.RUNNING
+                seen_to |= running and held.job.step >= START_STEP  # which settles the app itself
             elif held.kind.name == "test" and held.job.app_id == app_id:
                 self._askers.ask(held.key)
         if not seen_to and self._leads:

@@ -70,7 +70,8 @@ class Releases:
         self._stop_phase(release)
         self._parts.say(release.log_stream, f" !     {reason}", dyno="release")
         self._parts.say(release.app.log_stream, f"Release v{release.version} failed: {reason}")
-        self._close(release)
+        self._parts.logs.end(release.log_stream)
+        self._keeper.poke(release.app_id)
 
     # --- steps --------------------------------------------------------------------------------------------------
 
@@ -85,6 +86,7 @@ class Releases:
             slug, process_types = (current.slug, current.process_types) if current else (None, {})
         if slug is None:
             self._finish(release, started_at=timezone.now())
+            self._keeper.poke(app.pk)
             return
         self._check(app, slug)
         bound = {"slug": slug, "process_types": process_types, "started_at": timezone.now()}
@@ -212,11 +214,7 @@ class Releases:
             promotions.release_ended(release, succeeded=True)
             tell(release.app)
         failpoints.reach("release.done")
-        self._close(release)
-
-    def _close(self, release: Release) -> None:
         self._parts.logs.end(release.log_stream)
-        self._keeper.poke(release.app_id)
 
     def _phase_state(self, release: Release) -> DynoState | None:
         found = self._parts.driver.observe(str(release.app_id))

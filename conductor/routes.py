@@ -10,6 +10,7 @@ from conductor.wishes import WEB, View
 from core import failpoints
 from engine.spec import Backend, DynoState, Route, Router
 
+DRAIN_LOOK = 0.1  # seconds between two looks at a dyno that drains
 LINGER = 0.2  # seconds that a dyno out of the route lives at least: a request may be on its way to it
 BELIEVED = (
     300.0  # seconds that we go by what we told the router, where others may have told it something else since
@@ -99,15 +100,18 @@ class Switchboard:
         if self._routes.pop(key, None) or self._shared:
             self._router.drop(key)
 
-    def is_draining(self, state: DynoState) -> bool:
-        """Whether a dyno that is out of the route may still be at work on requests."""
+    def drains_for(self, state: DynoState) -> float:
+        """After how many seconds to look again at a dyno that is out of the route and may still be at work on requests; 0
+        when it may go."""
         if self._shared and state.state == Dyno.State.UP and state.port:
             self._left.setdefault(state.id, time.monotonic())
         left = self._left.get(state.id)
         if left is None:
-            return False
+            return 0.0
         age = time.monotonic() - left
-        return age < LINGER or (age < settings.DRAIN_SECONDS and self._router.in_flight(state.id) > 0)
+        if age < LINGER:
+            return LINGER - age
+        return DRAIN_LOOK if age < settings.DRAIN_SECONDS and self._router.in_flight(state.id) > 0 else 0.0
 
     def serves(self, app: str) -> Route | None:
         """The route that was put last, as far as that is known for certain."""

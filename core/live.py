@@ -16,11 +16,12 @@ from django.db import transaction
 
 log = logging.getLogger(__name__)
 Listener = Callable[[str], None]
+Told = tuple[Listener, bool]
 
 CONDUCTOR = "conductor"
 DELIVERIES = "deliveries"  # there is news for webhooks
 _loop: asyncio.AbstractEventLoop | None = None
-_listeners: list[Listener] = []
+_listeners: list[Told] = []
 
 
 def use_loop(loop: asyncio.AbstractEventLoop | None) -> None:
@@ -29,10 +30,12 @@ def use_loop(loop: asyncio.AbstractEventLoop | None) -> None:
     _loop = loop
 
 
-def listen(listener: Listener) -> Callable[[], None]:
-    """Have `listener(topic)` called in this process for every nudge; returns what ends it. It must be quick."""
-    _listeners.append(listener)
-    return lambda: _listeners.remove(listener)
+def listen(listener: Listener, *, shown: bool = True) -> Callable[[], None]:
+    """Have `listener(topic)` called in this process for every nudge, without those that only pages are interested in
+    unless `shown`; returns what ends it. It must be quick."""
+    told = (listener, shown)
+    _listeners.append(told)
+    return lambda: _listeners.remove(told)
 
 
 def tell(topic: str, after: int = 0) -> None:
@@ -40,14 +43,22 @@ def tell(topic: str, after: int = 0) -> None:
     transaction.on_commit(lambda: tell_now(topic, after))
 
 
+def show(topic: str) -> None:
+    """As `tell`, where what changed is only shown: nothing about dynos or routes follows from it."""
+    transaction.on_commit(lambda: tell_now(topic, shown=True))
+
+
 def wake_conductor() -> None:
     """Have the conductor look for work, once the current transaction has committed."""
     tell(CONDUCTOR)
 
 
-def tell_now(topic: str, after: int = 0) -> None:
-    """Nudge at once, whatever transaction is open. Never raises: a lost nudge is made up for by the slow poll."""
-    for listener in tuple(_listeners):
+def tell_now(topic: str, after: int = 0, *, shown: bool = False) -> None:
+    """Nudge at once, whatever transaction is open; about what is only `shown`, see `show`. Never raises: a lost nudge
+    is made up for by the slow poll."""
+    for listener, hears_shown in tuple(_listeners):
+        if shown and not hears_shown:
+            continue
         try:
             listener(topic)
         except Exception:

@@ -57,7 +57,7 @@ def create_build(app: App, source: Source, *, by: User | None, clear_cache: bool
         **({"image": source.image} if source.image else {}),
         **({"from_": source.repository} if source.repository else {}),
     )
-    live.tell(app.topic)
+    live.show(app.topic)
     live.wake_conductor()
     failpoints.reach("git.build_row")
     return build
@@ -149,7 +149,7 @@ def create_release(
     release.save(force_insert=True)
     failpoints.reach("release.row")
     activity.record(by, "released", release, app=app, what=description, note=note)
-    live.tell(app.topic)
+    live.show(app.topic)
     live.wake_conductor()
     return release
 

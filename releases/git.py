@@ -346,7 +346,7 @@ async def _answer(push: Push, git: asyncio.subprocess.Process, outlet: Outlet) -
         raise OSError(f"git http-backend ended with {git.returncode}")
     if push.accepted:
         await in_thread(_settle, push)
-        live.tell_now(push.app.topic)
+        live.tell_now(push.app.topic, shown=True)
         await in_thread(_tell, push)
     push.hold.close()
     if report.held:
