@@ -47,6 +47,7 @@ TAGS = {
     "Databases": "PostgreSQL databases of add-ons, and who gets into them.",
     "Backups": "Backups of databases, restores and copies.",
     "Key-value stores": "Valkey or Redis of add-ons.",
+    "Maintenance": "When servers of add-ons start again, with a newer version.",
     "Webhooks": "Addresses that are told what happens to an app.",
     "Log drains": "Where an app's log is sent on to.",
     "Logs": "What apps and the platform wrote.",

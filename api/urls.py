@@ -20,6 +20,7 @@ from api.resources import (
     features,
     formation,
     logs,
+    maintenances,
     pipelines,
     programs,
     releases,
@@ -38,7 +39,7 @@ api = make_api()
 ORDER = (
     account, authorizations, programs, test_runs, pipelines, apps, certificates, teams, transfers, features, config_vars,
     stage_vars, releases, builds, formation, addon_catalog, addon_attachments, addons, logs, drains, webhooks, catalog,
-    databases, backups, stores, repositories, reviews,
+    databases, backups, stores, maintenances, repositories, reviews,
 )  # fmt: skip
 for module in ORDER:
     api.add_router("", module.router)

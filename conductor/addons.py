@@ -13,11 +13,11 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from addons import actions
+from addons import actions, maintenance
 from addons.models import Addon, Plan, Transfer
 from addons.orders import order_of
-from addons.providers import Provided, Provider, provider_for
-from addons.providers.base import Slow
+from addons.providers import Order, Provided, Provider, provider_for
+from addons.providers.base import Maintains, Slow
 from conductor.turns import release_connections
 from conductor.work import Held
 from core import activity, changes, failpoints
@@ -133,6 +133,24 @@ def _clean(addon: Addon) -> None:
             addon.record(tasks=addon.tasks[1:], attempt=0)
 
 
+def _maintain(addon: Addon) -> float | None:
+    """Have its server start again; no database's backup, restore or copy is to be cut off by that."""
+    provider = _provider(addon)
+    if isinstance(provider, Maintains) and provider.shared and Transfer.objects.open().exists():
+        return NOT_READY
+    _ask(addon, _renew)
+    with transaction.atomic():
+        if _still(addon, maintenance.TASK):
+            _done(addon, None)
+            maintenance.finish(addon)
+    return None
+
+
+def _renew(provider: Provider, order: Order) -> None:
+    if isinstance(provider, Maintains):
+        provider.renew(order)
+
+
 STEPS: dict[str, Callable[..., float | None]] = {
     "provision": _provision,
     "plan": _change_plan,
@@ -140,6 +158,7 @@ STEPS: dict[str, Callable[..., float | None]] = {
     "drop_credential": _drop_credential,
     "deprovision": _deprovision,
     "clean": _clean,
+    "maintain": _maintain,
 }
 WORDS = {
     "provision": "make",
@@ -148,6 +167,7 @@ WORDS = {
     "drop_credential": "remove a credential of",
     "deprovision": "remove",
     "clean": "clean up after",
+    "maintain": "maintain",
 }
 
 

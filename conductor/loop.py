@@ -22,7 +22,7 @@ from django.conf import settings
 from django.db import connections
 from django.db.models import Q
 
-from addons import mails
+from addons import mails, maintenance
 from addons.models import Addon
 from apps import acm
 from apps.models import CertificateOrder
@@ -88,6 +88,7 @@ log = logging.getLogger(__name__)
 GATHER_SECONDS = 0.08  # what is told of an app within is looked at together, and after the work that it makes
 LOOK_SECONDS = 1.0  # between two looks for work without a nudge
 PUSHES_SECONDS = 15.0  # between two looks for pushes whose web process has died
+MAINTENANCE_SECONDS = 60.0  # between two looks for servers whose program has been replaced
 TRANSFERS_SECONDS = 20.0  # between two looks for backups whose hour has come
 RELEASES_AT_ONCE = 64
 NODES_AT_ONCE = 4
@@ -252,6 +253,7 @@ class Conductor:
             ("cleaner", lambda: cleaning.clean(self.parts), cleaning.EVERY_SECONDS),
             ("backups", take_turns, TRANSFERS_SECONDS),
             ("keeper", schedule.look, schedule.EVERY_SECONDS),
+            ("maintenance", maintenance.look, MAINTENANCE_SECONDS),
             ("orders", acm.order_due, orders.DUE_SECONDS),
             ("doctor", self._rounds.look, doctor.LOOK_SECONDS),
             ("herald", clock.look, clock.EVERY_SECONDS),

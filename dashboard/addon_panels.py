@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import Count, Min, OuterRef, Prefetch, Q, Subquery
 
 from accounts.models import User
-from addons import access, archives, catalog
+from addons import access, archives, catalog, maintenance
 from addons.models import Addon, AddonService, Attachment, Plan
 from addons.providers.mailer import MAILER
 from addons.providers.memcached import MEMCACHIER
@@ -144,7 +144,9 @@ def sharing(app: App, user: User, form: Form) -> dict[str, Any]:
     }
 
 
-def of_addon(app: App, user: User, addon: Addon, form: Form | None = None) -> dict[str, Any]:
+def of_addon(
+    app: App, user: User, addon: Addon, form: Form | None = None, hours: Form | None = None
+) -> dict[str, Any]:
     """An add-on's own page, as it is seen from an app that owns or uses it."""
     rows = access.whole(Attachment.objects.filter(addon=addon, app__in=app_access.apps_for(user)))
     attached = list(rows.order_by("app__name", "name"))
@@ -168,6 +170,22 @@ def of_addon(app: App, user: User, addon: Addon, form: Form | None = None) -> di
         "may_change": access.right_to_have(addon.plan) in rights,
         "may_attach": may_see_config(user, app),
         "form": form or Form(name=addon.name),
+        **_maintained(addon, hours, may=access.OPERATE in rights),
+    }
+
+
+def _maintained(addon: Addon, form: Form | None, *, may: bool) -> dict[str, Any]:
+    """When its server is maintained, and the form that changes that; nothing where the platform runs none for it."""
+    found = maintenance.standing(addon)
+    if found is None:
+        return {"upkeep": None}
+    window = found.window
+    return {
+        "upkeep": found,
+        "may_maintain": may and not found.shared,
+        "keeps_data": addon.service.name != MEMCACHIER,
+        "days": maintenance.DAYS,
+        "hours": form or Form(day=maintenance.DAYS[window.day], time=window.time),
     }
 
 

@@ -4,7 +4,7 @@ A module here stands for a kind of server. Which of its ways is taken, a server 
 the engine, or one that the platform runs itself, is for the module to say.
 """
 
-from addons.providers.base import Order, Provided, Provider
+from addons.providers.base import Maintains, Order, Provided, Provider
 from addons.providers.included import Included
 from addons.providers.mailer import MAILER, Mailer
 from addons.providers.memcached import MEMCACHIER, Memcached
@@ -14,7 +14,7 @@ from addons.providers.partner import ByPartner
 from addons.providers.postgresql import Postgresql
 from addons.providers.redis import Redis
 
-__all__ = ["Order", "Provided", "Provider", "provider_for", "register"]
+__all__ = ["Order", "Provided", "Provider", "maintained", "provider_for", "register"]
 
 _BY_SERVICE: dict[str, Provider] = {
     "heroku-postgresql": Postgresql(),
@@ -34,6 +34,11 @@ def provider_for(service_name: str, *, by_partner: bool = False) -> Provider:
     if by_partner:
         return _PARTNERS
     return _BY_SERVICE.get(service_name) or NoProvider(service_name)
+
+
+def maintained() -> list[str]:
+    """The services whose servers the platform may run itself."""
+    return [name for name, provider in _BY_SERVICE.items() if isinstance(provider, Maintains)]
 
 
 def register(service_name: str, provider: Provider) -> None:

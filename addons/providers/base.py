@@ -79,3 +79,22 @@ class Lists(Protocol):
     def holds(self) -> set[str]:
         """The ids of the orders of this Slipway that something exists for."""
         ...
+
+
+@runtime_checkable
+class Maintains(Protocol):
+    """A provider that may run its servers itself, and starts them again when newer programs are installed."""
+
+    shared: bool  # whether all of its orders are on one server
+
+    def maintains(self) -> bool:
+        """Whether it does run them itself, as things are configured."""
+        ...
+
+    def outdated(self, order: Order) -> bool:
+        """Whether the order's server runs a program that has been replaced since. Quick, and for any process."""
+        ...
+
+    def renew(self, order: Order) -> None:
+        """Start the order's server again if it is outdated."""
+        ...

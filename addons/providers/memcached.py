@@ -18,6 +18,8 @@ MB = 1024 * 1024
 class Memcached:
     """Small servers that the platform runs itself. They hold what they hold in memory only."""
 
+    shared = False
+
     def why_not(self) -> str:
         """Why there can be no server."""
         if why := embedded.why_unreachable():
@@ -65,6 +67,20 @@ class Memcached:
     def holds(self) -> set[str]:
         """The ids of the servers there are."""
         return embedded.servers().memcacheds.ids()
+
+    # --- addons.providers.base.Maintains ------------------------------------------------------------------------------
+
+    def maintains(self) -> bool:
+        """Always: each order has a server of its own."""
+        return True
+
+    def outdated(self, order: Order) -> bool:
+        """Whether a newer program is installed."""
+        return embedded.servers().memcacheds.outdated(order.id)
+
+    def renew(self, order: Order) -> None:
+        """Start it again with the newer program, which empties it."""
+        embedded.servers().memcacheds.renew(order.id)
 
     def _ensure(self, order: Order) -> Provided:
         wish = Wish(

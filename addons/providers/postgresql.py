@@ -21,6 +21,8 @@ UNLIMITED = -1
 class Postgresql:
     """Databases of their own, on one server."""
 
+    shared = True
+
     def __init__(self) -> None:
         self._looked, self._why = float("-inf"), ""
 
@@ -93,6 +95,20 @@ class Postgresql:
             return set()
         found = server().noted()
         return {str(UUID(id)) for id, text in found.items() if text.endswith(f" at {settings.URL}")}
+
+    # --- addons.providers.base.Maintains ------------------------------------------------------------------------------
+
+    def maintains(self) -> bool:
+        """Whether the cluster is the platform's own: an operator's is theirs to maintain."""
+        return not settings.POSTGRES_ADDONS_URL
+
+    def outdated(self, order: Order) -> bool:
+        """Whether a newer minor version is installed than the cluster runs."""
+        return embedded.servers().postgres.outdated()
+
+    def renew(self, order: Order) -> None:
+        """Start the cluster again with the newer program: sessions of all databases end."""
+        embedded.servers().postgres.renew()
 
     def _why_not_there(self) -> str:
         if time.monotonic() - self._looked > CHECK_SECONDS:

@@ -17,6 +17,8 @@ MEMORY_MB, CLIENTS = 25, 20  # of a plan that says nothing
 class Redis:
     """Small servers that the platform runs itself."""
 
+    shared = False
+
     def why_not(self) -> str:
         """Why there can be no server."""
         if why := embedded.why_unreachable():
@@ -65,6 +67,20 @@ class Redis:
     def holds(self) -> set[str]:
         """The ids of the servers there are."""
         return embedded.servers().valkeys.ids()
+
+    # --- addons.providers.base.Maintains ------------------------------------------------------------------------------
+
+    def maintains(self) -> bool:
+        """Always: each order has a server of its own."""
+        return True
+
+    def outdated(self, order: Order) -> bool:
+        """Whether a newer program is installed."""
+        return embedded.servers().valkeys.outdated(order.id)
+
+    def renew(self, order: Order) -> None:
+        """Start it again with the newer program; what is stored stays."""
+        embedded.servers().valkeys.renew(order.id)
 
     def _ensure(self, order: Order) -> Provided:
         wish = wished(order)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from dashboard.views import addon_sign_in, addons
+from dashboard.views import addon_sign_in, addons, maintenances
 
 urlpatterns = [
     path("addons/<slug:addon>/", addons.home, name="addon-home"),
@@ -24,5 +24,7 @@ urlpatterns = [
     path("apps/<slug:name>/addons/<slug:addon>/plan/", addons.plan, name="addon-plan"),
     path("apps/<slug:name>/addons/<slug:addon>/name/", addons.rename, name="addon-name"),
     path("apps/<slug:name>/addons/<slug:addon>/retries/", addons.retry, name="addon-retries"),
+    path("apps/<slug:name>/addons/<slug:addon>/window/", maintenances.window, name="addon-window"),
+    path("apps/<slug:name>/addons/<slug:addon>/restarts/", maintenances.run, name="addon-restarts"),
     path("apps/<slug:name>/addons/<slug:addon>/removal/", addons.destroy, name="addon-removal"),
 ]

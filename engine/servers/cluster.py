@@ -14,7 +14,7 @@ from core.errors import EngineError
 from engine.servers import programs
 from engine.servers.place import Place
 from engine.servers.ports import port_for
-from engine.servers.supervisor import Program, Supervisor
+from engine.servers.supervisor import Program, Supervisor, outdated
 
 ADMIN = "slipway"
 CONNECTIONS = 300
@@ -50,7 +50,7 @@ class Cluster:
     def __init__(self, root: Path, *, ports: range, uid: int, settings: Mapping[str, str]) -> None:
         self._root, self._ports, self._uid, self._more = root, ports, uid, settings
         self._supervisor: Supervisor | None = None
-        self._lock = threading.Lock()
+        self._lock, self._renewing = threading.Lock(), threading.Lock()
 
     @property
     def folder(self) -> Path:
@@ -93,6 +93,18 @@ class Cluster:
             supervisor, self._supervisor = self._supervisor, None
         if supervisor:
             supervisor.stop()
+
+    def outdated(self) -> bool:
+        """Whether it runs a program that has been replaced since."""
+        return outdated(self.folder.with_suffix(".process"))
+
+    def renew(self, seconds: float = 60) -> None:
+        """Start it again if it is outdated, once for all who ask; `EngineError` when it does not come back."""
+        with self._renewing:
+            if self.outdated():
+                self.stop()
+                programs.look_again()
+            self.ensure(seconds)
 
     def supervisor(self) -> Supervisor | None:
         """Who keeps it, in the process that does."""

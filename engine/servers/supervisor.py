@@ -124,13 +124,15 @@ class Supervisor:
         """From one start to its end; returns how it ended."""
         place, program = self.program.place, self.program
         place.make()
+        stamp = _stamp(program.argv[0])
         with self.log_path.open("ab") as output:
             os.truncate(output.fileno(), 0)
             child = place.spawn(
                 program.argv, output=output.fileno(), dies_by=program.stop_signal, env=program.env
             )
         self.pid, self._child = child.pid, child
-        self._record.write_text(json.dumps({"pid": child.pid, "started": started_at(child.pid)}))
+        noted = {"pid": child.pid, "started": started_at(child.pid)}
+        self._record.write_text(json.dumps(noted | {"program": program.argv[0], "stamp": stamp}))
         while not self._stopping.is_set():
             if not self._up.is_set() and program.answers():
                 self._up.set()
@@ -178,6 +180,22 @@ def end_former(record: Path) -> None:
             record.unlink(missing_ok=True)
             return
     raise EngineError(f"Process {pid} of a former life does not end.")
+
+
+def outdated(record: Path) -> bool:
+    """Whether the program of the server that is noted in `record` has been replaced on this machine since it started.
+    Any process may ask."""
+    try:
+        noted = json.loads(record.read_text())
+        return bool(noted["stamp"] != _stamp(noted["program"]))
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _stamp(program: str) -> list[int]:
+    """What tells a program from the one that an upgrade puts in its place."""
+    found = Path(program).stat()
+    return [found.st_ino, found.st_mtime_ns, found.st_size]
 
 
 def _zombie(pid: int) -> bool:

@@ -30,7 +30,7 @@ from tests.githosts.conftest import connected
 NONE_YET = {"/addon-services", "/spaces", "/oauth/sessions"}
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB me@laptop"
 # Heroku's data host, whose shapes nobody has published: what `pg:*` and `redis:*` make of them is in test_databases.
-DATA_HOST = ("/client/v11/", "/postgres/v0/", "/redis/v0/")
+DATA_HOST = ("/client/v11/", "/postgres/v0/", "/redis/v0/", "/data/maintenances/")
 UNPUBLISHED = {"/oauth/sessions", "/accounts/{}/actions/get-quota"}
 
 

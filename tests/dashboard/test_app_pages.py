@@ -91,7 +91,7 @@ VERBS = {
 }
 # Not pages of one app, or the board's; and those that tests.dashboard.test_matrix alone asks for everybody.
 EXCEPT = {
-    "addon", "addon-new", "addon-orders", "addon-plan", "addon-name", "addon-retries", "addon-removal", "attachments",
+    "addon", "addon-window", "addon-restarts", "addon-new", "addon-orders", "addon-plan", "addon-name", "addon-retries", "addon-removal", "attachments",
     "attachment-removal", "attachment-promotion", "database", "database-backups", "database-backup-removal",
     "database-backup-cancellation", "database-backup-links", "database-restores", "database-copies", "database-schedule",
     "database-schedule-removal", "database-passwords", "database-session-end", "store-settings",
