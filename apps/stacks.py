@@ -37,10 +37,15 @@ def demand_containers() -> None:
         raise Refusal(NO_CONTAINERS, fields={"image": "There is no Docker engine here."})
 
 
+def has_registry() -> bool:
+    """Whether people can push images."""
+    return has_containers() and bool(settings.REGISTRY)
+
+
 def demand_registry() -> None:
     """`Refusal` where nobody can push images."""
-    if not (has_containers() and settings.REGISTRY):
-        raise Refusal(NO_REGISTRY, id="UNSUPPORTED", status=404)
+    if not has_registry():
+        raise Refusal(NO_REGISTRY, fields={"docker_image": "There is no registry here."})
 
 
 def instance() -> str:

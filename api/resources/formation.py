@@ -1,12 +1,16 @@
 """Formation and dynos."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema, Status
 from pydantic import Field
 
+from accounts.access import demand
+from accounts.models import User
 from api.asker import asker
 from api.http import is_first_page, ranged
 from api.shapes import DynoOut, FormationOut
@@ -14,6 +18,8 @@ from apps import access, actions
 from apps.models import App, Dyno, Formation
 from core.errors import NotFound, Refusal
 from pipelines.access import demand_config
+from releases import images
+from releases.images import RELEASE
 from releases.models import Release
 
 router = Router(tags=["Dynos"])
@@ -31,15 +37,20 @@ class ScaleIn(Schema):
     quantity: int | str | None = None
     size: str | None = None
     dyno_size: SizeIn | str | None = None
-    docker_image: str | None = None
+    docker_image: str | None = None  # one that was pushed, by id; null takes the process type away
+
+    @property
+    def releases(self) -> bool:
+        """Whether it is about an image."""
+        return "docker_image" in self.model_fields_set
+
+    @property
+    def scales(self) -> bool:
+        """Whether it is about dynos."""
+        return not self.releases or bool(self.model_fields_set & {"quantity", "size", "dyno_size"})
 
     def change(self, now: int) -> dict[str, Any]:
         """For `actions.scale`. A quantity may be relative (`"+1"`)."""
-        if "docker_image" in self.model_fields_set:
-            raise Refusal(
-                "Release an image as a build: POST /apps/APP/builds with docker://NAME as the source's address; or push "
-                "code, a Dockerfile too, with git."
-            )
         size = self.dyno_size.name if isinstance(self.dyno_size, SizeIn) else self.dyno_size or self.size
         return {"quantity": _quantity(self.quantity, now), "size": size}
 
@@ -96,12 +107,12 @@ def index(request: HttpRequest, response: HttpResponse, app: str) -> Status[list
 
 @router.patch("/apps/{app}/formation", response=list[FormationOut])
 def scale(request: HttpRequest, app: str, body: FormationIn) -> list[FormationOut]:
-    """Scale several process types at once."""
+    """Scale several process types at once, or release images that were pushed for them."""
     by = asker(request)
-    found = access.app_for(by, app, to=access.OPERATE)
-    now = dict(found.formation.values_list("type", "quantity"))
-    rows = actions.scale(found, {u.type: u.change(now.get(u.type, 0)) for u in body.updates}, by=by)
-    return _shapes(found, rows)
+    found = access.app_for(by, app)
+    _change(found, {update.type: update for update in body.updates}, by)
+    rows = {row.type: row for row in found.formation.select_related("app")}
+    return _shapes(found, [rows[update.type] for update in body.updates if update.type in rows])
 
 
 @router.get("/apps/{app}/formation/{type}", response=FormationOut)
@@ -113,11 +124,15 @@ def info(request: HttpRequest, app: str, type: str) -> FormationOut:
 
 @router.patch("/apps/{app}/formation/{type}", response=FormationOut)
 def scale_one(request: HttpRequest, app: str, type: str, body: ScaleIn) -> FormationOut:
-    """Scale one process type."""
+    """Scale one process type, release an image that was pushed for it, or take it away."""
     by = asker(request)
-    found = access.app_for(by, app, to=access.OPERATE)
+    found = access.app_for(by, app)
+    if type == RELEASE and body.releases:
+        _change(found, {type: body}, by)
+        return FormationOut.of_release_phase(found, "")
     row = _row(found, type)
-    return _shapes(found, actions.scale(found, {row.type: body.change(row.quantity)}, by=by))[0]
+    _change(found, {row.type: body}, by)
+    return _shapes(found, [_row(found, row.type)])[0]
 
 
 @router.get("/apps/{app}/dynos", response={200: list[DynoOut], 206: list[DynoOut]})
@@ -211,6 +226,27 @@ def stop(request: HttpRequest, app: str, ref: str) -> Status[dict[str, Any]]:
 def stop_type(request: HttpRequest, app: str, ref: str) -> Status[dict[str, Any]]:
     """Replace the dynos of a process type."""
     return stop(request, app, ref)
+
+
+def _change(app: App, updates: Mapping[str, ScaleIn], by: User) -> None:
+    """All of it or nothing."""
+    rights = access.rights_at_hand(by, app)
+    brought = {type: update for type, update in updates.items() if update.releases}
+    scaled = {type: update for type, update in updates.items() if update.scales}
+    if brought:
+        demand(rights, access.DEPLOY, what="app", resource="app", name=app.name)
+    if scaled or not brought:
+        demand(rights, access.OPERATE, what="app", resource="app", name=app.name)
+    found = {
+        type: None if update.docker_image is None else images.find(app, type, update.docker_image)
+        for type, update in brought.items()
+    }
+    now = dict(app.formation.values_list("type", "quantity"))
+    with transaction.atomic():
+        if found:
+            images.release(app, found, by=by)
+        if scaled or not found:
+            actions.scale(app, {type: u.change(now.get(type, 0)) for type, u in scaled.items()}, by=by)
 
 
 def _newest(app: App, ref: str) -> Dyno:

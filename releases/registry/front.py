@@ -43,7 +43,7 @@ TOLD = [
     "OCI-Subject",
     "OCI-Chunk-Min-Length",
 ]
-CODES = {401: "UNAUTHORIZED", 403: "DENIED", 404: "NAME_UNKNOWN", 413: "SIZE_INVALID"}
+CODES = {401: "UNAUTHORIZED", 403: "DENIED", 404: "NAME_UNKNOWN", 413: "SIZE_INVALID", 503: "UNAVAILABLE"}
 T = TypeVar("T")
 _threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="registry")
 
@@ -67,7 +67,7 @@ class BrokenOff(Exception):
 async def ping(request: HttpRequest) -> HttpResponseBase:
     """Whether this is a registry, and one that the sender is known to: what `docker login` asks."""
     try:
-        stacks.demand_registry()
+        _demand_registry()
         await in_thread(_greet, request.headers.get("Authorization", ""))
     except Refusal as refusal:
         return _refused(refusal)
@@ -100,13 +100,18 @@ def may_push(path: str, authorization: str) -> bool:
 # --- who and what ---------------------------------------------------------------------------------------------------
 
 
+def _demand_registry() -> None:
+    if not stacks.has_registry():
+        raise Refusal(stacks.NO_REGISTRY, id="UNSUPPORTED", status=404)
+
+
 def _greet(authorization: str) -> None:
     note_use(_token(authorization))
 
 
 def _admit(request: HttpRequest, path: str) -> Admitted:
     header = request.headers.get("Authorization", "")
-    stacks.demand_registry()
+    _demand_registry()
     _token(header)  # whoever has none learns nothing of names
     call = paths.read(str(request.method), path)
     admitted = _admitted(call, header)

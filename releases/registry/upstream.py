@@ -44,7 +44,7 @@ def ask(
     headers: Mapping[str, str] | None = None,
     body: Body | None = None,
 ) -> http.client.HTTPResponse:
-    """Call the registry at `path`, the part behind `/v2/`; close the answer. `Refusal` (502) when it is away."""
+    """Call the registry at `path`, the part behind `/v2/`; close the answer. `Refusal` (503) when it is away."""
     place = urlsplit(settings.REGISTRY_URL)
     target = f"{place.path.rstrip('/')}/v2/{quote(path, safe='/:=')}" + (
         f"?{urlencode(query)}" if query else ""
@@ -67,8 +67,8 @@ def away() -> Refusal:
     """The registry does not answer."""
     return Refusal(
         "The image registry behind this Slipway does not answer. Try again in a minute.",
-        id="UNAVAILABLE",
-        status=502,
+        id="registry_unavailable",
+        status=503,
     )
 
 

@@ -153,7 +153,7 @@ def test_what_is_not_there_says_what_to_do_instead(api, path, told):
 def test_what_is_refused_says_what_to_do_instead(api, alice):
     make_app("shop", owner=alice, released=True)
     for answer, told in (
-        (api.patch("/apps/shop/formation/web", {"docker_image": None}), "with git"),
+        (api.patch("/apps/shop/formation/web", {"docker_image": None}), "Docker engine"),
         (api.patch("/apps/shop/formation", {"updates": [{"type": "web", "docker_image": "x"}]}), "with git"),
     ):
         assert answer.status_code == 422 and told in answer.json()["message"]

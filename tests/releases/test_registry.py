@@ -236,4 +236,4 @@ def test_without_a_registry_it_says_so(server, settings, app, alice):
 
 def test_a_registry_that_is_away_is_no_bug_of_ours(docker, settings):
     settings.REGISTRY_URL = f"http://127.0.0.1:{free_port()}"
-    assert docker.code("GET", "/v2/shop/web/tags/list") == (502, "UNAVAILABLE")
+    assert docker.code("GET", "/v2/shop/web/tags/list") == (503, "UNAVAILABLE")
