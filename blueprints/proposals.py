@@ -76,7 +76,7 @@ def follow(pipeline: Pipeline, on: bool, *, by: User) -> Following:
 
 def offered(pipeline: Pipeline) -> Proposal | None:
     """The one that waits for somebody, if there is one."""
-    return Proposal.objects.filter(pipeline=pipeline, state=State.OFFERED).select_related("by").first()
+    return Proposal.objects.filter(pipeline=pipeline, state=State.OFFERED).defer("text").first()
 
 
 def proposal_of(pipeline: Pipeline, pk: object) -> Proposal:

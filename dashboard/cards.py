@@ -11,6 +11,7 @@ from django.db.models import FilteredRelation, OuterRef, Q, QuerySet, Subquery
 from accounts.models import User
 from apps import access as app_access
 from apps.models import App
+from blueprints import proposals
 from ci.results import Result, newest_of_what_runs, read_newest
 from core.errors import NotFound
 from dashboard import fleet
@@ -239,6 +240,7 @@ def board_context(
         "all_stages": asked.query(stage=""),
         "holds": holds,
         "freezes": freezes,
+        "offered": proposals.offered(pipeline) if access.MANAGE in rights else None,
         "may_add": access.DEPLOY in rights,
         "may_manage": access.MANAGE in rights,
     }

@@ -25,6 +25,20 @@ def offered(shop, bob):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("page", ["/pipelines/shop/", "/pipelines/shop/settings/"])
+def test_board_and_settings_tell_of_it_who_may_apply_it_until_it_is_decided(
+    page, offered, alice, bob, client
+):
+    at = f"/pipelines/shop/as-code/proposals/{offered.pk}/"
+    client.force_login(bob)
+    assert at not in client.get(page).content.decode()
+    client.force_login(alice)
+    told = client.get(page).content.decode()
+    assert at in told and "slipway.yml of <code>aaaaaaa</code> differs" in told
+    client.post(at + "refusal/")
+    assert at not in client.get(page).content.decode()
+
+
 def test_it_is_exported_and_downloaded(shop, alice, client):
     client.force_login(alice)
     page = client.get("/pipelines/shop/as-code/file/").content.decode()
