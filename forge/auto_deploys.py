@@ -22,6 +22,7 @@ from releases import actions, remotes
 from releases.models import OPEN, Build
 
 LONGEST_PATH = 255
+LONGEST_NOTE = 300
 
 
 @transaction.atomic
@@ -129,17 +130,19 @@ def _consider(row: AutoDeploy, news: Pushed) -> str:
 
 
 def _decide(row: AutoDeploy, pipeline: Pipeline) -> str:
-    """Deploy if the tests have passed; empty while nothing has changed."""
+    """Deploy if the tests have passed; empty while nothing has changed. What has failed may pass when it is run again:
+    until it does, or a newer commit comes, the row waits on."""
     judged = checks.judge(pipeline, row.commit)
     if judged is None or judged.state in ("none", "pending"):
         said = f"{row.app.name} waits for the tests of {row.commit[:7]}."
         if judged is not None and judged.cancelled:
             said += f" {judged.words}"
-        return _note(row, said) if said != row.note else ""
-    AutoDeploy.objects.filter(pk=row.pk).update(waits=False)
-    if judged.state == "passed":
+    elif judged.state == "failed":
+        said = f"{row.app.name} is not deployed: {judged.words}"
+    else:
+        AutoDeploy.objects.filter(pk=row.pk).update(waits=False)
         return _deploy(row, pipeline)
-    return _note(row, f"{row.app.name} is not deployed: {judged.words}")
+    return _note(row, said) if said[:LONGEST_NOTE] != row.note else ""
 
 
 def _deploy(row: AutoDeploy, pipeline: Pipeline) -> str:
@@ -183,6 +186,6 @@ def _below(name: str, folder: str) -> bool:
 
 def _note(row: AutoDeploy, said: str) -> str:
     """Keep what came of it with the app, for its pages."""
-    AutoDeploy.objects.filter(pk=row.pk).update(note=said[:300], noted_at=timezone.now())
+    AutoDeploy.objects.filter(pk=row.pk).update(note=said[:LONGEST_NOTE], noted_at=timezone.now())
     live.tell(row.app.topic)
     return said

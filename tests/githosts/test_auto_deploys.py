@@ -6,7 +6,7 @@ from pytest_django.asserts import assertContains, assertNotContains
 from accounts import actions as account_actions
 from apps import actions as app_actions
 from ci import actions as ci_actions
-from ci.models import State, TestRun
+from ci.models import State, TestNode, TestRun
 from core.errors import Refusal
 from core.models import Event
 from forge import auto_deploys, events
@@ -149,12 +149,39 @@ def test_it_waits_for_the_tests_of_that_very_commit(shop, repository, staging, a
     assert Build.objects.get().source.ref == B and not AutoDeploy.objects.get().waits
 
 
-def test_what_fails_its_tests_is_not_deployed(shop, repository, staging, alice):
+def test_what_fails_its_tests_is_deployed_once_they_pass_when_run_again(
+    shop, repository, staging, alice, client
+):
     auto_deploys.switch_on(staging, branch="main", wait_for_ci=True, by=alice)
     pushed(shop, B)
-    end(run_of(shop, B, State.RUNNING), State.FAILED)
+    run = run_of(shop, B, State.RUNNING)
+    end(run, State.FAILED)
     row = AutoDeploy.objects.get()
-    assert not Build.objects.exists() and not row.waits and "Test run 1 failed" in row.note
+    assert not Build.objects.exists() and "Test run 1 failed" in row.note
+    client.force_login(alice)
+    page = client.get("/apps/shop-staging/deploy/")
+    assertContains(page, '<a href="/pipelines/shop/tests/1/">Run them again</a>', html=True)
+    run.refresh_from_db()
+    TestNode.objects.create(run=run, index=1, state=State.FAILED)
+    again = ci_actions.rerun(run, by=alice, only_failed=True)
+    assert AutoDeploy.objects.get().note == "shop-staging waits for the tests of bbbbbbb."
+    end(again, State.SUCCEEDED)
+    assert Build.objects.get().source.ref == B and not AutoDeploy.objects.get().waits
+    end(ci_actions.rerun(run, by=alice), State.SUCCEEDED)
+    assert Build.objects.count() == 1
+
+
+def test_what_passes_when_run_again_is_not_deployed_once_another_commit_is_newest(
+    shop, repository, staging, alice
+):
+    auto_deploys.switch_on(staging, branch="main", wait_for_ci=True, by=alice)
+    pushed(shop, B)
+    run = run_of(shop, B, State.RUNNING)
+    end(run, State.FAILED)
+    pushed(shop, C)
+    run.refresh_from_db()
+    end(ci_actions.rerun(run, by=alice), State.SUCCEEDED)
+    assert not Build.objects.exists() and AutoDeploy.objects.get().commit == C
 
 
 def test_a_run_that_is_cancelled_is_said_and_another_goes_on(
