@@ -183,6 +183,7 @@ REVIEWS = Table(
     [
         Field("enabled", Flag(), False, "review apps can be made"),
         Field("automatic", Flag(), False, "for each pull request, as it opens"),
+        Field("drafts", Flag(), False, "also while it is a draft"),
         Field("wait_for_ci", Flag(), False, "only once its tests have passed"),
         Field("destroy_stale", Flag(), False, "destroy those of which nothing is heard"),
         Field("stale_days", Number(1, 30), DEFAULT_STALE_DAYS, "for so many days"),

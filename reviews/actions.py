@@ -25,6 +25,7 @@ FOLDER = re.compile(r"(?!.*(^|/)\.{1,2}(/|$))[^\x00-\x1f\\:/][^\x00-\x1f\\:]{0,2
 FIELDS = (
     "enabled",
     "automatic",
+    "drafts",
     "wait_for_ci",
     "destroy_stale",
     "stale_days",

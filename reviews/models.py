@@ -32,6 +32,7 @@ class ReviewSettings(models.Model):
     )
     enabled = models.BooleanField(default=False)
     automatic = models.BooleanField(default=False, help_text="For each pull request, as it opens.")
+    drafts = models.BooleanField(default=False, help_text="Also while it is a draft.")
     wait_for_ci = models.BooleanField(default=False)
     destroy_stale = models.BooleanField(default=False)
     stale_days = models.PositiveIntegerField(default=DEFAULT_STALE_DAYS)

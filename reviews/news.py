@@ -88,6 +88,8 @@ def _opened(pipeline: Pipeline, pull_request: PullRequest) -> list[str]:
         return []
     if pull_request.from_fork:
         return ["It comes from a fork: a review app waits for a person's yes."]
+    if pull_request.draft and not settings.drafts:
+        return ["It is a draft: its review app comes once it is ready."]
     try:
         made = actions.create(
             pipeline, pull_request.branch, pull_request=pull_request, automatic=True, by=settings.by

@@ -18,7 +18,7 @@ from pipelines.models import Pipeline, Stage
 from reviews import actions
 from reviews.models import ReviewApp, ReviewSettings
 
-SWITCHES = ("enabled", "automatic", "wait_for_ci", "destroy_stale", "predictable")
+SWITCHES = ("enabled", "automatic", "drafts", "wait_for_ci", "destroy_stale", "predictable")
 NUMBERS = ("stale_days", "most", "sleep_minutes")
 
 

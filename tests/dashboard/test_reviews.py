@@ -183,12 +183,12 @@ def test_settings_are_saved_and_what_is_wrong_keeps_what_was_typed(shop, alice, 
     client.force_login(alice)
     url = "/pipelines/shop/settings/review-apps/"
     assertRedirects(
-        client.post(url, {**FORM, "automatic": "on", "parts": "web apps/web\napi services/api"}),
+        client.post(url, {**FORM, "automatic": "on", "drafts": "on", "parts": "web apps/web\napi services/api"}),
         url,
         status_code=303,
     )
     row = ReviewSettings.objects.get()
-    assert row.enabled and row.automatic and not row.wait_for_ci and row.most == 8
+    assert row.enabled and row.automatic and row.drafts and not row.wait_for_ci and row.most == 8
     assert row.parts == [{"name": "web", "path": "apps/web"}, {"name": "api", "path": "services/api"}]
     wrong = client.post(url, {**FORM, "most": "many", "base_name": "typed"})
     assertContains(wrong, "Give a number.", status_code=422)

@@ -48,6 +48,25 @@ def test_a_pull_request_gets_one_by_itself_and_loses_it_when_it_closes(opened):
     assert row.gone and row.message == "#1 was merged."
 
 
+def test_a_draft_gets_one_once_it_is_ready_and_keeps_it(opened, reviewing, alice):
+    _, said = opened(draft=True)
+    assert wanted() == [] and said == ["It is a draft: its review app comes once it is ready."]
+    _, said = opened(draft=False)
+    [row] = wanted()
+    assert row.automatic and said == ["Asked for the review app of #1."]
+    opened(draft=True, commit="b" * 40)
+    assert [(row.commit, row.gone) for row in rows()] == [("b" * 40, False)]
+
+
+def test_drafts_get_one_where_the_settings_say_so_and_by_hand(opened, reviewing, alice):
+    pull_request, _ = opened(draft=True)
+    [by_hand] = actions.create(reviewing, "", pull_request=pull_request, by=alice)
+    assert wanted() == [by_hand]
+    actions.set_settings(reviewing, drafts=True, by=alice)
+    opened(2, draft=True, branch="other")
+    assert [row.automatic for row in wanted()] == [False, True]
+
+
 def test_news_that_come_twice_change_nothing(opened):
     for _ in range(3):
         opened()
