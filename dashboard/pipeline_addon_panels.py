@@ -12,6 +12,7 @@ from addons.models import Addon, AddonService
 from apps import access as app_access
 from dashboard import addon_panels
 from dashboard.forms import Form
+from pipelines import balancing
 from pipelines.access import MANAGE
 from pipelines.models import Pipeline, SharedAddon, Stage
 
@@ -29,6 +30,7 @@ class Line:
     shared: SharedAddon | None
     apps: list[str]  # that have it, as far as they are told and named
     more: int  # that have it besides
+    balances: bool  # and has a page of its own
 
 
 def of_pipeline(pipeline: Pipeline, user: User, rights: frozenset[str]) -> dict[str, Any]:
@@ -58,6 +60,7 @@ def ordering(pipeline: Pipeline, service: AddonService, form: Form) -> dict[str,
             for plan in plans
         ],
         "places": _places(pipeline),
+        "one_stage": service.name == balancing.SERVICE,
         "form": form,
     }
 
@@ -69,6 +72,7 @@ def sharing(pipeline: Pipeline, addon: Addon, form: Form) -> dict[str, Any]:
         "addon": addon,
         "service": addon.service,
         "places": _places(pipeline),
+        "one_stage": balancing.is_one(addon),
         "form": form,
     }
 
@@ -97,7 +101,8 @@ def _line(row: Addon, names: dict[Any, str]) -> Line:
     using = {one.app_id for one in row.attachments.all()}
     told = sorted(names[app] for app in using if app in names)[:NAMED]
     shared = getattr(row, "shared", None)
-    return Line(row, kind, word, addon_panels.price_of(row.plan), shared, told, len(using) - len(told))
+    price, more = addon_panels.price_of(row.plan), len(using) - len(told)
+    return Line(row, kind, word, price, shared, told, more, balancing.is_one(row))
 
 
 def _places(pipeline: Pipeline) -> list[Stage]:

@@ -1,7 +1,7 @@
 """Load balancers: which apps share an address, how much each gets, and whether visitors stay."""
 
 import secrets as random
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from uuid import UUID
 
 from django.db import transaction
@@ -127,12 +127,10 @@ def stakes(app_ids: Iterable[UUID] | None = None) -> Iterator[tuple[UUID, Stake]
         )
 
 
-def parts(weights: Mapping[str, int], answering: Collection[str]) -> dict[str, float]:
-    """The percent of the visitors that each gets, by the same keys, while only those `answering` do."""
-    total = sum(weight for key, weight in weights.items() if key in answering)
-    return {
-        key: 100 * weight / total if total and key in answering else 0.0 for key, weight in weights.items()
-    }
+def parts(weights: Mapping[str, int]) -> dict[str, float]:
+    """The percent of the visitors that each gets, by the same keys, while these answer."""
+    total = sum(weights.values())
+    return {key: 100 * weight / total for key, weight in weights.items() if weight}
 
 
 class LoadBalancer:
@@ -162,10 +160,10 @@ class LoadBalancer:
 
     def facts(self, order: Order) -> list[tuple[str, str]]:
         """Its address."""
-        return [("Address", balancer.url) for balancer in Balancer.objects.filter(addon=order.id)]
+        return [("Address", balancer.url) for balancer in Balancer.objects.filter(addon_id=order.id)]
 
     def _provided(self, order: Order) -> Provided:
-        balancer = Balancer.objects.filter(addon=order.id).first()
+        balancer = Balancer.objects.filter(addon_id=order.id).first()
         if balancer is None:
             raise EngineError(f"{order.name} is of no pipeline, so it has no address.", permanent=True)
         return Provided(

@@ -11,6 +11,7 @@ from addons.models import Addon, Attachment
 from apps import actions as app_actions
 from apps.models import App, Formation
 from pipelines import actions as pipeline_actions
+from pipelines import balancing
 from pipelines.models import Coupling, Pipeline, SharedAddon, Stage
 from releases.actions import create_release
 from releases.models import Release, Slug, Source
@@ -100,6 +101,20 @@ def make_addon(
     addon.config = {"": {suffix: f"value-of-{addon.name}" for suffix in addon.service.config}}
     addon.save(force_insert=True)
     Attachment.objects.create(app=app, addon=addon, name=as_)
+    return addon
+
+
+def make_balancer(pipeline: Pipeline, name: str, *apps: App, called: str = "") -> Addon:
+    """A load balancer of this stage at rest, attached to `apps`."""
+    plan = catalog.plan_called("loadbalancer")
+    addon = Addon(pipeline=pipeline, plan=plan, name=called or f"addon-{next(_numbers)}")
+    addon.secret = "a secret"
+    addon.save(force_insert=True)
+    addon.config = {"": {"URL": balancing.give_address(addon, pipeline).url}}
+    addon.save()
+    SharedAddon.objects.create(addon=addon, stage=stage(pipeline, name), name="LOADBALANCER")
+    for app in apps:
+        Attachment.objects.create(app=app, addon=addon, name="LOADBALANCER")
     return addon
 
 

@@ -183,6 +183,7 @@ PAGES: dict[str, list[Page]] = {
     "pipeline-resources": [Page("/pipelines/{pipeline}/resources/"), Page("/pipelines/{empty}/resources/")],
     "pipeline-addon-new": [Page("/pipelines/{pipeline}/catalog/heroku-postgresql/")],
     "pipeline-addon-sharing": [Page("/pipelines/{pipeline}/addons/{shared}/sharing/")],
+    "pipeline-addon-balancing": [Page("/pipelines/{pipeline}/addons/{balancer}/balancing/")],
     "pipeline-addon-removal": [Page("/pipelines/{pipeline}/addons/{shared}/removal/")],
     "addon-sign-in": [Page("/addons/{addon}/sign-in/", whole=False, status=303)],
     "addon-new": [Page("/apps/{app}/catalog/heroku-postgresql/")],

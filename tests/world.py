@@ -48,6 +48,7 @@ from tests.ci.made import seed
 from tests.factories import (
     make_addon,
     make_app,
+    make_balancer,
     make_pipeline,
     make_release,
     make_shared_addon,
@@ -244,11 +245,13 @@ class World:
             state="failed", message="The disk is full. Make room first."
         )
         shared = make_shared_addon(self.pipeline, self.jp, name="postgresql-solid-70231")
+        balancer = make_balancer(self.pipeline, "production", self.us, called="loadbalancer-lively-20417")
         archive = make_addon(self.us, "papertrail:fixa", name="papertrail-lively-31077", as_="PAPERTRAIL")
         for name, text in (("Lost baskets", "cart -health"), ("Mail", '"mail server"')):
             archives.save_search(archive, name, text=text, by=self.mara)
         self.names |= mailing.seed(self.us, self.jp) | {
             "shared": shared.name,
+            "balancer": balancer.name,
             "addon": database.name,
             "store": store.name,
             "backup": self._backups(database),

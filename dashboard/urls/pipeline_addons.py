@@ -14,6 +14,11 @@ urlpatterns = [
         views.stop_sharing,
         name="pipeline-addon-sharing-removal",
     ),
+    path(
+        "pipelines/<slug:name>/addons/<slug:addon>/balancing/",
+        views.balancing,
+        name="pipeline-addon-balancing",
+    ),
     path("pipelines/<slug:name>/addons/<slug:addon>/retries/", views.retry, name="pipeline-addon-retries"),
     path("pipelines/<slug:name>/addons/<slug:addon>/removal/", views.destroy, name="pipeline-addon-removal"),
 ]

@@ -10,12 +10,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from addons import access as addon_access
 from addons import actions, catalog
 from addons.models import Addon
+from dashboard import balancer_panel
 from dashboard import pipeline_addon_panels as panels
 from dashboard.answers import see
 from dashboard.forms import Form
 from dashboard.http import PageRequest, go, page_or_dialog
 from pipelines import access, default_addons
-from pipelines.models import Pipeline, SharedAddon
+from pipelines import balancing as balancers
+from pipelines.models import Balancer, Pipeline, SharedAddon
 
 
 @require_safe
@@ -86,6 +88,32 @@ def stop_sharing(request: PageRequest, name: str, addon: str) -> HttpResponse:
     default_addons.stop_sharing(found, by=request.user)
     messages.success(request, f"{found.name} is shared with no app now.")
     return see("pipeline-resources", pipeline.name)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def balancing(request: PageRequest, name: str, addon: str) -> HttpResponse:
+    """A load balancer: its address, and its apps with their weights, which who manages the pipeline changes; htmx gets
+    the part that changes by itself."""
+    pipeline, rights = access.pipeline_and_rights(request.user, name)
+    if request.method == "POST":
+        pipeline, found = _addon(request, name, addon)
+        form = Form(request, sticky="")
+        if form.attempt(lambda: _balance(request, found, form)) is not None:
+            messages.success(request, f"{found.name} follows the new weights.")
+            return go(request, "pipeline-addon-balancing", pipeline.name, found.name)
+    else:
+        rows = addon_access.addons_for(request.user).filter(pipeline=pipeline).whole()
+        found, form = addon_access.one(addon_access.named(rows, addon), addon), None
+    context = balancer_panel.of_balancer(pipeline, request.user, rights, found, form)
+    template = "pipelines/_balancer.html" if request.htmx and form is None else "pipelines/balancer.html"
+    return render(request, template, context, status=form.status if form else 200)
+
+
+def _balance(request: PageRequest, addon: Addon, form: Form) -> Balancer:
+    prefix = "weight-"
+    weights = {key.removeprefix(prefix): form.value(key) for key in request.POST if key.startswith(prefix)}
+    return balancers.adjust(addon, weights, sticky=bool(form.value("sticky")), by=request.user)
 
 
 @require_POST

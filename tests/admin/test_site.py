@@ -42,6 +42,7 @@ EXTRA = [
     "/admin/figures/",
     "/admin/audit/",
     "/admin/doctor/",
+    "/admin/manifest/",
     "/admin/search/?s=shop",
     "/admin/search/?s=shop&page=1",
 ]
@@ -108,6 +109,7 @@ def test_every_model_of_ours_is_there():
         "logdrain",
         "certificateorder",
         "sharedaddon",
+        "balancer",
         "schedule",
         "savedsearch",
         "gate",

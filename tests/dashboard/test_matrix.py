@@ -125,7 +125,7 @@ RULES = {
         transfer-withdrawal pipeline-new apps app-new teams account account-name account-shortcuts account-removal tokens
         token-new token-removal oauth oauth-approval oauth-refusal programs program-removal client-new client-secret
         client-removal account-usage account-usage-csv account-notifications account-mails""",
-    VIEW: """line line-passages passage freezes repository repository-receipts pipeline-config as-code proposal pipeline-notifications preference preference-removal database addon addon-home pipeline-resources pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
+    VIEW: """line line-passages passage freezes repository repository-receipts pipeline-config as-code proposal pipeline-notifications preference preference-removal database addon addon-home pipeline-resources pipeline-addon-balancing pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
         app-deploy build app-releases releases-compare release app-activity app-access app-settings team team-activity
         team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv
         review-app review-app-card review-settings app-schedule scheduled-job tests test-run test-settings""",
@@ -151,7 +151,7 @@ RULES = {
 # Where who may look at a page is not yet who may send its form: what the form demands.
 FORMS = {
     DEPLOY: "app-schedule scheduled-job",
-    MANAGE: "review-settings test-settings line freezes repository team-usage pipeline-usage app-usage",
+    MANAGE: "pipeline-addon-balancing review-settings test-settings line freezes repository team-usage pipeline-usage app-usage",
 }
 RULE = {name: rule for rule, names in RULES.items() for name in names.split()}
 RULE_OF_FORM = RULE | {name: rule for rule, names in FORMS.items() for name in names.split()}
