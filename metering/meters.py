@@ -23,6 +23,11 @@ from pipelines.models import Coupling, Pipeline
 TICK = timedelta(microseconds=1)
 BILLED = (Addon.State.PROVISIONED, Addon.State.CHANGING)
 OF_DYNOS = ("appeared", "went", "ran", "resized")
+IN_A_SWITCH = ("appeared", "went")  # said of a dyno while its twin of another release is there
+UNMETERED = (
+    "started a build of",
+    "changed config of",
+)  # what happens to apps often and costs nothing by itself
 
 
 def heard(change: Change) -> None:
@@ -31,7 +36,7 @@ def heard(change: Change) -> None:
     thing = change.thing
     if isinstance(thing, Dyno):
         ended = thing.one_off and thing.state == Dyno.State.DOWN
-        if change.verb in OF_DYNOS or ended:
+        if (change.verb in OF_DYNOS or ended) and not (change.verb in IN_A_SWITCH and _has_twin(thing)):
             settle(thing.app_id)
     elif isinstance(thing, Addon):
         gone = thing.pk if change.verb == "destroyed" else None
@@ -39,8 +44,18 @@ def heard(change: Change) -> None:
             settle(thing.app_id, gone=gone)
         elif thing.pipeline_id:
             settle_pipeline(thing.pipeline_id, gone=gone)
-    elif isinstance(thing, App):
+    elif isinstance(thing, App) and change.verb not in UNMETERED:
         settle(thing.pk, leaves=change.pipeline_id if change.verb == "removed" else None)
+
+
+def _has_twin(dyno: Dyno) -> bool:
+    """Whether another dyno of this name and size is there, the old one or the new one of a switch: the meter of both
+    runs on."""
+    if dyno.one_off:
+        return False
+    same = Dyno.objects.filter(app=dyno.app_id, type=dyno.type, number=dyno.number, one_off=False)
+    others = same.exclude(release_version=dyno.release_version)
+    return others.filter(size=dyno.size).exclude(state=Dyno.State.IDLE).exists()
 
 
 @transaction.atomic

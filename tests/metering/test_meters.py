@@ -83,6 +83,25 @@ def test_the_old_and_the_new_dyno_of_a_switch_count_once(app, clock):
     assert ledger(app) == [("web.1", "standard-1x", 2 * 3600 + 5.0)]
 
 
+def test_the_twins_of_a_switch_are_one_question(app, clock, django_assert_num_queries):
+    old = begin(app)
+    new = begin(app, version=2)
+    for row, verb in ((new, "appeared"), (old, "went")):
+        with django_assert_num_queries(1):
+            meters.heard(Change(row, verb, app_id=app.pk))
+    assert Meter.objects.count() == 1
+
+
+def test_a_twin_of_another_size_or_asleep_is_none(app, clock):
+    begin(app, state=Dyno.State.IDLE)
+    assert not Meter.objects.exists()
+    begin(app, version=2)
+    assert Meter.objects.get().what == "standard-1x"
+    clock.now += HOUR
+    begin(app, version=3, size="standard-2x")
+    assert Meter.objects.get().what == "standard-2x"
+
+
 def test_another_size_another_price_another_place_make_another_entry(app, alice, clock):
     row = begin(app)
     clock.now += HOUR
