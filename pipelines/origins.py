@@ -13,10 +13,12 @@ NAMED = 3  # apps that a refusal names
 
 def closed_to_code(app: App, by: User | None) -> Iterator[str]:
     """Why the app takes no push, build or slug, if its stage takes promotions only; with where to bring code instead."""
-    coupling = Coupling.objects.filter(app=app).select_related("stage__pipeline").first()
-    if coupling is None or coupling.stage.source != Stage.Origin.PROMOTION:
+    rows = Coupling.objects.filter(app=app, stage__source=Stage.Origin.PROMOTION)
+    if not rows.exists():  # asked several times per push, and nearly always so
         return
-    yield f"{app.name} takes releases by promotion only, as {coupling.stage.title} says. {_instead(coupling, by)}"
+    for coupling in rows.select_related("stage__pipeline"):
+        where = _instead(coupling, by)
+        yield f"{app.name} takes releases by promotion only, as {coupling.stage.title} says. {where}"
 
 
 def closed_to_promotions(attempt: Attempt) -> Iterator[str]:

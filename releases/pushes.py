@@ -372,8 +372,14 @@ async def _follow(app: App, build_id: uuid.UUID, hook: Hook) -> str:
         watch.close()
 
 
+_STANDING = (
+    *("status", "reason", "release__status", "release__reason", "release__version"),
+    *("release__app__name",),
+)
+
+
 def _standing(build_id: uuid.UUID) -> Standing:
-    build = Build.objects.select_related("release__app").filter(pk=build_id).first()
+    build = Build.objects.select_related("release__app").only(*_STANDING).filter(pk=build_id).first()
     if build is None:
         return Standing("gone", "The app was destroyed.")
     if build.status in ("failed", "cancelled"):
