@@ -144,21 +144,29 @@ def sign_in(addon: Addon, app_name: str, *, by: User) -> SignIn | None:
     partner, resource = _partner_of(addon), PartnerResource.objects.filter(addon=addon).first()
     if partner is None or resource is None or not partner.sso_url:
         return None
-    now, known = str(int(time.time())), resource.provider_id or str(addon.pk)
-    return SignIn(
-        partner.sso_url,
-        {
-            "resource_id": str(addon.pk),
-            "resource_token": _signed(str(addon.pk), partner.sso_salt, now),
-            "id": known,
-            "token": _signed(known, partner.sso_salt, now),
-            "timestamp": now,
-            "email": by.email,
-            "user_id": str(by.pk),
-            "app": app_name,
-            "context-app": app_name,
-        },
-    )
+    fields = fields_for(
+        str(addon.pk), resource.provider_id or str(addon.pk), partner.sso_salt,
+        email=by.email, user_id=str(by.pk), app_name=app_name,
+    )  # fmt: skip
+    return SignIn(partner.sso_url, fields)
+
+
+def fields_for(
+    uuid: str, known: str, salt: str, *, email: str, user_id: str, app_name: str
+) -> dict[str, str]:
+    """What the form holds that signs somebody in: `uuid` is the add-on's, `known` what the partner calls it."""
+    now = str(int(time.time()))
+    return {
+        "resource_id": uuid,
+        "resource_token": _signed(uuid, salt, now),
+        "id": known,
+        "token": _signed(known, salt, now),
+        "timestamp": now,
+        "email": email,
+        "user_id": user_id,
+        "app": app_name,
+        "context-app": app_name,
+    }
 
 
 def _signed(known: str, salt: str, now: str) -> str:

@@ -60,6 +60,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("Add-ons", "admin:addons_addon_changelist", "extension"),
                 _item("Add-on services", "admin:addons_addonservice_changelist", "storefront"),
                 _item("Plans", "admin:addons_plan_changelist", "sell"),
+                _item("Add-on manifest", "admin:manifest", "upload_file"),
                 _item("Database transfers", "admin:addons_transfer_changelist", "cloud_sync"),
                 _item("Webhooks", "admin:hooks_webhook_changelist", "webhook"),
                 _item("Deliveries", "admin:hooks_delivery_changelist", "outgoing_mail"),

@@ -1,6 +1,7 @@
 """The site of the operators: unfold's, with a page of figures, an audit, a search over everything, and our own door."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
@@ -10,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.sites import UnfoldAdminSite
 
-from config.admin_site import audits, checkups, overview, search
+from config.admin_site import audits, checkups, manifest, overview, search
 from dashboard.views.sign_in import sign_out
 
 # unfold's pages hold inline scripts and styles; nothing else of the policy of all other pages is given up.
@@ -31,6 +32,8 @@ class OperatorSite(UnfoldAdminSite):
             path("audit/", self.admin_view(self.audit), name="audit"),
             path("doctor/", self.admin_view(self.doctor), name="doctor"),
         ]
+        for name, (place, view) in manifest.VIEWS.items():
+            own.append(path(place, self.admin_view(partial(self._own_page, view)), name=name))
         return own + super().get_urls()
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
@@ -43,6 +46,11 @@ class OperatorSite(UnfoldAdminSite):
             return response
 
         return answer
+
+    def _own_page(
+        self, view: Callable[[HttpRequest, dict[str, Any]], HttpResponse], request: HttpRequest
+    ) -> HttpResponse:
+        return view(request, self.each_context(request))
 
     def figures(self, request: HttpRequest) -> HttpResponse:
         """The first page's figures alone, which it asks for again and again."""

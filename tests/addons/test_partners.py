@@ -69,7 +69,8 @@ class Odd:
         class Handler(BaseHTTPRequestHandler):
             def answer(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                odd.asked.append((self.command, self.path, json.loads(body or b"{}")))
+                is_form = "form" in self.headers.get("Content-Type", "")
+                odd.asked.append((self.command, self.path, {} if is_form else json.loads(body or b"{}")))
                 told = odd.answers.pop(0) if odd.answers else (204, b"")
                 if told == "hang":
                     odd.over.wait(30)
@@ -155,7 +156,7 @@ def test_the_command_tries_it_step_by_step_and_loads_it(db, sample, tmp_path):
     file, out = tmp_path / "manifest.json", StringIO()
     file.write_text(manifest_at(sample))
     call_command("addonmanifest", str(file), "--try", stdout=out)
-    assert out.getvalue().count("ok ") == 6 and "NOTES_TOKEN, NOTES_URL" in out.getvalue()
+    assert out.getvalue().count("ok ") == 8 and "NOTES_TOKEN, NOTES_URL" in out.getvalue()
     assert not Partner.objects.exists()
     call_command("addonmanifest", str(file), stdout=out)
     assert "notes:small, notes:large, notes:slow" in out.getvalue()
@@ -167,9 +168,9 @@ def test_the_command_tries_it_step_by_step_and_loads_it(db, sample, tmp_path):
 def test_a_trial_shows_what_is_wrong_and_no_value(odd):
     manifest = manifests.parse(manifest_at(odd.url))
     odd.answers = [(200, {}), (200, {"id": 1, "config": {"NOTES_TOKEN": "tell-nobody"}, "message": "tell-nobody"}),
-                   (200, {"id": 2}), (500, b"<html>"), (204, b""), (410, b"")]  # fmt: skip
+                   (200, {"id": 2}), (500, b"<html>"), (302, b""), (200, b""), (204, b""), (410, b"")]  # fmt: skip
     steps = list(Trial(manifest).run())
-    assert [step.fine for step in steps] == [False, True, False, False, True, True]
+    assert [step.fine for step in steps] == [False, True, False, False, True, False, True, True]
     assert "tell-nobody" not in str(steps) and "sent twice would be made twice" in steps[2].said
 
 
