@@ -15,7 +15,6 @@ from django.utils import timezone
 from accounts.models import User
 from addons import actions
 from addons.models import Addon
-from addons.orders import order_of
 from addons.providers import maintained, provider_for
 from addons.providers.base import Maintains
 from core import activity
@@ -105,7 +104,7 @@ def standing(addon: Addon, now: datetime | None = None) -> Standing | None:
         return None
     window, now = window_of(addon, shared=provider.shared), now or timezone.now()
     running = TASK in addon.tasks
-    due = not running and provider.outdated(order_of(addon))
+    due = not running and provider.outdated(str(addon.pk))
     at = window.after(_told(addon) or now, now) if due else None
     return Standing(window, provider.shared, due, running, at)
 

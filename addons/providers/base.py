@@ -91,8 +91,8 @@ class Maintains(Protocol):
         """Whether it does run them itself, as things are configured."""
         ...
 
-    def outdated(self, order: Order) -> bool:
-        """Whether the order's server runs a program that has been replaced since. Quick, and for any process."""
+    def outdated(self, id: str) -> bool:
+        """Whether the server of the order of this id runs what has been replaced since. Quick, and for any process."""
         ...
 
     def renew(self, order: Order) -> None:

@@ -74,9 +74,9 @@ class Memcached:
         """Always: each order has a server of its own."""
         return True
 
-    def outdated(self, order: Order) -> bool:
+    def outdated(self, id: str) -> bool:
         """Whether a newer program is installed."""
-        return embedded.servers().memcacheds.outdated(order.id)
+        return embedded.servers().memcacheds.outdated(id)
 
     def renew(self, order: Order) -> None:
         """Start it again with the newer program, which empties it."""

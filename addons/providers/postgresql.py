@@ -102,7 +102,7 @@ class Postgresql:
         """Whether the cluster is the platform's own: an operator's is theirs to maintain."""
         return not settings.POSTGRES_ADDONS_URL
 
-    def outdated(self, order: Order) -> bool:
+    def outdated(self, id: str) -> bool:
         """Whether a newer minor version is installed than the cluster runs."""
         return embedded.servers().postgres.outdated()
 

@@ -74,9 +74,9 @@ class Redis:
         """Always: each order has a server of its own."""
         return True
 
-    def outdated(self, order: Order) -> bool:
+    def outdated(self, id: str) -> bool:
         """Whether a newer program is installed."""
-        return embedded.servers().valkeys.outdated(order.id)
+        return embedded.servers().valkeys.outdated(id)
 
     def renew(self, order: Order) -> None:
         """Start it again with the newer program; what is stored stays."""
