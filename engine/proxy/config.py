@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.proxy import shares
 from engine.proxy.files import Folder
 from engine.proxy.pages import AWAY, NO_APP
 from engine.router.limits import Limits
@@ -199,6 +200,7 @@ def _whose(setup: Setup, folder: Folder, words: "Words") -> list[str]:
         "http-request set-var(txn.host) req.hdr(host),host_only,lower,rtrim(.)",
         f"http-request set-var(txn.slot) var(txn.host),map_str({folder.hosts})",
         f"http-request set-var(txn.slot) var(txn.host),regsub(^[^.]+,*),map_str({folder.hosts}) if {wild}",
+        *shares.rules(folder.shares),
         "http-request set-var(txn.accept) req.fhdr(accept)",
         "http-request set-var(txn.id) req.fhdr(x-request-id)",
         f"http-request set-var(txn.id) uuid() if !{{ var(txn.id) -m reg {REQUEST_ID} }}",
@@ -237,6 +239,7 @@ def _app(setup: Setup, folder: Folder, words: "Words") -> list[str]:
         f"acl asleep var(txn.code) -m str {ASLEEP}",
         f"http-request set-var(txn.slot) str({ASLEEP}) if asleep",
         "http-request set-log-level silent if asleep",  # who answers writes the line
+        "http-request unset-var(txn.pin) if asleep",  # and says who it was
         "http-request unset-var(txn.code) if asleep",
         f"http-request set-var(txn.canary) var(txn.slot),map_str({folder.canaries})",
         "http-request set-var(txn.share) var(txn.canary),field(1,.),add(0) if { var(txn.canary) -m found }",
@@ -261,6 +264,7 @@ def _forwarded(setup: Setup) -> list[str]:
         "if !trusted || !{ req.hdr(x-forwarded-proto) -m found }",
         f"http-request set-header X-Forwarded-Port %[ssl_fc,iif({https},{http})] "
         "if !trusted || !{ req.hdr(x-forwarded-port) -m found }",
+        "http-request set-var(txn.secure) str(1) if { req.hdr(x-forwarded-proto) https }",
         "http-request set-header X-Request-Start %[date(0,ms)]",
         'http-request add-header Via "1.1 slipway"',
     ]
@@ -273,6 +277,7 @@ def _answers(words: "Words") -> list[str]:
         "http-response set-var(txn.headers) res.fhdr_cnt",
         "http-response track-sc2 srv_name table tunnels if { status 101 }",
         'http-response add-header Via "1.1 slipway"',
+        *shares.pinning(),
         f"http-after-response set-header Content-Type %[{words.kind},concat(.type),map_str({words.pages})] "
         "if { status 404 500:504 } !{ var(txn.head) -m found }",
         "http-after-response set-status 503 if { status 500 502 504 } !{ var(txn.head) -m found }",

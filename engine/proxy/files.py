@@ -5,6 +5,7 @@ the last known routes: who changes them holds the lock, writes first and tells t
     hosts.map      host name -> place               certs/, certs.list  certificates with their keys, and their hosts
     apps.map       place -> app, or why not         pages.map           words for visitors
     canaries.map   place -> the percent of its requests that go to another place, and that
+    shares.map     what HAProxy knows of hosts that apps share, see `engine.proxy.shares`; shares.json says who they are
     unsaid         is there while HAProxy may know less than the files say
     worker         the HAProxy process that is known to have read them
 """
@@ -17,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 SPARE = ""  # the app of a place that nobody has
 
@@ -33,6 +35,7 @@ class Place:
     certificates: dict[str, str] = field(default_factory=dict)  # digest by host
     challenges: dict[str, str] = field(default_factory=dict)  # answer by path
     canary: str = ""  # the value in canaries.map
+    stakes: list[dict[str, Any]] = field(default_factory=list)  # in hosts that it shares, each with its rank
 
 
 class Folder:
@@ -49,6 +52,8 @@ class Folder:
         self.apps = root / "apps.map"
         self.challenges = root / "challenges.map"
         self.canaries = root / "canaries.map"
+        self.shares = root / "shares.map"
+        self.sharing = root / "shares.json"
         self.pages = root / "pages.map"
         self.kinds = root / "kinds.map"
         self.socket = root / "admin.sock"  # HAProxy's

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.errors import EngineError
-from engine.proxy import config, pages
+from engine.proxy import config, pages, shares
 from engine.proxy.config import ASLEEP, CHALLENGE, CONTROL, Setup
 from engine.proxy.files import SPARE, Folder, Place, read_map, write, write_map
 from engine.proxy.runtime import LARGEST, Away, Runtime
@@ -129,7 +129,8 @@ class ProxyRouter:
         for place in places:
             if place.state.endswith(f".{ASLEEP}"):
                 hosts = frozenset(place.hosts)
-                waking.put(Route(place.app, place.app, hosts, asleep=True, why_none="H20"))
+                stakes = shares.stakes_in(place.stakes)
+                waking.put(Route(place.app, place.app, hosts, asleep=True, why_none="H20", stakes=stakes))
 
     def wake_no_more(self) -> None:
         """Another does it."""
@@ -174,6 +175,7 @@ class ProxyRouter:
             {host: _digest(one) for host, one in usable.items()},
             {CHALLENGE + token: answer for token, answer in route.challenges.items()},
             canary,
+            shares.stakes_of(route, self._control_hosts),
         )
 
     def _spare(self, places: dict[str, str]) -> str:
@@ -236,6 +238,7 @@ class ProxyRouter:
             *_update(folder.canaries, _some(slot, former.canary), _some(slot, now.canary)),
             *_update(folder.challenges, former.challenges, now.challenges),
             *_update(folder.hosts, *hosts),
+            *_update(folder.shares, *shares.change(folder, slot, now.stakes)),
         ]
         # A host never leads to a place of which nothing is known.
         return [*apps, *others] if now.state else [*others, *apps]
@@ -290,7 +293,7 @@ class ProxyRouter:
     def _agrees(self) -> bool:
         """Whether HAProxy knows what the files say. Certificates it reads at once when it starts."""
         folder, ask = self.folder, self.runtime.ask
-        for path in (folder.hosts, folder.apps, folder.challenges, folder.canaries):
+        for path in (folder.hosts, folder.apps, folder.challenges, folder.canaries, folder.shares):
             told = [line.split(" ", 2)[1:] for line in ask(f"show map {path}").splitlines() if line]
             if dict(told) != read_map(path):
                 return False
@@ -321,7 +324,7 @@ def prepare(setup: Setup, folder: Folder, *, default_certificate: str) -> None:
     with folder.locked():
         known = {host: slot for host, slot in read_map(folder.hosts).items() if slot != CONTROL}
         write_map(folder.hosts, known | dict.fromkeys(setup.control_hosts, CONTROL))
-        for path in (folder.apps, folder.challenges, folder.canaries):
+        for path in (folder.apps, folder.challenges, folder.canaries, folder.shares):
             write_map(path, read_map(path))
         if not folder.places():
             make_spares(folder, setup, SPARES, reload=lambda: None)

@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import ssl
+from dataclasses import replace
 
 import pytest
 
 from core.errors import EngineError
+from engine.balancing import cookie
 from engine.proxy import ProxyRouter, records
 from engine.proxy.files import read_map
-from engine.spec import Certificate, Route
+from engine.spec import Certificate, Route, Stake
 from tests.certificates import leaf
 from tests.engine.proxy_rig import ProxyRig, spawn
 from tests.engine.router_rig import OK, echo, header, read_answer, request, says, until
@@ -259,3 +261,40 @@ def test_records_are_read_from_any_pieces():
         buffer.append(byte)
         found += records.frames(buffer)
     assert found == [b"abc", b"d\n", b"0123456789"] and not buffer
+
+
+SHARED = "shop-lb-0123456789abcdef01234567.localhost"
+
+
+async def test_who_shares_a_host_is_known_to_a_haproxy_that_starts_anew():
+    stake = Stake(SHARED, 100, "key-one", sticky=True)
+    async with ProxyRig() as rig:
+        await rig.app(says(OK), stakes=(stake,))
+        rig.process.kill()
+        await asyncio.to_thread(rig.process.wait, 10)
+        rig.process = spawn(rig.router.folder)
+        await until(lambda: rig.is_up(), 20)
+        assert (await rig.get(host=SHARED)).endswith(b"ok")
+        reader, writer = await asyncio.open_connection("127.0.0.1", rig.secure_port, ssl=careless())
+        writer.write(request(host=SHARED))
+        head, _ = await read_answer(reader)
+        writer.close()
+        assert header(head, "set-cookie") == [cookie("key-one", secure=True)]
+        rig.router.drop("a1")
+        assert read_map(rig.router.folder.shares) == {}
+        assert b"404" in (await rig.get(host=SHARED))[:12]
+
+
+async def test_who_comes_to_a_shared_host_wakes_an_app_when_all_sleep():
+    woken = []
+    rig = ProxyRig()
+    rig.options = {"wake": woken.append}
+    stakes = (Stake(SHARED, 100, "key-one", sticky=True),)
+    async with rig:
+        rig.router.put(replace(ASLEEP, stakes=stakes))
+        asking = asyncio.create_task(rig.get(host=SHARED))
+        await until(lambda: woken == ["a1"])
+        await rig.app(says(OK), stakes=stakes)
+        answer = await asking
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert header(answer, "set-cookie") == [cookie("key-one", secure=False)]

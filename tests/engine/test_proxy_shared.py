@@ -4,6 +4,7 @@ how a head is written (names in lower case), or in what docs/decisions/011 lists
 import pytest
 
 from tests.engine import (
+    test_router_balancing,
     test_router_faults,
     test_router_lines,
     test_router_passing,
@@ -13,6 +14,12 @@ from tests.engine import (
 from tests.engine.proxy_rig import ProxyRig
 
 SHARED = {
+    test_router_balancing: [
+        "apps_share_a_host_by_their_weights_and_each_keeps_its_own",
+        "who_came_once_stays_with_the_app_until_it_is_drained",
+        "apps_that_can_not_answer_get_nothing_until_none_can",
+        "an_app_without_a_stake_any_more_gets_nothing",
+    ],
     test_router_lines: [
         "a_line_tells_all_about_a_request",
         "the_longest_request_makes_a_line_of_ten_thousand_bytes_at_most",
