@@ -30,6 +30,10 @@ class Spare:
     started: Started
     until: float  # by the monotonic clock; soon after it ends by itself
 
+    def fits(self, place: Place) -> bool:
+        """Whether a build there can have it."""
+        return self.place == place and time.monotonic() <= self.until and self.started.lives()
+
 
 class Spares:
     """At most `most` of them on the engine of `client`, one for an app. `pause` seconds after a build its container is
@@ -44,13 +48,13 @@ class Spares:
         self._closed = False
 
     def order(self, place: Place) -> None:
-        """Have one ready for the next build there."""
+        """Have one ready for the next build there; the one that is on its way already will do."""
         timer = threading.Timer(self._pause, self._make, (place,))
         timer.name, timer.daemon = "spare build container", True
         with self._lock:
-            if self._closed or self._most < 1:
-                return
             former = self._orders.get(place.app)
+            if self._closed or self._most < 1 or (former and former.args == (place,)):
+                return
             self._orders[place.app] = timer
             timer.start()
         if former:
@@ -70,7 +74,7 @@ class Spares:
             spare = self._waiting.pop(place.app, None)
         if spare is None:
             return None
-        if spare.place != place or time.monotonic() > spare.until or not spare.started.lives():
+        if not spare.fits(place):
             self._end(spare.started)
             return None
         # For people and for the sweep; a build need not wait for it, and a short one not even compete with it.
@@ -124,15 +128,31 @@ class Spares:
 
     def _make(self, place: Place) -> None:
         """Runs in the thread of an order."""
+        if self._has_one(place):
+            self._end_order(place.app)
+            return
         name = f"slipway-spare-{secrets.token_hex(8)}"
         try:
             made = start(self._client, place, name, {SPARE: place.app})
         except TROUBLE as fault:
             log.info("No spare build container was made: %s", fault)
+            self._end_order(place.app)
             self._remove(name)
             return
         for spare in self._keep(Spare(place, made, time.monotonic() + IDLE_SECONDS - SLACK_SECONDS)):
             self._end(spare.started)
+
+    def _has_one(self, place: Place) -> bool:
+        """Whether one waits there: a build that began before it was ready has done without it."""
+        with self._lock:
+            spare = self._waiting.get(place.app)
+        return spare is not None and spare.fits(place)
+
+    def _end_order(self, app: str) -> None:
+        """Have the next order of the app be carried out again, after this thread's."""
+        with self._lock:
+            if self._orders.get(app) is threading.current_thread():
+                del self._orders[app]
 
     def _keep(self, made: Spare) -> list[Spare]:
         """Have it wait; returns those that are too many, it may be among them."""
