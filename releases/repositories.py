@@ -39,6 +39,8 @@ STALE_SECONDS = 24 * 3600
 _PLAIN_BRANCH = re.compile(r"refs/heads/[A-Za-z0-9][A-Za-z0-9._/-]*")
 SHORT_SHA = re.compile(r"[0-9a-f]{4,64}")
 MOST_FILES = 10_000  # that a change may have to be told of
+PACKS = 50  # in a repository, from which on git packs them into one
+LOOSE = 26  # objects in one of 256 folders, from which on git packs what lies loose: 6,700 in all
 SECONDS = 30  # for a question; reading and writing packs is not one
 
 # The tree is built as it was committed: attributes that would leave files out of an archive do not count.
@@ -250,11 +252,19 @@ def tidy(app: App) -> None:
     """Pack the repository once it has gathered many packs. Refs are left alone, so a push may go on meanwhile."""
     options = ["-c", "gc.autoDetach=false", "-c", "gc.packRefs=false"]
     with suppress(GitFailed):
-        git(path(app), *options, "gc", "--auto", "--quiet", seconds=3600)
+        if _has_gathered(path(app)):
+            git(path(app), *options, "gc", "--auto", "--quiet", seconds=3600)
     for left in (path(app) / "objects").glob("tmp_objdir-incoming-*"):  # of pushes that were killed
         with suppress(FileNotFoundError):
             if left.stat().st_mtime < time.time() - STALE_SECONDS:
                 shutil.rmtree(left, ignore_errors=True)
+
+
+def _has_gathered(place: Path) -> bool:
+    """Whether git may find something to pack, by the signs that it goes by itself: looked at before it is started."""
+    packs = sum(1 for _ in (place / "objects" / "pack").glob("*.pack"))
+    loose = sum(1 for _ in (place / "objects" / "17").glob("*"))
+    return packs >= PACKS or loose >= LOOSE
 
 
 def git(

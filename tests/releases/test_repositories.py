@@ -64,6 +64,23 @@ def test_the_head_of_a_branch_is_the_same_loose_and_packed(app, line):
     assert loose == packed == [line[0], line[1], None, None, None]
 
 
+def test_packs_are_put_together_once_there_are_many(app, line, monkeypatch, tmp_path):
+    place, start = repos.path(app), {"check": True, "capture_output": True}
+    monkeypatch.setattr(repos, "PACKS", 3)
+    subprocess.run(["git", "-C", place, "config", "gc.autoPackLimit", "3"], **start)
+    files = [tmp_path / f"{n}" for n in range(4)]
+    for file in files:
+        file.write_text(file.name)
+    blobs = subprocess.run(["git", "-C", place, "hash-object", "-w", *files], **start).stdout.split()
+    packs = []
+    for blob in blobs:
+        git = ["git", "-C", place, "pack-objects", "-q", "objects/pack/pack"]
+        subprocess.run(git, input=blob + b"\n", **start)
+        repos.tidy(app)
+        packs.append(len(list((place / "objects/pack").glob("*.pack"))))
+    assert packs[:3] == [1, 2, 3] and packs[3] < 3
+
+
 def test_a_branch_that_names_another_is_followed(app, line):
     place = repos.path(app)
     for command in (
