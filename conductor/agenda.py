@@ -43,6 +43,7 @@ _FREE = (
     "EXISTS(SELECT 1 FROM {} WHERE status IN ('pending', 'running')"
     " AND (lease_until IS NULL OR lease_until < %s) AND (wake_at IS NULL OR wake_at <= %s))"
 )
+_ONE = {model: f"SELECT {_FREE.format(model._meta.db_table)}" for model in JOBS}
 _CANCELLED = "EXISTS(SELECT 1 FROM {} WHERE status IN ('pending', 'running') AND cancel_asked)"
 _EVENTS = "EXISTS(SELECT 1 FROM {} WHERE at > %s)"
 _QUESTION = ", ".join(
@@ -61,6 +62,14 @@ class Agenda:
     jobs: dict[type[Job], bool]  # rows that are open and nobody's
     cancelled: bool  # builds that were asked to end
     events: bool  # since the time that was asked about
+
+
+def has_free(model: type[Job]) -> bool:
+    """Whether there are rows of this kind that are open and nobody's."""
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(_ONE[model], [now, now])
+        return bool(cursor.fetchone()[0])
 
 
 def ask(since: datetime) -> Agenda:

@@ -86,7 +86,7 @@ class Builds:
     # --- steps --------------------------------------------------------------------------------------------------
 
     def _begin(self, row: Build) -> None:
-        app = App.objects.get(pk=row.app_id)
+        app = row.app = App.objects.get(pk=row.app_id)
         if app.destroyed_at:
             raise BuildFailed(f"{app.name} has been destroyed.")
         if app.suspended_at:

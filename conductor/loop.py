@@ -338,6 +338,8 @@ class Conductor:
         while room > 0 and not self._stopping.is_set() and (held := kind.claim()):
             self._take(held)
             room -= 1
+            if not agenda.has_free(kind.model):
+                return
 
     def _note_cancelled(self) -> None:
         self._builds.cancel_pending()

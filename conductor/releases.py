@@ -27,7 +27,7 @@ from core.errors import ReleaseFailed
 from engine.plan import ALIVE
 from engine.spec import DynoState, ProcessSpec
 from pipelines import stages
-from pipelines.models import Coupling
+from pipelines.models import Coupling, Pipeline
 from releases.models import Release, Slug
 
 SOON = 0.1  # seconds until the next try when a dyno ended between coming up and the switch, or the app was not ours
@@ -77,7 +77,7 @@ class Releases:
 
     def _bind(self, release: Release) -> None:
         """Settle the triple: a config change takes the slug that is current now that its turn has come."""
-        app = App.objects.get(pk=release.app_id)
+        app = release.app = App.objects.get(pk=release.app_id)
         if app.destroyed_at:
             raise ReleaseFailed(f"{app.name} has been destroyed.")
         slug, process_types = release.slug, release.process_types
@@ -239,9 +239,8 @@ class Releases:
 def tell(app: App) -> None:
     """Nudge the app's pages and the board it is on."""
     live.tell(app.topic)
-    coupling = Coupling.objects.filter(app=app).select_related("pipeline").first()
-    if coupling:
-        live.tell(coupling.pipeline.topic)
+    for pipeline in Coupling.objects.filter(app=app).order_by().values_list("pipeline", flat=True):
+        live.tell(Pipeline(pk=pipeline).topic)
 
 
 def _to_start(release: Release, **changes: Any) -> None:

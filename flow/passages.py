@@ -316,6 +316,8 @@ def for_attempt(line: Line, source: Coupling, slug: Any) -> Passage | None:
 def due(now: datetime) -> list[Passage]:
     """Some of the open passages that are to be looked at: first those that somebody has just made due."""
     rows = Passage.objects.filter(state=State.OPEN, look_at__lte=now)
+    if not rows.exists():  # asked every second, and nearly always so
+        return []
     related = ("line__stage__pipeline", "line__by", "source", "release", "slug")
     return list(rows.select_related(*related).prefetch_related("line__gates").order_by("-look_at")[:AT_ONCE])
 
