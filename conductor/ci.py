@@ -236,6 +236,7 @@ class Tests:
         nodes = list(TestNode.objects.filter(run=run))
         for node in nodes:
             self._parts.driver.stop(str(run.app_id), id_of(node))
+            self._parts.logs.drop(node.reports_stream)
         if run.build is not None and run.running_at is None:
             self._copy_output(run, run.build)
         runs.end_run(run, state, reason)
