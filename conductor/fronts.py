@@ -176,7 +176,8 @@ def _certificate(folder: Folder) -> str:
     """What is shown for names without a certificate of their own: what the operator gave, else one of our authority."""
     if settings.TLS_CERTIFICATE:
         return Path(settings.TLS_CERTIFICATE).read_text()
-    names = list(dict.fromkeys([settings.HOST, settings.APPS_HOST, f"*.{settings.APPS_HOST}"]))
+    images = [settings.REGISTRY_HOST] if settings.REGISTRY else []
+    names = list(dict.fromkeys([settings.HOST, *images, settings.APPS_HOST, f"*.{settings.APPS_HOST}"]))
     path = folder.default_cert
     if path.exists() and _is_for(path.read_text(), names):
         return path.read_text()

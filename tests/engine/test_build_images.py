@@ -1,5 +1,6 @@
 """Images from Dockerfiles and heroku.yml, and ready-made ones, on a real engine."""
 
+import json
 import shutil
 import subprocess
 import threading
@@ -12,10 +13,13 @@ from core.errors import BuildFailed
 from engine.builder import BuildCancelled
 from engine.builder.containers.build import ContainerBuilder
 from engine.builder.containers.dockerfiles import BUILDKIT, CLASSIC
+from engine.builder.containers.image_store import ImageStore
+from engine.drivers.swarm.client import Client
 from engine.outbound import Outbound
 from tests.docker import missing
 from tests.engine.test_build_limits import processes_with
 from tests.engine.workshop import Workshop
+from tests.images import NAME, PASSWORD, Registry, make_image
 from tests.ports import free_port
 from tests.waiting import eventually
 
@@ -273,3 +277,24 @@ def test_what_nobody_runs_any_more_is_removed(shop, engine, builder):
     found = {image.id for image in engine.client.images.list()}
     assert kept in found
     assert gone not in found
+
+
+def test_what_was_pushed_is_pulled_by_digest_and_goes_when_no_release_runs_it(engine, tmp_path):
+    """As `releases.images` names it: it was never on this engine, and has no tag."""
+    registry = Registry(f"127.0.0.1:{free_port()}", tmp_path, private=True)
+    instance, sign_in = engine.instance(), {"username": NAME, "password": PASSWORD}
+    name = f"{registry.address}/slipway/{instance}/app-x-web"
+    store = ImageStore(engine.client, {"slipway.instance": instance}, registry=registry.address, auth=sign_in)
+    try:
+        small = engine.client.api.import_image_from_data(make_image().layer, repository=name, tag="latest")
+        id = json.loads(small.splitlines()[-1])["status"]
+        reference = store.keep_as(id, f"{name}:latest")
+        engine.client.images.remove(id, force=True)
+        assert Client(engine.url, sign_in=sign_in).image(reference, ours=True) == id
+        store.keep({reference}, older_than=0)
+        assert store.find(reference)
+        store.keep(set(), older_than=0)
+        assert not store.find(reference)
+    finally:
+        registry.stop()
+        engine.remove(instance)

@@ -77,10 +77,10 @@ class ImageStore:
             old = APP in image.labels and _seconds(image.attrs["Created"]) < horizon
             if old and not _is_wanted(image, wanted):
                 self._remove(image.id)
-        # Ready-made ones carry no label of ours, but a name; who else has a name for them keeps them.
+        # Ready-made and pushed ones carry no label of ours, but a name; who else has a name for them keeps them.
         for image in self.client.images.list(filters={"reference": f"{self._names()}*"}):
             if not _is_wanted(image, wanted) and _seconds(image.attrs["Metadata"]["LastTagTime"]) < horizon:
-                for name in image.tags:
+                for name in (*image.tags, *image.attrs.get("RepoDigests", ())):
                     if name.startswith(self._names()):
                         self._remove(name)
 

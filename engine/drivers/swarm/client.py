@@ -139,17 +139,18 @@ class Client:
 
     # --- what they need -----------------------------------------------------------------------------------------
 
-    def image(self, reference: str) -> str:
-        """The id of an image, which is fetched if it is not there."""
+    def image(self, reference: str, *, ours: bool = False) -> str:
+        """The id of an image, which is fetched if it is not there; with `ours` from the registry that we sign in to."""
         try:
             return str(self._ask(self._api.inspect_image, reference)["Id"])
         except Absent:
             if reference.startswith("sha256:"):  # which no registry knows
                 raise
-            name, _, tag = (
-                reference.rpartition(":") if ":" in reference.rpartition("/")[2] else (reference, "", "")
-            )
-            self._ask(self._api.pull, name or reference, tag=tag or None)
+            name, mark, tag = reference.rpartition("@")
+            if not mark and ":" in reference.rpartition("/")[2]:
+                name, _, tag = reference.rpartition(":")
+            signed = {"auth_config": self._sign_in} if ours and self._sign_in else {}
+            self._ask(self._api.pull, name or reference, tag=tag if name else None, **signed)
             return str(self._ask(self._api.inspect_image, reference)["Id"])
 
     def has_image(self, reference: str) -> bool:

@@ -50,10 +50,12 @@ class Slugs:
         """What `spec` runs. One-off dynos are always on the platform's own node."""
         anywhere = not spec.one_off and self._several()
         if spec.image:
-            here = not self._registry
-            return (
-                Code(self._client.image(spec.image), here=here) if here or spec.one_off else Code(spec.image)
-            )
+            if not self._registry:
+                return Code(self._client.image(spec.image), here=True)
+            if spec.one_off or not self._several():  # what was pushed for it may not be on this node yet
+                ours = spec.image.startswith(f"{self._registry}/")
+                return Code(self._client.image(spec.image, ours=ours))
+            return Code(spec.image)
         base = run_image(self._client, self._images.get(spec.stack) or next(iter(self._images.values())))
         if anywhere and self._registry:
             return Code(self._in_registry(spec.slug, base))
