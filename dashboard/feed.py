@@ -38,6 +38,7 @@ VERB_GLYPHS = {
     "promoted": "promote",
     "shared": "users",
     "stopped sharing": "users",
+    "balanced the apps of": "swap",
     "changed config of": "key",
     "made write-only config of": "lock",
     "revealed config of": "eye",
