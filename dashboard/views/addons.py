@@ -17,6 +17,7 @@ from dashboard.answers import see
 from dashboard.forms import Form
 from dashboard.http import PageRequest, go, page_or_dialog
 from pipelines import addons as door
+from pipelines import balancing
 from pipelines.access import demand_config
 from pipelines.databases import may_enter
 
@@ -26,6 +27,8 @@ from pipelines.databases import may_enter
 def home(request: PageRequest, addon: str) -> HttpResponse:
     """Send who follows an address of the API to where the add-on is shown."""
     found = access.addon_for(request.user, addon)
+    if found.app is None and balancing.is_one(found):
+        return see("pipeline-addon-balancing", found.owner.name, found.name)
     if found.app is None:
         return see("pipeline-resources", found.owner.name)
     seen = app_access.apps_for(request.user).filter(addons=found).first()

@@ -7,7 +7,7 @@ from conductor import addons as job
 from conductor.work import Held, Kind, run
 from core.errors import EngineError
 from releases.models import Release
-from tests.factories import make_addon, make_app, stage
+from tests.factories import couple, make_addon, make_app, make_balancer, make_pipeline, stage
 
 KIND = Kind("addon", Addon, 1, job.advance, job.fail)
 
@@ -140,3 +140,18 @@ def test_a_protected_stage_tells_its_database_to_nobody_else(as_bob, bob, shop, 
     assert answer.status_code == 403 and "admins only" in answer.json()["message"]
     assert as_bob.delete("/apps/shop-production/addons/gold").status_code == 403
     assert not Release.objects.filter(app__name="mine").exists()
+
+
+def test_a_load_balancer_of_the_pipeline_is_listed_with_its_apps(api, app, alice):
+    pipeline = make_pipeline("line", owner=alice)
+    couple(app, pipeline, "production", by=alice)
+    addon = make_balancer(pipeline, "production", app)
+    (row,) = api.get("/apps/shop/addons").json()
+    assert (row["name"], row["app"]["name"], row["plan"]["name"]) == (
+        addon.name,
+        "line",
+        "loadbalancer:standard",
+    )
+    assert row["config_vars"] == ["LOADBALANCER_URL"] and row["state"] == "provisioned"
+    (attached,) = api.get("/apps/shop/addon-attachments").json()
+    assert (attached["name"], attached["addon"]["name"]) == ("LOADBALANCER", addon.name)

@@ -114,6 +114,7 @@ def test_another_add_on_of_the_pipeline_has_no_such_page(as_alice, shop):
 def test_its_app_s_page_tells_the_address(as_alice, here):
     addon = Addon.objects.get()
     assertContains(as_alice.get(f"/apps/shop-eu/addons/{addon.name}/"), "LOADBALANCER_URL")
+    assertRedirects(as_alice.get(f"/addons/{addon.name}/"), here, status_code=303)
     page = as_alice.post(f"{BASE}addons/{addon.name}/sharing/removal/", follow=True)
     assertContains(page, "No stage")
     assertContains(as_alice.get(here), "It leads nowhere until it is shared with a stage.")
