@@ -84,3 +84,13 @@ def test_a_store_is_looked_at_and_configured(heroku, app):
     assert "redis://" in heroku("redis:credentials", "-a", app)
     answer = heroku("redis:cli", "-a", app, "--confirm", app, input="PING\n")
     assert "PONG" in answer
+
+
+def test_a_maintenance_window_is_chosen_and_seen(heroku):
+    heroku("apps:create", "upkeep-shop", "--no-remote")
+    made = heroku("addons:create", "heroku-redis:mini", "-a", "upkeep-shop", "--wait")
+    name = re.search(r"redis-[a-z]+-\d+", made)[0]
+    told = heroku("data:maintenances:window:update", name, "monday", "1:30PM")
+    assert "Sunday 03:00 to 07:00 UTC" in told and "Monday 13:30 to 17:30 UTC" in told
+    listed = heroku("data:maintenances", "-a", "upkeep-shop", "--json")
+    assert '"Monday 13:30 to 17:30 UTC"' in listed and '"status": "none"' in listed
