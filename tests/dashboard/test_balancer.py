@@ -118,3 +118,12 @@ def test_its_app_s_page_tells_the_address(as_alice, here):
     page = as_alice.post(f"{BASE}addons/{addon.name}/sharing/removal/", follow=True)
     assertContains(page, "No stage")
     assertContains(as_alice.get(here), "It leads nowhere until it is shared with a stage.")
+
+
+def test_it_asks_no_more_when_more_apps_share(as_alice, here, shop, team, django_assert_max_num_queries):
+    for number in range(4):
+        make_app(f"more-{number}", owner=team, stage=stage(shop, "production"))
+        up(f"more-{number}")
+    with django_assert_max_num_queries(12):
+        page = as_alice.get(here)
+    assertContains(page, "25 %", count=4)
