@@ -123,12 +123,11 @@ def _admit(request: HttpRequest, path: str) -> Admitted:
 
 
 def _admitted(call: Call, authorization: str) -> Admitted:
-    """The call with its app: to push takes the right to deploy it, to pull that to view it."""
+    """The call with its app. To push and to pull both take the right to deploy it, as with its code in git."""
     token = _token(authorization)
     scopes.demand(token, scopes.WRITE if call.writes else scopes.READ)
-    app = access.app_for(token.user, call.app, to=access.DEPLOY if call.writes else access.VIEW)
-    if call.writes:
-        demand_not_suspended(app)
+    app = access.app_for(token.user, call.app, to=access.DEPLOY)
+    demand_not_suspended(app)
     return Admitted(call, token, app, paths.repository(app.pk, call.type), {})
 
 
@@ -139,7 +138,7 @@ def _mount(query: dict[str, str], token: ApiToken) -> dict[str, str]:
     if "mount" not in query or not paths.is_name(app, type):
         return {name: value for name, value in query.items() if name not in ("mount", "from")}
     try:
-        found = access.app_for(token.user, app)
+        found = access.app_for(token.user, app, to=access.DEPLOY)
     except Refusal:
         return {}
     return {**query, "from": paths.repository(found.pk, type)}

@@ -165,11 +165,12 @@ def test_a_foreign_app_looks_like_one_that_is_not_there(server, docker, charlie)
         assert json.loads(foreign.data)["errors"][0]["code"] == "NAME_UNKNOWN"
 
 
-def test_pushing_takes_the_right_to_deploy(server, registry, shop, bob, vera):
+def test_images_take_the_right_to_deploy_like_code_in_git(server, registry, shop, bob, vera):
     member, viewer = Docker(server, bob), Docker(server, vera)
     name = f"{App.objects.filter(team__isnull=False).first().name}/web"
     assert member.push(name, make_image()).status == 201
-    assert viewer("GET", f"/v2/{name}/manifests/latest", Accept=MANIFEST).status == 200
+    assert member("GET", f"/v2/{name}/manifests/latest", Accept=MANIFEST).status == 200
+    assert viewer.code("GET", f"/v2/{name}/manifests/latest", Accept=MANIFEST) == (403, "DENIED")
     assert viewer.code("POST", f"/v2/{name}/blobs/uploads/") == (403, "DENIED")
     assert viewer.code("PUT", f"/v2/{name}/manifests/latest", b"{}") == (403, "DENIED")
 
@@ -214,7 +215,7 @@ def test_what_others_need_can_not_be_deleted(docker):
     assert docker.code("DELETE", f"/v2/shop/web/manifests/sha256:{'0' * 64}") == (405, "UNSUPPORTED")
 
 
-def test_a_blob_is_taken_over_from_an_app_that_one_may_see(server, docker, alice, charlie):
+def test_a_blob_is_taken_over_from_an_app_that_one_may_deploy(server, docker, alice, charlie):
     app_actions.create_app("other", owner=alice, by=alice)
     app_actions.create_app("foreign", owner=charlie, by=charlie)
     docker.upload("other/web", LAYER)
