@@ -20,7 +20,13 @@ from tests.waiting import eventually as eventually  # where most tests look for 
 def pytest_collection_modifyitems(items):
     """What takes longest comes first: begun last, it would keep one worker busy while the others are done. bin/check has
     xdist keep this order."""
-    items.sort(key=lambda item: not {"platform", "docker"} & {mark.name for mark in item.iter_markers()})
+    items.sort(key=lambda item: not takes_long(item))
+
+
+def takes_long(item):
+    """Whether a test starts a platform, the CLI or containers."""
+    marks = {mark.name for mark in item.iter_markers()}
+    return bool(marks & {"platform", "docker"}) or item.path.parent.name == "cli"
 
 
 if "TEST_DATABASE_URL" in os.environ:
