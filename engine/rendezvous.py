@@ -23,8 +23,10 @@ CHUNK = 16 * 1024  # no more than fits into one TLS record
 HELD = 64 * 1024  # input that the dyno has not read yet: the client has to wait
 END_OF_INPUT = 0x04
 QUIET_SECONDS = 0.2  # an 0x04 is the end of input only if nothing comes after it
-# A dyno may end before its client has said that its input has: the CLI fails when it can't say that any more.
+# A dyno may end before its client has said that its input has: the CLI fails when it can't say that any more. It says so
+# at the greeting at the soonest, and may be slow; who was greeted long ago has had the time.
 FAREWELL_SECONDS = 0.5
+FAREWELL_AFTER_GREETING_SECONDS = 3.0
 # `heroku run --exit-code` looks for this mark and its number in one piece.
 MARK = "\uffff".encode()
 MARK_SECONDS = 0.5
@@ -37,11 +39,13 @@ def anybody() -> bool:
 
 
 class Guest(NamedTuple):
-    """A dyno's streams, what to do when its guest has gone, and whether they may stay: asked every few seconds."""
+    """A dyno's streams, what to do when its guest has gone, and whether they may stay: asked every few seconds. A person
+    at a terminal never says that their input is over."""
 
     streams: Attached
     leave: Callable[[], None]
     may_stay: Callable[[], bool] = anybody
+    is_person: bool = False
 
 
 # Finds the dyno by its secret; waits until it has started. Raises `LookupError` with what to tell the client.
@@ -64,6 +68,7 @@ class Meeting(asyncio.Protocol):
         self._watch: asyncio.Task[None] | None = None
         self._held = b""  # output that waits for the rest of the mark
         self._said_all, self._leaving = False, False  # the client; we
+        self._greeted = 0.0  # by the loop's clock
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     # --- the client's side --------------------------------------------------------------------------------------
@@ -90,6 +95,7 @@ class Meeting(asyncio.Protocol):
 
     async def _meet(self, secret: str) -> None:
         self._transport.write(GREETING)
+        self._greeted = self._loop.time()
         try:
             guest = await asyncio.to_thread(self._find, secret)
         except LookupError as error:
@@ -170,12 +176,13 @@ class Meeting(asyncio.Protocol):
         if data:
             return self._send(data)
         self._flush()
-        self._leaving, is_terminal = True, self._guest.streams.reader == self._guest.streams.writer
+        self._leaving, is_person = True, self._guest.is_person
         self._part()
-        if is_terminal or self._said_all:
+        if is_person or self._said_all:
             self._transport.close()
         else:
-            self._later("farewell", FAREWELL_SECONDS, self._transport.close)
+            left = self._greeted + FAREWELL_AFTER_GREETING_SECONDS - self._loop.time()
+            self._later("farewell", max(FAREWELL_SECONDS, left), self._transport.close)
 
     def _send(self, data: bytes) -> None:
         """Send on, but for a mark that is not whole yet."""

@@ -25,7 +25,7 @@ class Stage:
         self.theirs = [os.dup(fd) for fd in self.streams.theirs]
         self.streams.started()
         self.left = 0
-        self.welcome = True
+        self.welcome, self.is_person = True, False
         self.rig = Rig()
         self.rig.options = {"ca": self.ca, "find_guest": self.find}
 
@@ -33,7 +33,7 @@ class Stage:
         ours = self.streams.take() if secret == SECRET else None
         if ours is None:
             raise LookupError("This address was used already.")
-        return Guest(ours, self.leave, lambda: self.welcome)
+        return Guest(ours, self.leave, lambda: self.welcome, self.is_person)
 
     def leave(self):
         self.left += 1
@@ -68,10 +68,13 @@ async def test_both_directions_pass_as_they_are(stage):
     assert s.left == 1
 
 
-async def test_a_dyno_that_ends_first_leaves_its_client_time_to_say_that_input_is_over(stage, monkeypatch):
-    """The CLI fails when it can't."""
-    monkeypatch.setattr("engine.rendezvous.FAREWELL_SECONDS", 60)
-    s = stage()
+@pytest.mark.parametrize("tty", [False, True])
+async def test_a_dyno_that_ends_first_leaves_its_client_time_to_say_that_input_is_over(
+    stage, monkeypatch, tty
+):
+    """The CLI fails when it can't, with a terminal in the dyno or without."""
+    monkeypatch.setattr("engine.rendezvous.FAREWELL_AFTER_GREETING_SECONDS", 60)
+    s = stage(tty=tty)
     async with s.rig:
         reader, writer = await s.meet()
         s.end()
@@ -79,6 +82,16 @@ async def test_a_dyno_that_ends_first_leaves_its_client_time_to_say_that_input_i
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.read(), 0.3)
         writer.write(b"\x04")
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+
+
+async def test_a_person_at_a_terminal_need_not_say_so(stage, monkeypatch):
+    monkeypatch.setattr("engine.rendezvous.FAREWELL_SECONDS", 60)
+    s = stage(tty=True)
+    s.is_person = True
+    async with s.rig:
+        reader, _ = await s.meet()
+        s.end()
         assert await asyncio.wait_for(reader.read(), 10) == b""
 
 
