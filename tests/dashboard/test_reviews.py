@@ -183,7 +183,9 @@ def test_settings_are_saved_and_what_is_wrong_keeps_what_was_typed(shop, alice, 
     client.force_login(alice)
     url = "/pipelines/shop/settings/review-apps/"
     assertRedirects(
-        client.post(url, {**FORM, "automatic": "on", "drafts": "on", "parts": "web apps/web\napi services/api"}),
+        client.post(
+            url, {**FORM, "automatic": "on", "drafts": "on", "parts": "web apps/web\napi services/api"}
+        ),
         url,
         status_code=303,
     )
