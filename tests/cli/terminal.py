@@ -1,5 +1,6 @@
 """A person's shell: the stock Heroku CLI, a home of their own, and what `bin/cli-env` says in its environment."""
 
+import fcntl
 import os
 import pty
 import select
@@ -16,7 +17,14 @@ NOISE = ("HEROKU_API_KEY is set", "terms of service", "dashboard.heroku.com/term
 
 
 def install() -> Path | str:
-    """The CLI's program, fetched by npm at the first call; or why there is none."""
+    """The CLI's program, fetched by npm at the first call; or why there is none. Test processes take turns at that."""
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    with (INSTALLED / "lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        return _install()
+
+
+def _install() -> Path | str:
     program = INSTALLED / "node_modules" / ".bin" / "heroku"
     wanted = (HERE / "package.json").read_bytes()
     have = INSTALLED / "package.json"
@@ -24,7 +32,6 @@ def install() -> Path | str:
         return program
     if not shutil.which("npm"):
         return "Node 20 or newer and npm are needed (apt-get install nodejs npm) to drive the Heroku CLI."
-    INSTALLED.mkdir(parents=True, exist_ok=True)
     shutil.copy(HERE / "package.json", INSTALLED)
     done = subprocess.run(
         ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"],
