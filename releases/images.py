@@ -14,6 +14,7 @@ from accounts.models import User
 from apps import stacks
 from apps.models import App
 from core.errors import Refusal
+from core.text import is_text
 from engine.stacks import CONTAINER
 from releases import doors
 from releases.actions import create_release, current_slug
@@ -23,6 +24,7 @@ from releases.registry import paths, upstream
 TAG = "latest"  # the only one that is ever released
 RELEASE = "release"
 SHORT = 12
+MOST_BYTES = 2**50  # a manifest may say what it likes
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,11 @@ def find(app: App, type: str, id: str) -> Pushed:
     if id not in (config.get("digest"), digest) or not digest:
         raise _not_pushed(app, type, id)
     layers = [_dict(layer) for layer in manifest.get("layers") or ()]
+    parts = [part.get("size") for part in (config, *layers)]
     return Pushed(
         f"{settings.REGISTRY}/{repository}@{digest}",
         id,
-        sum(int(part.get("size", 0)) for part in (config, *layers)),
+        min(sum(size for size in parts if isinstance(size, int) and size > 0), MOST_BYTES),
         _command(repository, config.get("digest")) if type == RELEASE else "",
     )
 
@@ -107,12 +110,13 @@ def _command(repository: str, digest: Any) -> str:
     """What an image runs. The release phase shows its command, so it has to be known."""
     found = upstream.fetch(f"{repository}/blobs/{digest}", accept="*/*") if isinstance(digest, str) else None
     config = _dict(found[0].get("config")) if found else {}
-    words = [*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())]
-    if not words:
+    parts = [config.get(name) or [] for name in ("Entrypoint", "Cmd")]
+    words = [word for part in parts if isinstance(part, list) for word in part]
+    if not words or not all(isinstance(word, str) and is_text(word) for word in words):
         raise Refusal(
             "The image for release says nothing to run. Give its Dockerfile a CMD, and push it again."
         )
-    return shlex.join(map(str, words))
+    return shlex.join(words)
 
 
 def _describe(images: Mapping[str, Pushed | None]) -> str:

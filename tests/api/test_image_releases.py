@@ -138,8 +138,9 @@ def test_what_was_not_pushed_last_is_not_released(api, app):
     assert not Release.objects.filter(app=app, kind="deploy").exists()
 
 
-def test_a_release_phase_needs_a_command(api, app):
-    image = push(app, "release", make_image(cmd=()))
+@pytest.mark.parametrize("cmd", [(), (5, None), ("sh", "-c", "echo \0"), ([],)])
+def test_a_release_phase_needs_a_command(api, app, cmd):
+    image = push(app, "release", make_image(cmd=cmd))
     answer = release(api, ("release", image.id))
     assert (answer.status_code, "Give its Dockerfile a CMD" in answer.json()["message"]) == (422, True)
 
