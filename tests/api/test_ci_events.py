@@ -32,7 +32,7 @@ async def joined(secret, pipeline):
     socket = client(secret)
     assert (await socket.connect())[0]
     await socket.send_json_to(["3", "4", f"events:pipelines/{pipeline}/test-runs", "phx_join", {}])
-    return socket, (await socket.receive_json_from(timeout=3))[4]["status"]
+    return socket, (await socket.receive_json_from(timeout=10))[4]["status"]
 
 
 async def test_runs_come_as_they_begin_and_move_on(alice, shop):
@@ -40,16 +40,16 @@ async def test_runs_come_as_they_begin_and_move_on(alice, shop):
     socket, told = await joined(secret, shop.pk)
     assert told == "ok"
     await socket.send_json_to([None, "5", "phoenix", "heartbeat", {}])
-    assert await socket.receive_json_from(timeout=3) == [
+    assert await socket.receive_json_from(timeout=10) == [
         None, "5", "phoenix", "phx_reply", {"status": "ok", "response": {}},
     ]  # fmt: skip
     run = await db(make_run)(shop, by=alice)
     await db(live.tell_now)(shop.topic)
-    join, _, topic, event, payload = await socket.receive_json_from(timeout=3)
+    join, _, topic, event, payload = await socket.receive_json_from(timeout=10)
     assert (join, topic, event) == ("3", f"events:pipelines/{shop.pk}/test-runs", "create")
     assert (payload["data"]["id"], payload["data"]["status"]) == (str(run.pk), "pending")
     await db(actions.cancel)(run, by=alice)
-    event, payload = (await socket.receive_json_from(timeout=3))[3:]
+    event, payload = (await socket.receive_json_from(timeout=10))[3:]
     assert (event, payload["data"]["status"]) == ("update", "cancelled")
     await socket.send_to(text_data="no frame")
     await socket.send_json_to({"nor": "this"})
@@ -76,4 +76,4 @@ async def test_it_hears_no_more_once_the_token_is_gone(alice, shop):
     await db(revoke_token)(token, by=alice)
     await db(make_run)(shop, by=alice)
     await db(live.tell_now)(shop.topic)
-    assert (await socket.receive_output(timeout=3))["type"] == "websocket.close"
+    assert (await socket.receive_output(timeout=10))["type"] == "websocket.close"

@@ -16,6 +16,7 @@ from tests.conftest import eventually
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 20_000  # milliseconds: a loaded machine draws a page in seconds
 
 
 def pytest_collection_modifyitems(items):
@@ -79,8 +80,9 @@ def chromium():
     if CHROMIUM is None:
         said = "chromium is not installed (apt-get install chromium): no browser test can run"
         pytest.fail(said) if os.environ.get("CI") == "true" else pytest.skip(said)
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -113,7 +115,7 @@ def open_page(chromium, site, signed_in):
         context = chromium.new_context(
             storage_state=signed_in, viewport={"width": width, "height": height}, **options
         )
-        context.set_default_timeout(8000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.complaints = []

@@ -38,9 +38,9 @@ def test_one_approves_while_another_looks(open_page, chromium, site, of_bob):
     dialog.get_by_role("button", name="Approve").click()
     expect(dialog).to_contain_text("Looks right")
     expect(dialog.get_by_role("button", name="Promote now")).to_be_visible()
-    expect(card_of(watched, "gated-staging")).to_contain_text("Ready for production", timeout=8000)
+    expect(card_of(watched, "gated-staging")).to_contain_text("Ready for production")
     dialog.get_by_role("button", name="Take back").click()
-    expect(card_of(watched, "gated-staging")).to_contain_text("Waiting for approval", timeout=8000)
+    expect(card_of(watched, "gated-staging")).to_contain_text("Waiting for approval")
     context.close()
     assert watched.complaints == []
 
@@ -54,14 +54,14 @@ def test_the_line_is_stopped_and_goes_on_by_keyboard(open_page):
     page.keyboard.type("The sale runs")
     page.keyboard.press("Enter")
     expect(page.locator("#line-news")).to_contain_text("The sale runs")
-    expect(watched.locator("#line-news")).to_contain_text("The sale runs", timeout=8000)
+    expect(watched.locator("#line-news")).to_contain_text("The sale runs")
     expect(watched.locator(".gate").first).to_contain_text("Held")
     page.locator("#line-news").get_by_role("link", name="Lift").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#lift-note")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#line-news")).not_to_contain_text("The sale runs")
-    expect(watched.locator("#line-news")).not_to_contain_text("The sale runs", timeout=8000)
+    expect(watched.locator("#line-news")).not_to_contain_text("The sale runs")
     assert page.complaints == watched.complaints == []
 
 

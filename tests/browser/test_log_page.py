@@ -13,8 +13,6 @@ from playwright.sync_api import expect
 from engine.logstore import LogStore
 from engine.spec import Line
 
-LATE = 10_000  # milliseconds
-
 
 @pytest.fixture
 def log(data, site):
@@ -34,10 +32,10 @@ def log(data, site):
 def test_lines_come_in_and_the_page_follows_them(open_page, log):
     log(*(f"before {n}" for n in range(100)))
     page = open_page("/apps/shop-dev/logs/")
-    expect(page.locator("html")).to_have_attribute("data-live", "on", timeout=LATE)
+    expect(page.locator("html")).to_have_attribute("data-live", "on")
     last = log("after", "the end")
     line = page.locator(f"#L{last}")
-    expect(line).to_be_in_viewport(timeout=LATE)
+    expect(line).to_be_in_viewport()
     expect(line.locator("span")).to_have_text("the end")
     expect(line.locator(".log__src")).to_have_text("web.1")
     numbers = page.eval_on_selector_all(".log__line", "rows => rows.map(row => Number(row.id.slice(1)))")
@@ -48,12 +46,12 @@ def test_lines_come_in_and_the_page_follows_them(open_page, log):
 def test_space_pauses_and_the_chip_goes_on(open_page, log):
     log(*(f"line {n}" for n in range(100)))
     page = open_page("/apps/shop-dev/logs/")
-    expect(page.locator("html")).to_have_attribute("data-live", "on", timeout=LATE)
+    expect(page.locator("html")).to_have_attribute("data-live", "on")
     page.locator(".log").press("Space")
     expect(page.locator("[data-log-follow]")).to_have_attribute("aria-pressed", "false")
     last = log("one", "two")
     chip = page.locator("[data-log-jump]")
-    expect(chip).to_contain_text("2 new lines", timeout=LATE)
+    expect(chip).to_contain_text("2 new lines")
     expect(page.locator(f"#L{last}")).to_have_count(0)
     chip.click()
     expect(page.locator(f"#L{last}")).to_be_in_viewport()
@@ -73,7 +71,7 @@ def test_scrolling_up_pauses_and_scrolling_down_follows(open_page, log):
 def test_a_link_leads_to_a_line_however_old(open_page, log):
     last = log(*(f"line {n}" for n in range(1000)))
     page = open_page(f"/apps/shop-dev/logs/#L{last - 700}")
-    expect(page.locator(f"#L{last - 700}.is-target")).to_be_in_viewport(timeout=LATE)
+    expect(page.locator(f"#L{last - 700}.is-target")).to_be_in_viewport()
     expect(page.locator("[data-log-follow]")).to_have_text("Paused")
 
 
@@ -88,9 +86,9 @@ def test_both_ways_of_drawing_a_line_agree_and_neither_lets_markup_through(open_
     ]
     first = log(*texts) - len(texts) + 1
     page = open_page("/apps/shop-dev/logs/")
-    expect(page.locator("html")).to_have_attribute("data-live", "on", timeout=LATE)
+    expect(page.locator("html")).to_have_attribute("data-live", "on")
     again = log(*texts) - len(texts) + 1
-    expect(page.locator(f"#L{again + len(texts) - 1}")).to_be_visible(timeout=LATE)
+    expect(page.locator(f"#L{again + len(texts) - 1}")).to_be_visible()
     drawn = [
         [page.locator(f"#L{start + i} > span").inner_html() for i in range(len(texts))]
         for start in (first, again)
@@ -108,12 +106,12 @@ def test_both_ways_of_drawing_a_line_agree_and_neither_lets_markup_through(open_
 
 def test_the_page_catches_up_after_the_socket_was_lost(open_page, log):
     page = open_page("/apps/shop-dev/logs/")
-    expect(page.locator("html")).to_have_attribute("data-live", "on", timeout=LATE)
+    expect(page.locator("html")).to_have_attribute("data-live", "on")
     page.context.set_offline(True)
     last = log("while away")
     page.context.set_offline(False)
     page.evaluate("dispatchEvent(new Event('online'))")
-    expect(page.locator(f"#L{last}")).to_be_in_viewport(timeout=LATE)
+    expect(page.locator(f"#L{last}")).to_be_in_viewport()
     assert page.locator(f"#L{last}").count() == 1
 
 
@@ -121,28 +119,28 @@ def test_a_line_s_time_links_to_a_page_around_it(open_page, log, site):
     last = log(*(f"numbered {n}" for n in range(600)))
     page = open_page(f"/apps/shop-dev/logs/?line={last - 300}")
     target = page.locator(f"#L{last - 300}.is-target")
-    expect(target).to_be_in_viewport(timeout=LATE)
+    expect(target).to_be_in_viewport()
     expect(page.locator(f"#L{last - 310}")).to_be_in_viewport()
     page.locator(f"#L{last - 295} .log__at").click()
     page.wait_for_url(f"{site}/apps/shop-dev/logs/?line={last - 295}#L{last - 295}")
-    expect(page.locator(f"#L{last - 295}.is-target")).to_be_in_viewport(timeout=LATE)
+    expect(page.locator(f"#L{last - 295}.is-target")).to_be_in_viewport()
     page.get_by_role("link", name="Latest lines").click()
-    expect(page.locator(f"#L{last}")).to_be_in_viewport(timeout=LATE)
+    expect(page.locator(f"#L{last}")).to_be_in_viewport()
     assert page.complaints == []
 
 
 def test_filters_narrow_at_once_and_go_on_to_hold(open_page, log):
     log("noise before", "a needle before")
     page = open_page("/apps/shop-dev/logs/")
-    expect(page.locator("html")).to_have_attribute("data-live", "on", timeout=LATE)
+    expect(page.locator("html")).to_have_attribute("data-live", "on")
     page.locator("#q").fill("NEEDLE -before")
-    expect(page.locator(".log__none")).to_contain_text("No line matches", timeout=LATE)
+    expect(page.locator(".log__none")).to_contain_text("No line matches")
     last = log("noise after", "a needle after")
-    expect(page.locator(f"#L{last}")).to_be_in_viewport(timeout=LATE)
+    expect(page.locator(f"#L{last}")).to_be_in_viewport()
     expect(page.locator(".log__line")).to_have_count(1)
     expect(page.locator(".log__none")).to_have_count(0)
     page.locator(".chip", has_text="App").click()
-    expect(page.locator(".log__line")).to_have_count(0, timeout=LATE)
+    expect(page.locator(".log__line")).to_have_count(0)
     assert "source=router" in page.url and "source=app" not in page.url
     assert page.complaints == []
 
@@ -153,7 +151,7 @@ def test_bars_lead_to_their_lines(open_page, log):
     bar = page.locator(".histogram a").last
     expect(bar).to_be_attached()
     page.goto(page.url + bar.get_attribute("href").partition("/logs/")[2])
-    expect(page.locator(".is-target")).to_be_in_viewport(timeout=LATE)
+    expect(page.locator(".is-target")).to_be_in_viewport()
     expect(page.locator(".brush")).to_be_attached()
     assert page.complaints == []
 

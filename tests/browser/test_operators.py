@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.conftest import serve
+from tests.browser.conftest import PATIENCE, serve
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def visit(chromium, door):
         context = chromium.new_context(
             storage_state=cookies, viewport={"width": width, "height": 900}, base_url=site, **options
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.complaints = []

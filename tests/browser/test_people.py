@@ -7,6 +7,8 @@ import urllib.request
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import PATIENCE
+
 PAGES = [
     "/teams/",
     "/teams/acme/",
@@ -25,7 +27,7 @@ SOON = 6000  # milliseconds: 5 s are promised, and the page has to be drawn
 def newcomer(chromium):
     """A page of somebody who was never here."""
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(8000)
+    context.set_default_timeout(PATIENCE)
     yield context.new_page()
     context.close()
 

@@ -10,7 +10,7 @@ import re
 import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
 
-from tests.browser.conftest import ROOT, serve
+from tests.browser.conftest import PATIENCE, ROOT, serve
 from tests.pages import Page, to_look_at
 
 SCREENS = ROOT / "var" / "screens"
@@ -31,7 +31,7 @@ class Window:
                 [{"name": world["cookie"], "value": world["sessions"][who], "url": world["url"]}]
             )
         self.page = context.new_page()
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(PATIENCE)
         self.complaints = []
         self.page.on("console", lambda line: self.hear(line.text) if line.type == "error" else None)
         self.page.on("pageerror", lambda error: self.hear(str(error)))

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 
+from tests.browser.conftest import PATIENCE
+
 PASSWORD = "a fine password"
 
 
@@ -20,7 +22,7 @@ def browser_of(chromium, site):
 
     def open(email, path="/account/two-factor/"):
         context = chromium.new_context()
-        context.set_default_timeout(8000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
@@ -137,7 +139,7 @@ def test_a_browser_signed_out_from_afar_is_gone_within_seconds(browser_of, site)
     here.reload()
     here.click("text=Sign out all others")
     here.wait_for_selector("text=Signed out 1 other browser")
-    there.wait_for_url(f"{site}/sign-in/?next=/pipelines/afar/", timeout=5000)
+    there.wait_for_url(f"{site}/sign-in/?next=/pipelines/afar/")
 
 
 def test_it_says_what_to_do_without_a_script(chromium, site):

@@ -79,7 +79,7 @@ class Page:
     async def say(self, **message):
         await self.socket.send_json_to(message)
 
-    async def hear(self, seconds=3):
+    async def hear(self, seconds=10):
         return await self.socket.receive_json_from(timeout=seconds)
 
     async def quiet(self):
@@ -101,8 +101,8 @@ class Page:
 
     async def settled(self):
         await self.say(log="app/nothing", after=0)
-        await asyncio.sleep(0)
-        await self.socket.receive_nothing(timeout=0.1)
+        while not self.socket.input_queue.empty():  # that it is taken says that all before it is done
+            await asyncio.sleep(0.005)
 
     async def close(self):
         await self.socket.disconnect()

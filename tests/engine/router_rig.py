@@ -10,13 +10,14 @@ from pathlib import Path
 from engine.router import Limits, LocalRouter
 from engine.spec import Backend, Route
 from engine.tally import Tally
+from tests.waiting import SLACK
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 async def until(check, seconds=5):
     """Like tests.conftest.eventually, for what happens on this very loop."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * SLACK
     while not (value := check()):
         assert time.monotonic() < deadline, "still not true"
         await asyncio.sleep(0.005)

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import transaction
 from django.utils import timezone
 
 from apps.models import App, ConfigVar, Formation
@@ -161,8 +162,9 @@ def test_beside_a_running_conductor_it_compares_dynos_with_the_formation(outside
     eventually(lambda: app.dynos.filter(state="up").exists(), 30)
     eventually(lambda: not audit()["violations"], 10)
     pid = status.read()["pid"]
-    outside.process.send_signal(signal.SIGSTOP)  # it can't start what is asked for now
-    Formation.objects.filter(app=app).update(quantity=2)
+    with transaction.atomic():
+        Formation.objects.filter(app=app).update(quantity=2)
+        outside.process.send_signal(signal.SIGSTOP)  # it can't start what is asked for now, nor holds a lock
     assert "web.2 does not run" in {violation["message"] for violation in audit()["violations"]}
     outside.process.send_signal(signal.SIGCONT)
     eventually(lambda: app.dynos.filter(state="up").count() == 2, 20)
