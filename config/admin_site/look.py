@@ -13,6 +13,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",
     "STYLES": ["config.admin_site.sidebar.tokens", "config.admin_site.sidebar.styles"],
+    "SCRIPTS": ["config.admin_site.sidebar.search_script"],
     "DASHBOARD_CALLBACK": "config.admin_site.overview.dashboard",
     "ACCOUNT": {"navigation": [{"title": "Your account", "link": "/account/"}]},
     "SIDEBAR": {

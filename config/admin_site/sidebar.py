@@ -33,6 +33,11 @@ def styles(request: HttpRequest) -> str:
     return static("admin-slipway/site.css")
 
 
+def search_script(request: HttpRequest) -> str:
+    """Gives the search's field the keys."""
+    return static("admin-slipway/search.js")
+
+
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """Sections and links, as unfold draws them."""
     now: dict[str, int] = cache.get_or_set("admin:badges", _badges, FRESH_SECONDS) or {}
