@@ -42,6 +42,20 @@ def _install() -> Path | str:
     )
 
 
+def variables(platform, *flags: str) -> dict[str, str]:
+    """What `bin/cli-env` exports."""
+    said = platform.manage("clienv", *flags).stdout
+    lines = [line.removeprefix("export ") for line in said.splitlines() if line.startswith("export ")]
+    return {name: value.strip("'") for name, _, value in (line.partition("=") for line in lines)}
+
+
+def plain_variables(platform) -> dict[str, str]:
+    """The same for whoever has no token and no bridge, asked once a platform: it is a start of Django."""
+    if not hasattr(platform, "variables"):
+        platform.variables = variables(platform)
+    return platform.variables
+
+
 class Shell:
     """Runs commands as one person of one platform."""
 
@@ -51,16 +65,15 @@ class Shell:
         tools = home / "bin"
         tools.mkdir()
         (tools / "heroku").symlink_to(program.resolve())
-        exports = platform.manage("clienv", *(["--token", token] if token else [])).stdout
         self.env = {
             "PATH": f"{tools}:{os.environ['PATH']}",
             "HOME": str(home),
             "LANG": "C.UTF-8",
             "TERM": "xterm",
             **{name: value for name, value in AUTHOR.items() if name != "GIT_CONFIG_GLOBAL"},
-            **dict(line.removeprefix("export ").split("=", 1) for line in exports.splitlines()),
+            **plain_variables(platform),
+            **({"HEROKU_API_KEY": token} if token else {}),
         }
-        self.env = {name: value.strip("'") for name, value in self.env.items()}
 
     def __call__(self, *args: str, status: int = 0, input: str = "", seconds: float = 90) -> str:
         """`heroku …`; returns what it prints, both streams. Fails on another exit status."""

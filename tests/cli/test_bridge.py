@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.cli.conftest import squeezed
-from tests.cli.terminal import Shell
+from tests.cli.terminal import Shell, variables
 from tests.platform.harness import ROOT, commit, repository
 from tests.waiting import eventually
 
@@ -34,9 +34,7 @@ def bridge(platform):
 def heroku(platform, program, tmp_path_factory, bridge):
     """Alice's shell, prepared for the bridge."""
     shell = Shell(platform, tmp_path_factory.mktemp("home"), program, platform.token)
-    lines = platform.manage("clienv", "--bridge", "--token", platform.token).stdout.splitlines()
-    exports = [line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export ")]
-    shell.env |= {name: value.strip("'") for name, value in exports}
+    shell.env |= variables(platform, "--bridge", "--token", platform.token)
     assert shell.env["HTTPS_PROXY"] == f"http://{bridge}"
     repository(shell.folder, **{"Procfile": "web: python -m http.server $PORT\n", "requirements.txt": ""})
     shell("create", "bridged-staging", "--remote", "staging")

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.cli.conftest import squeezed
-from tests.cli.terminal import Shell
+from tests.cli.terminal import Shell, variables
 from tests.platform.harness import ROOT, commit, repository
 from tests.waiting import eventually
 
@@ -33,9 +33,7 @@ def heroku(platform, program, tmp_path_factory):
     address = platform.data / "run" / "bridge"
     eventually(lambda: address.exists() or process.poll() is not None, seconds=60)
     shell = Shell(platform, tmp_path_factory.mktemp("home"), program, platform.token)
-    lines = platform.manage("clienv", "--bridge", "--token", platform.token).stdout.splitlines()
-    exports = [line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export ")]
-    shell.env |= {name: value.strip("'") for name, value in exports}
+    shell.env |= variables(platform, "--bridge", "--token", platform.token)
     shell.env["NO_PROXY"] = "localhost,127.0.0.1"
     repository(shell.folder, **FILES, **{"app.json": app_json(FAILING)})
     shell("create", "tested-staging", "--remote", "staging")
