@@ -99,9 +99,9 @@ def index(request: HttpRequest, response: HttpResponse, app: str) -> Status[list
     answer = ranged(
         request, response, rows, lambda row: FormationOut.of(row, commands), by="type", fields=["id"]
     )
-    current = Release.objects.current_for(found)
-    if current and current.release_command and is_first_page(request):
-        answer.value.append(FormationOut.of_release_phase(found, current.release_command))
+    phase = _release_phase(found)
+    if phase and is_first_page(request):
+        answer.value.append(phase)
     return answer
 
 
@@ -110,15 +110,25 @@ def scale(request: HttpRequest, app: str, body: FormationIn) -> list[FormationOu
     """Scale several process types at once, or release images that were pushed for them."""
     by = asker(request)
     found = access.app_for(by, app)
-    _change(found, {update.type: update for update in body.updates}, by)
+    updates = {update.type: update for update in body.updates}
+    phase = _release_phase(found)
+    if phase and RELEASE in updates and not updates[RELEASE].releases:
+        _demand_as_it_is(phase, updates.pop(RELEASE), alone=not updates)
+    else:
+        phase = None
+    _change(found, updates, by)
     rows = {row.type: row for row in found.formation.select_related("app")}
-    return _shapes(found, [rows[update.type] for update in body.updates if update.type in rows])
+    answer = _shapes(found, [rows[type] for type in updates if type in rows])
+    return [*answer, phase] if phase else answer
 
 
 @router.get("/apps/{app}/formation/{type}", response=FormationOut)
 def info(request: HttpRequest, app: str, type: str) -> FormationOut:
     """One process type, by name or id."""
     found = access.app_for(asker(request), app)
+    phase = _release_phase(found)
+    if phase and type in (RELEASE, str(phase.id)):
+        return phase
     return _shapes(found, [_row(found, type)])[0]
 
 
@@ -130,6 +140,9 @@ def scale_one(request: HttpRequest, app: str, type: str, body: ScaleIn) -> Forma
     if type == RELEASE and body.releases:
         _change(found, {type: body}, by)
         return FormationOut.of_release_phase(found, "")
+    phase = _release_phase(found)
+    if phase and type in (RELEASE, str(phase.id)):
+        _demand_as_it_is(phase, body, alone=True)
     row = _row(found, type)
     _change(found, {row.type: body}, by)
     return _shapes(found, [_row(found, row.type)])[0]
@@ -247,6 +260,24 @@ def _change(app: App, updates: Mapping[str, ScaleIn], by: User) -> None:
             images.release(app, found, by=by)
         if scaled or not found:
             actions.scale(app, {type: u.change(now.get(type, 0)) for type, u in scaled.items()}, by=by)
+
+
+def _release_phase(app: App) -> FormationOut | None:
+    """The release phase of the current release, which is listed among the process types and never scaled."""
+    current = Release.objects.current_for(app)
+    if current is None or not current.release_command:
+        return None
+    return FormationOut.of_release_phase(app, current.release_command)
+
+
+def _demand_as_it_is(phase: FormationOut, update: ScaleIn, *, alone: bool) -> None:
+    """Raise a `Refusal` when somebody scales the release phase. Who names it beside other process types gives all that
+    are listed the same size, as `heroku ps:type basic` does: that is for the others."""
+    if alone or update.change(0)["quantity"]:
+        raise Refusal(
+            f"The release phase is not scaled: each release runs it once, as {phase.size}. To change what it does, "
+            "push another Procfile."
+        )
 
 
 def _newest(app: App, ref: str) -> Dyno:

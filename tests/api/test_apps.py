@@ -100,6 +100,27 @@ def test_formation_and_restart(api, alice):
     assert api.delete("/apps/shop/dynos").status_code == 202
 
 
+def test_a_size_for_all_process_types_leaves_the_release_phase_alone(api, alice):
+    app = make_app("shop", owner=alice, released=True)
+    types = {"web": "x", "release": "migrate"}
+    app.releases.update(process_types=types)
+    listed = [row["type"] for row in api.get("/apps/shop/formation").json()]
+    assert listed == ["web", "release"]
+    all_of_them = {"updates": [{"type": type, "size": "basic"} for type in listed]}
+    sizes = {row["type"]: row["size"] for row in api.patch("/apps/shop/formation", all_of_them).json()}
+    assert sizes == {"web": "Basic", "release": "Standard-1X"}
+    assert api.get("/apps/shop/formation/release").json()["command"] == "migrate"
+    for update in ({"quantity": 1}, {"size": "basic"}):
+        assert (
+            "each release runs it once" in api.patch("/apps/shop/formation/release", update).json()["message"]
+        )
+        alone = api.patch("/apps/shop/formation", {"updates": [{"type": "release", **update}]})
+        assert alone.status_code == 422
+    both = {"updates": [{"type": "web", "quantity": 2}, {"type": "release", "quantity": 1}]}
+    assert api.patch("/apps/shop/formation", both).status_code == 422
+    assert app.formation.get().quantity == 1
+
+
 def test_releases_slugs_and_rollback(api, alice):
     make_app("shop", owner=alice, released=True)
     release = api.get("/apps/shop/releases/v1").json()
