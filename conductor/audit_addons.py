@@ -52,6 +52,7 @@ def held() -> Iterator[Violation]:
         "heroku-postgresql",
         "heroku-redis",
         "memcachier",
+        "storage",
     }:
         provider = provider_for(service)
         if not isinstance(provider, Lists):

@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from addons import actions as addons
-from addons import archives, mails
+from addons import archives, mails, volumes
 from apps import traffic
 from apps.models import App, Dyno
 from conductor import caches, ci, deliveries, nodes, notices
@@ -42,6 +42,7 @@ def tidy(parts: Parts) -> None:
             shutil.rmtree(folder, ignore_errors=True)
     if parts.leftovers:
         parts.leftovers.sweep(kept)
+    volumes.settle()
     end_streams(parts, after=timedelta(days=1), before=timedelta())
 
 
@@ -81,6 +82,7 @@ def clean(parts: Parts) -> None:
     notices.forget_old()
     forget_reports()
     mails.forget_old()
+    volumes.clear()
     nodes.forget_old(has_nodes=parts.machines is not None)
     call_command("clearsessions", verbosity=0)
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from django.conf import settings
 
+from addons import volumes
+
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 300.0
@@ -20,11 +22,14 @@ PARTS = {
     "logs": "logs",
     "build caches": "caches",
     "dynos": "dynos",
+    "storage": "volumes",
 }
 
 
 def measure(data: Path) -> None:
-    """Write down how many bytes each part of the data folder takes; None for what took too long."""
+    """Write down how many bytes each part of the data folder takes, None for what took too long, and how much each
+    volume of an add-on holds."""
+    volumes.measure()
     parts: dict[str, int | None] = {name: _bytes(data / folder) for name, folder in PARTS.items()}
     parts["database"] = sum(file.stat().st_size for file in data.glob("db.sqlite3*"))
     target = path()

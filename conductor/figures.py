@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from addons import volumes
 from apps.logs import store
 from apps.models import Dyno
 from conductor import status
@@ -76,6 +77,12 @@ class Rows(Collector):
         disk = shutil.disk_usage(settings.DATA)
         yield _one("slipway_disk_free_bytes", "Of the data folder's disk.", disk.free)
         yield _one("slipway_disk_bytes", "Of the data folder's disk, all.", disk.total)
+        held = GaugeMetricFamily(
+            "slipway_storage_bytes", "In each storage when it was measured last.", labels=["addon"]
+        )
+        for name, size in sorted(volumes.bytes_by_name().items()):
+            held.add_metric([name], size)
+        yield held
 
 
 def _lines() -> Iterator[CounterMetricFamily]:

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Q
 
+from addons import volumes
 from apps import features
 from apps.models import App, ConfigVar, Domain, Dyno, Formation
 from apps.models import Certificate as CertificateRow
@@ -224,6 +225,7 @@ def spec(app: App, row: Dyno, id: str, *, stream: str = "") -> ProcessSpec:
         inside=row.inside,
         stack=release.slug.stack,
         image=image,
+        volumes=volumes.of(app, config),
     )
 
 

@@ -13,7 +13,7 @@ from addons.providers.mailer import MAILER
 from addons.providers.memcached import MEMCACHIER
 from apps import access as app_access
 from apps.models import App
-from dashboard import archive_page, panels
+from dashboard import archive_page, panels, storage_panel
 from dashboard.forms import Form
 from metering.budgets import money
 from pipelines.access import may_see_config, showing_config
@@ -151,7 +151,7 @@ def of_addon(
     rows = access.whole(Attachment.objects.filter(addon=addon, app__in=app_access.apps_for(user)))
     attached = list(rows.order_by("app__name", "name"))
     kind, word = STATES[Addon.State(addon.state)]
-    rights = access.rights_in(user, addon)
+    rights, may_attach = access.rights_in(user, addon), may_see_config(user, app)
     return {
         **panels.frame(app, user, "resources"),
         **panels.consequences(app),
@@ -168,9 +168,10 @@ def of_addon(
         "credentials": sorted(name for name in addon.config_keys if name),
         "owned": addon.app_id == app.pk,
         "may_change": access.right_to_have(addon.plan) in rights,
-        "may_attach": may_see_config(user, app),
+        "may_attach": may_attach,
         "form": form or Form(name=addon.name),
         **_maintained(addon, hours, may=access.OPERATE in rights),
+        **storage_panel.of_addon(addon, may_see_config=may_attach),
     }
 
 
@@ -201,6 +202,7 @@ def destroying(app: App, user: User, addon: Addon, form: Form) -> dict[str, Any]
         "others": names,
         "unseen": max(counted - len(names) - 1, 0),
         "keeps": settings.KEEP_LAST_BACKUP_DAYS if addon.service.name == "heroku-postgresql" else 0,
+        "keeps_files": storage_panel.keeps(addon, settings.KEEP_LAST_BACKUP_DAYS),
         "loses": archive_page.loses(app, addon) if addon.service.name == archives.SERVICE else "",
         "form": form,
     }

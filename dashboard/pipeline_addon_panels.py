@@ -10,7 +10,7 @@ from accounts.models import User
 from addons import access, catalog
 from addons.models import Addon, AddonService
 from apps import access as app_access
-from dashboard import addon_panels
+from dashboard import addon_panels, storage_panel
 from dashboard.forms import Form
 from pipelines import balancing
 from pipelines.access import MANAGE
@@ -88,6 +88,7 @@ def destroying(pipeline: Pipeline, user: User, addon: Addon, form: Form) -> dict
         "apps": names,
         "unseen": max(counted - len(names), 0),
         "keeps": settings.KEEP_LAST_BACKUP_DAYS if addon.service.name == "heroku-postgresql" else 0,
+        "keeps_files": storage_panel.keeps(addon, settings.KEEP_LAST_BACKUP_DAYS),
         "form": form,
     }
 

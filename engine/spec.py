@@ -80,6 +80,7 @@ class ProcessSpec:
         ""  # a start of a dyno of the same app: this runs in its walls, by its name, and ends with it
     )
     image: str = ""  # runs instead of a slug on its stack, with this reference; not every driver can
+    volumes: tuple[str, ...] = ()  # folders of this machine that it finds at the same place, to write to
 
 
 @dataclass(frozen=True)

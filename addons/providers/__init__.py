@@ -13,6 +13,7 @@ from addons.providers.papertrail import Papertrail
 from addons.providers.partner import ByPartner
 from addons.providers.postgresql import Postgresql
 from addons.providers.redis import Redis
+from addons.providers.storage import STORAGE, Storage
 
 __all__ = ["Order", "Provided", "Provider", "maintained", "provider_for", "register"]
 
@@ -22,6 +23,7 @@ _BY_SERVICE: dict[str, Provider] = {
     "papertrail": Papertrail(),
     MAILER: Mailer(),
     MEMCACHIER: Memcached(),
+    STORAGE: Storage(),
     "scheduler": Included("Add jobs on the app's Schedule page."),
 }
 

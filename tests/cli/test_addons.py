@@ -18,7 +18,7 @@ def apps(heroku):
 def test_services_and_plans(heroku, apps):
     services = squeezed(heroku("addons:services"))
     assert "heroku-redis Heroku Key-Value Store ga" in services
-    assert "storage Storage shutdown" in services and "loadbalancer Load balancer ga" in services
+    assert "storage Storage ga" in services and "loadbalancer Load balancer ga" in services
     plans = squeezed(heroku("addons:plans", "heroku-redis"))
     assert "default heroku-redis:mini" in plans and "$15/month" in plans
     assert "heroku-redis" in heroku("addons:docs", "heroku-redis", "--show-url")

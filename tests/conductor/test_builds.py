@@ -154,7 +154,7 @@ def test_a_job_that_cannot_be_fails_the_build_with_its_place(platform, source, a
 
 
 ASKS = """{"addons": ["heroku-postgresql", {"plan": "heroku-postgresql:basic", "as": "orders", "options": {"v": 16}},
-    "storage", "no-such-thing", 7]}"""
+    "loadbalancer", "no-such-thing", 7]}"""
 
 
 def test_the_add_ons_of_app_json_are_there_before_the_first_release(platform, source, alice, shelf):
@@ -173,7 +173,7 @@ def test_the_add_ons_of_app_json_are_there_before_the_first_release(platform, so
         "Adding the add-ons of app.json",
         "heroku-postgresql:basic as ORDERS: postgresql-",
         "Waiting for postgresql-",
-        "Storage is unavailable: ",
+        "Load balancer is unavailable: ",
         "Couldn't find the add-on service no-such-thing.",
         "app.json: an add-on has to be its plan's name",
     ):

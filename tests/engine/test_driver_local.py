@@ -10,16 +10,19 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from pathlib import Path
 
 import pytest
 
 from core.errors import EngineError
 from engine.drivers.local import LocalDriver, cgroups
+from engine.drivers.local.isolation import Isolation
 from engine.drivers.local.ports import Ports
 from engine.drivers.loop import Loop
 from engine.drivers.output import Lines, Outlet
 from engine.spec import Line, ProcessSpec
+from engine.volumes import Volumes
 from tests.conftest import eventually
 from tests.engine.driver_contract import (
     PYTHON,
@@ -177,6 +180,31 @@ def test_a_dyno_sees_nothing_of_the_platform_or_of_other_apps(start, spec, lines
         "",
         "/tmp:",
     ]
+
+
+def test_a_dyno_finds_its_volumes_and_no_other(start, spec, lines, data):
+    volumes = Volumes(data / "volumes")
+    mine, theirs = (str(volumes.make(str(uuid.uuid4()))) for _ in range(2))
+    driver = start(hide=[data])
+    needs_isolation(driver)
+    look = f"mkdir {mine}/new; echo 1 > {mine}/new/file; ls {data}/volumes | wc -l; cat {theirs}/x"
+    assert output(driver, lines, spec(look, volumes=(mine,))) == [
+        "1",
+        f"cat: {theirs}/x: No such file or directory",
+    ]
+    more = f"echo 2 >> {mine}/new/file; touch {mine}/new/other; rm {mine}/new/other; cat {mine}/new/file"
+    assert output(driver, lines, spec(more, "run.2", app="two", slot=2, volumes=(mine, theirs))) == ["1", "2"]
+    assert output(driver, lines, spec(f"ls {mine}", "run.3", app="three", slot=3)) == [
+        f"ls: cannot access '{mine}': No such file or directory"
+    ]
+    assert (Path(mine) / "new" / "file").read_text() == "1\n2\n"
+
+
+def test_a_dyno_that_shares_the_files_of_the_machine_gets_no_volumes():
+    plain = Isolation(own_user=True, mounts="", home=Path("/app"))
+    plain.demand_volumes(())
+    with pytest.raises(EngineError, match="lets Slipway mount nothing"):
+        plain.demand_volumes(("/data/volumes/one",))
 
 
 def test_a_dyno_runs_as_the_user_of_its_app_with_its_home_at_app(start, spec, lines):
@@ -529,12 +557,14 @@ LESSER = {
         "overlay of its slug",
         "65534",
         "hidden",
+        ["1"],
     ),
     "in a container": (
         ["--bounding-set=-sys_admin", "--inh-caps=-sys_admin"],
         "a copy of its slug",
         "30001",
         "readable",
+        [],
     ),
 }
 
@@ -544,7 +574,7 @@ def test_with_fewer_rights_there_is_less_isolation_but_dynos_run(who):
     """Such a driver runs in a process of its own; any Python will do, since it needs the standard library only."""
     if os.geteuid() != 0 or not shutil.which("setpriv") or not Path("/usr/bin/python3").exists():
         skip_without("root, /usr/bin/python3, and setpriv to become somebody else")
-    rights, level, uid, secret = LESSER[who]
+    rights, level, uid, secret, volumes = LESSER[who]
     folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
     try:
         folder.chmod(0o777)
@@ -564,7 +594,7 @@ def test_with_fewer_rights_there_is_less_isolation_but_dynos_run(who):
         if who == "nobody" and "overlay" not in isolation:
             skip_without("user namespaces for everybody")
         assert level in isolation
-        assert said == [uid, secret, "done"]
+        assert said == [uid, secret, "done", *volumes]
         assert list((folder / "tree").iterdir()) == []
         assert list((folder / "driver" / "dynos").iterdir()) == []
     finally:
@@ -577,13 +607,18 @@ import sys, time
 from pathlib import Path
 from engine.drivers.local import LocalDriver
 from engine.spec import ProcessSpec
+from engine.volumes import Volumes
 folder = Path(sys.argv[1])
+volume = Volumes(folder / "volumes").make("5a3ad0a5-ee00-4f3b-9a30-2b5f5b3b8f1e")
 out = []
 driver = LocalDriver(folder / "driver", sink=lambda stream, lines: out.extend(lines), tree=lambda _: folder / "tree",
                      instance="test", hide=[folder], ports=range(21000, 21999))
 print(driver.isolation)
 command = f"id -u; test -e {folder}/secret && echo readable || echo hidden; mkdir -p a/b && touch a/b/c $TMPDIR/d && echo done"
-driver.run(ProcessSpec(id="x", app="a", dyno="run.1", command=command, slug="x", env={}, slot=1, one_off=True))
+if "overlay" in driver.isolation:
+    command += f"; touch {volume}/here && ls {folder}/volumes | wc -l"
+driver.run(ProcessSpec(id="x", app="a", dyno="run.1", command=command, slug="x", env={}, slot=1, one_off=True,
+                       volumes=(str(volume),) if "overlay" in driver.isolation else ()))
 while driver.observe("a")[0].state != "down":
     time.sleep(0.01)
 driver.close()

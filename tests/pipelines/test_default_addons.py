@@ -38,12 +38,13 @@ def app_of(shop, name):
     return shop.couplings.get(app__name=name).app
 
 
-def test_apps_get_the_add_ons_of_their_stage(shop, team, alice):
-    defaults(shop, "staging", alice, "heroku-postgresql:mini", "storage")
+def test_apps_get_the_add_ons_of_their_stage(shop, team, alice, settings):
+    settings.ENGINE_URL = "swarm+unix:///nowhere"  # whose dynos reach nothing on loopback
+    defaults(shop, "staging", alice, "heroku-postgresql:mini", "mailer")
     fresh = make_app("fresh", owner=team, stage=stage(shop, "staging"))
     assert [str(addon.plan) for addon in fresh.addons.all()] == [MINI]
     told = Event.objects.get(verb="could not add an add-on to")
-    assert "Storage is unavailable" in told.details["what"] and told.app_id == fresh.pk
+    assert "Mailer is unavailable" in told.details["what"] and told.app_id == fresh.pk
     work()
     assert Release.objects.filter(app=fresh).first().config_keys == ["DATABASE_URL"]
 

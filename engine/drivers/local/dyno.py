@@ -60,6 +60,7 @@ class Dyno(Start):
     def _prepare(self) -> None:  # in the pool
         services, spec = self._services, self.spec
         try:
+            services.level.demand_volumes(spec.volumes)
             part = services.level.prepare(
                 self._folder, services.tree(spec.slug), services.first_uid + spec.slot
             )

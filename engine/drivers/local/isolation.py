@@ -56,6 +56,15 @@ class Isolation:
             return "All apps run as root, on copies of their slugs, and can do anything: run only code that is your own."
         return "All apps run as the platform's own user and can read its files: run only code you trust."
 
+    def demand_volumes(self, volumes: Sequence[str]) -> None:
+        """`EngineError` when a dyno can't have these: without a view of its own, an app's user gets to all or to none."""
+        if volumes and self.own_user and not self.mounts:
+            raise EngineError(
+                "Storage needs a view of the files for each dyno, and this machine lets Slipway mount nothing: let it, "
+                "or take the storage off the app.",
+                permanent=True,
+            )
+
     def prepare(self, folder: Path, tree: Path, uid: int | None) -> dict[str, Any]:
         """Make what a dyno needs inside `folder`; returns the launcher's part of it. Copying may take seconds."""
         owner = uid if self.own_user else None

@@ -136,6 +136,7 @@ def private_view(request: dict[str, Any]) -> None:
     else:
         call("unshare", libc.unshare(CLONE_NEWNS))
     mount("none", "/", None, MS_REC | MS_PRIVATE)
+    os.umask(0o022)  # folders that are made on the way to a mount let everybody pass
     os.chdir(request["folder"])
     mount_lower(request["tree"], request["uid"], request["gid"])
     # Names relative to the folder: a comma or colon in its path would end an option.
@@ -145,6 +146,9 @@ def private_view(request: dict[str, Any]) -> None:
     mount("overlay", "stage", "overlay", MS_NOSUID | MS_NODEV, options)
 
     keep = {path: os.open(path, os.O_PATH) for _, path in request["expose"]}
+    volumes = {
+        path: os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW) for path in request.get("volumes", ())
+    }
     home, tmp = os.open("stage", os.O_PATH), os.open("tmp", os.O_PATH)
     os.chdir("/")
     for path in ("/tmp", "/var/tmp"):  # noqa: S108 - to be the dyno's own
@@ -159,6 +163,11 @@ def private_view(request: dict[str, Any]) -> None:
     for closed, path in request["expose"]:
         hide(closed)
         bind(keep[path], path, MS_RDONLY | MS_NOSUID | MS_NODEV)
+    for parent in {os.path.dirname(path) for path in volumes}:  # noqa: PTH120
+        hide(parent)  # with those of others
+    for path, fd in volumes.items():
+        # The kernel lets no user namespace change the flags of a mount that it was given.
+        bind(fd, path, 0 if request["user_namespace"] else MS_NOSUID | MS_NODEV)
     bind(home, request["home"])
 
 

@@ -30,5 +30,6 @@ def request(
         "cgroups": group.entries if group else [],
         "limits": limits,
         "streams": list(streams) if streams else None,
+        "volumes": list(spec.volumes),
         "tty": bool(spec.attach and spec.attach.tty),
     }

@@ -134,14 +134,16 @@ def argv(spec: ProcessSpec) -> tuple[list[str] | None, list[str] | None]:
 
 
 def mounts(spec: ProcessSpec, place: Place) -> list[dict[str, Any]]:
-    """The slug to read; a home and a temporary folder to write to, which go with the container."""
+    """The slug to read; a home and a temporary folder to write to, which go with the container; volumes, which stay."""
+    volumes = [{"Type": "bind", "Source": path, "Target": path} for path in spec.volumes]
     if spec.image:
-        return []
+        return volumes
     slug = {"Type": "bind", "Source": str(place.tree), "Target": SLUG, "ReadOnly": True}
     return [
         *([slug] if place.tree else []),
         {"Type": "volume", "Target": HOME},
         {"Type": "volume", "Target": "/tmp"},  # noqa: S108
+        *volumes,
     ]
 
 

@@ -125,7 +125,7 @@ class Dyno(Start):
             port=self.seen.port,
             cores=services.cores,
             tree=code.tree,
-            only=services.node if code.here else "",
+            only=services.node if code.here or spec.volumes else "",
             publish=self._published,
         )
         self._env = describe.env_digest(describe.env(spec, place))
