@@ -2,12 +2,15 @@
 
 import itertools
 import socket
+import uuid
+from pathlib import Path
 
 import pytest
 
 from core.errors import EngineError
 from engine.drivers.swarm import SwarmDriver
 from engine.spec import ProcessSpec
+from engine.volumes import Volumes
 from tests.conftest import eventually
 from tests.engine.driver_contract import SMALL, DriverContract, Recorder, Slugs, get, until
 
@@ -160,6 +163,22 @@ def test_a_service_gains_no_rights_either(start, spec, lines):
     said = lines.texts(source="app")
     assert said[:3] == ["CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "30001"]
     assert "Read-only" in said[3]
+
+
+def test_dynos_of_all_kinds_find_their_volumes_and_no_other(start, spec, lines, tmp_path):
+    volumes, driver = Volumes(tmp_path / "volumes"), start()
+    mine, theirs = (str(volumes.make(str(uuid.uuid4()))) for _ in range(2))
+    look = (
+        f"mkdir {mine}/new; echo 1 > {mine}/new/file; ls {volumes.root} | wc -l; test -e {theirs} || echo no"
+    )
+    assert output(driver, lines, spec(look, volumes=(mine,))) == ["1", "no"]
+    more = f"echo 2 >> {mine}/new/file; touch {mine}/new/other; rm {mine}/new/other; cat {mine}/new/file"
+    driver.apply(
+        "two", [spec(f"{more}; exec sleep 100", "worker.1", "two", one_off=False, slot=2, volumes=(mine,))]
+    )
+    eventually(lambda: lines.texts(source="app", dyno="worker.1") == ["1", "2"], 30)
+    assert output(driver, lines, spec(f"test -e {mine} || echo no", "run.2", "three", slot=3)) == ["no"]
+    assert (Path(mine) / "new" / "file").read_text() == "1\n2\n"
 
 
 @pytest.mark.promise("I-12")
