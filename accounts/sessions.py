@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.models import User
-from core import activity, live
+from core import activity, live, space
 from core.middleware import client_address
 
 SEEN_SECONDS = (
@@ -58,8 +58,9 @@ def note_use(request: HttpRequest) -> None:
     if not key or not cache.add(f"seen:{key}", 1, timeout=SEEN_SECONDS):
         return
     now = {"ip": address_of(request), "user_agent": agent_of(request), "last_seen_at": timezone.now()}
-    if not UserSession.objects.filter(session_key=key, user=request.user).update(**now):
-        UserSession.objects.update_or_create(session_key=key, defaults={"user": request.user, **now})
+    with space.forgone("use of a session"):
+        if not UserSession.objects.filter(session_key=key, user=request.user).update(**now):
+            UserSession.objects.update_or_create(session_key=key, defaults={"user": request.user, **now})
 
 
 def forget_ended(user: User) -> None:

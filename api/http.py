@@ -28,6 +28,7 @@ from api.absent import why
 from api.bodies import BadBody, StrictParser
 from api.gate import gate
 from api.scopes import needed
+from core import space
 from core.errors import Refusal, Unauthorized
 
 PAGE, PAGE_MAX = 200, 1000
@@ -127,11 +128,21 @@ def make_api() -> PlatformApi:
     )
     for kind, refusal in ANSWERS.items():
         api.add_exception_handler(kind, _handler(refusal))
+    api.add_exception_handler(Exception, _unforeseen)
     return api
 
 
 def _handler(refusal: Callable[[Any], Refusal]) -> Callable[[HttpRequest, Any], HttpResponse]:
     return lambda request, error: _error(request, refusal(error))
+
+
+def _unforeseen(request: HttpRequest, error: Any) -> HttpResponse:
+    """A full disk is nobody's bug; everything else goes on to `broken`."""
+    refusal = space.refusal(error)
+    if refusal is None:
+        raise error
+    space.note("API", error)
+    return _error(request, refusal)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.urls import set_urlconf
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from core import activity
+from core import activity, space
 from core.errors import Refusal
 from core.text import is_text, storable
 
@@ -100,17 +100,20 @@ class RefusalMiddleware:
         return self.respond(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not isinstance(error, Refusal):
+        refusal = error if isinstance(error, Refusal) else space.refusal(error)
+        if refusal is None:
             return None
+        if refusal is not error:
+            space.note("dashboard", error)
         if getattr(request, "htmx", False):
-            response = render(request, "_flash.html", {"refusal": error}, status=error.status)
+            response = render(request, "_flash.html", {"refusal": refusal}, status=refusal.status)
             response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#flash", "beforeend"
             return response
-        if request.method == "POST" and error.status == 422:
-            messages.error(request, error.message)
+        if request.method == "POST" and refusal.status == 422:
+            messages.error(request, refusal.message)
             return HttpResponseRedirect(_way_back(request))
-        template = {403: "403.html", 404: "404.html"}.get(error.status, "refusal.html")
-        return render(request, template, {"refusal": error}, status=error.status)
+        template = {403: "403.html", 404: "404.html"}.get(refusal.status, "refusal.html")
+        return render(request, template, {"refusal": refusal}, status=refusal.status)
 
 
 def _without_nul(given: QueryDict) -> QueryDict:

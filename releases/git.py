@@ -32,7 +32,7 @@ from accounts.actions import note_use
 from accounts.models import ApiToken
 from apps import access
 from apps.models import App
-from core import activity, bodies, failpoints, live
+from core import activity, bodies, failpoints, live, space
 from core.errors import Refusal, Unauthorized
 from releases import doors, pushed
 from releases import repositories as repos
@@ -91,6 +91,8 @@ async def let_go() -> None:
 async def _serve(request: HttpRequest, name: str, service: str, action: str) -> HttpResponseBase:
     try:
         push = await in_thread(_admit, request, name, scopes.WRITE if service == RECEIVE else scopes.READ)
+        if service == RECEIVE:
+            space.demand(settings.DATA)
         body = await in_thread(_body, request, service) if request.method == "POST" else None
     except Unauthorized as refusal:
         response = _say(refusal.message, 401)
