@@ -69,7 +69,7 @@ from conductor.transfers import Transfers, take_turns
 from conductor.turns import Turns, is_ours, mark_ours, refresh_connections
 from conductor.wishes import START_STEP
 from conductor.work import Held, Kind
-from core import live
+from core import live, space
 from core.errors import EngineError, LeaseLost
 from engine.rendezvous import Guest
 from flow.models import Watch
@@ -309,8 +309,9 @@ class Conductor:
             refresh_connections()
             try:
                 duty()
-            except Exception:
-                log.exception("The %s had trouble", name)
+            except Exception as error:
+                if not space.note(name, error):
+                    log.exception("The %s had trouble", name)
             wake.wait(every)
             if wake is not self._stopping:
                 wake.clear()

@@ -136,8 +136,17 @@ def conductors() -> list[dict[str, Any]]:
         found: dict[str, Any] = json.loads(path().read_text())
     except (FileNotFoundError, ValueError):
         return []
-    fresh_enough = time.time() - found["at"] < FRESH_SECONDS
+    fresh_enough = time.time() - max(found["at"], _tried()) < FRESH_SECONDS
     return [found] if fresh_enough and not found["stopped"] and alive(found["pid"]) else []
+
+
+def _tried() -> float:
+    """When the conductor last tried to say something: what a full disk leaves of it is an empty file beside the old words,
+    and proves that it lives."""
+    try:
+        return path().with_suffix(".new").stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def alive(pid: int) -> bool:

@@ -11,6 +11,8 @@ from typing import Generic, TypeVar
 
 from django.db import connections
 
+from core import space
+
 log = logging.getLogger(__name__)
 K = TypeVar("K", bound=Hashable)
 
@@ -100,8 +102,9 @@ class Turns(Generic[K]):
             refresh_connections()
             try:
                 self._work(key)
-            except Exception:
-                log.exception("Work on %s failed", key)
+            except Exception as error:
+                if not space.note(f"work on {key}", error):
+                    log.exception("Work on %s failed", key)
             self._done(key)
         connections.close_all()
 

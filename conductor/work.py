@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError
 
-from core import activity
+from core import activity, space
 from core.errors import BuildFailed, EngineError, LeaseLost, ReleaseFailed
 from core.jobs import Job, JobQuerySet
 
@@ -76,7 +76,10 @@ def run(held: Held) -> float | None:
     except EngineError as fault:
         log.warning("%s %s: %s", *held.key, fault)
         _let_end(held, str(fault), again=not fault.permanent)
-    except Exception:
+    except Exception as error:
+        if space.note(f"{held.kind.name} {held.job.pk}", error):
+            _let_end(held, space.WORDS, again=True)
+            return None
         reference = uuid.uuid4().hex[:12]
         log.exception("%s %s failed, reference %s", *held.key, reference)
         reason = f"Something went wrong on the platform's side. Its operator finds why under {reference}."

@@ -45,11 +45,17 @@ def work(job: dict[str, Any], source: int, report: int) -> int:
         _write(report, {"failed": str(fault)})
     except OSError as fault:
         kind = "world" if fault.errno in WORLD else "failed"
-        where = f": {fault.filename}" if fault.filename else ""
-        _write(report, {kind: f"The build could not go on: {fault.strerror or fault}{where}"})
+        _write(report, {kind: f"The build could not go on: {_said(fault)}"})
     except MemoryError:
         _write(report, {"failed": "The build ran out of memory."})
     return 0
+
+
+def _said(fault: OSError) -> str:
+    if fault.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk of this Slipway is full. Build again once whoever operates it has made room."
+    where = f": {fault.filename}" if fault.filename else ""
+    return f"{fault.strerror or fault}{where}"
 
 
 def _write(report: int, message: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from core import space
 from engine.spec import Line, LineSink
 
 log = logging.getLogger(__name__)
@@ -138,6 +139,7 @@ class Outlet:
         try:
             self._sink(stream, lines)
             return True
-        except Exception:  # a full disk, most likely: the lines wait until there is room
-            log.exception("The log sink failed on %s; trying again", stream)
+        except Exception as error:  # a full disk, most likely: the lines wait until there is room
+            if not space.note(f"log of {stream}", error):
+                log.exception("The log sink failed on %s; trying again", stream)
             return False

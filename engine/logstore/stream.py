@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 
+from core import space
 from engine.logstore import keep
 from engine.logstore.flood import Meter
 from engine.logstore.keep import Keep
@@ -79,7 +80,7 @@ class Stream:
 
     def _failed(self, error: OSError, count: int) -> None:
         """A full disk must not stop a dyno: count what is lost, and say so once there is room again."""
-        if not self._meter.dropped:
+        if not space.note(f"log {self.folder.name}", error) and not self._meter.dropped:
             log.error("No line can be written to %s: %s", self.folder, error)
         self._meter.lose(count)
 

@@ -1,6 +1,7 @@
 """The doctor finds what is wrong, and says what to do."""
 
 import json
+import os
 import time
 from datetime import timedelta
 from io import StringIO
@@ -11,7 +12,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from apps.models import Certificate
-from conductor import doctor
+from conductor import doctor, status
 from conductor.backups import history, schedule
 from conductor.doctor import keeping, machine, servers
 from releases import actions
@@ -161,3 +162,11 @@ def test_what_the_conductor_found_is_kept_for_the_page():
     doctor.note()
     told = doctor.last()
     assert time.time() - told["at"] < 60 and {"Disk", "Keys"} <= {row["name"] for row in told["findings"]}
+
+
+def test_a_conductor_that_can_not_write_for_want_of_room_is_not_taken_for_dead(data):
+    said = {"at": time.time() - 3600, "pid": os.getpid(), "stopped": False, "dynos": {}, "jobs": []}
+    status.path().write_text(json.dumps(said))
+    assert status.conductors() == []
+    status.path().with_suffix(".new").touch()  # all that a full disk leaves of its next try
+    assert status.conductors() == [said]
