@@ -24,7 +24,7 @@ from django.utils import timezone
 from addons import backup_files, databases
 from addons.models import Addon, Schedule, Transfer
 from addons.orders import order_of
-from addons.providers.postgresql import connections_of, names, note, server
+from addons.providers.postgresql import connections_of, names, note, on_our_disk, server
 from conductor.turns import release_connections
 from conductor.work import Held, Kind
 from core import activity, failpoints, live
@@ -42,6 +42,7 @@ PROVED_BYTES = 1024**3  # larger backups are only looked through
 ROOM_BYTES = 100 * 1024**2  # that stay free on the disk
 KEPT = 7  # backups of a plan that says nothing, each of those on request and of those by schedule
 SCRIPT_SECONDS = 3600
+UNREAD = "Not read back as a proof: the disk has too little room for a second copy"
 _PASSES = re.compile("connection|starting up|shutting down")  # what is worth another try
 
 
@@ -137,10 +138,14 @@ def _begin(row: Transfer) -> None:
     if addon is None:
         raise EngineError("The database is gone.", permanent=True)
     size = row.backup.processed_bytes if row.backup else _size(addon)
+    needed = size // 3 if row.kind != Transfer.Kind.RESTORE else 0
+    if row.kind != Transfer.Kind.BACKUP and on_our_disk():
+        needed += (row.backup.source_bytes or size) if row.backup else size
     free = shutil.disk_usage(settings.DATA).free
-    if row.kind != Transfer.Kind.RESTORE and free < size // 3 + ROOM_BYTES:
+    if free < needed + ROOM_BYTES:
         raise EngineError(
-            f"The disk has {free // 1024**2} MB free, too little for a backup of {size // 1024**2} MB.",
+            f"The disk of this Slipway has {free // 1024**2} MB free, and this takes {needed // 1024**2} MB of it, of "
+            f"which {ROOM_BYTES // 1024**2} MB must stay free. Try again once whoever operates it has made room.",
             permanent=True,
         )
     note_text = f"From {row.from_name} to {row.to_name}"
@@ -169,11 +174,14 @@ def _prove(row: Transfer) -> Move | None:
     """Read the backup back into a database that nobody sees."""
     if row.last or row.processed_bytes > PROVED_BYTES:
         return None
+    if on_our_disk() and shutil.disk_usage(settings.DATA).free < row.source_bytes + ROOM_BYTES:
+        row.record(notes=[*row.notes, _noted(UNREAD)])
+        return None
     return _fill(row, _alive(row.source), backup_files.path(row.pk), "proof")
 
 
 def _proved(row: Transfer) -> None:
-    if row.last or row.processed_bytes > PROVED_BYTES:
+    if row.last or row.processed_bytes > PROVED_BYTES or UNREAD in (text for _, text in row.notes):
         return
     addon = _alive(row.source)
     server(start=True).forget(names(order_of(addon)), "proof")

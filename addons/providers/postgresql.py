@@ -43,6 +43,8 @@ class Postgresql:
 
     def provision(self, order: Order) -> Provided | None:
         """A database with an owner, and a user who may sign in."""
+        if on_our_disk():
+            embedded.demand_room("another database")
         there = server(start=True)
         url = there.make(
             names(order), _password(order), connections=connections_of(order.limits), note=note(order)
@@ -127,6 +129,11 @@ def server(*, start: bool = False) -> Databases:
         return Databases(settings.POSTGRES_ADDONS_URL)
     cluster = embedded.servers().postgres
     return Databases(cluster.ensure() if start else cluster.url)
+
+
+def on_our_disk() -> bool:
+    """Whether databases take room on the platform's own disk."""
+    return not settings.POSTGRES_ADDONS_URL
 
 
 def names(order: Order) -> Names:
