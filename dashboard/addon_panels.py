@@ -11,6 +11,7 @@ from addons import access, archives, catalog, maintenance
 from addons.models import Addon, AddonService, Attachment, Plan
 from addons.providers.mailer import MAILER
 from addons.providers.memcached import MEMCACHIER
+from addons.providers.storage import STORAGE
 from apps import access as app_access
 from apps.models import App
 from dashboard import archive_page, panels, storage_panel
@@ -127,6 +128,7 @@ def replanning(app: App, user: User, addon: Addon, form: Form) -> dict[str, Any]
         "choices": [_choice(plan, addon.service, chosen, current=addon.plan) for plan in plans],
         "archives": addon.service.name == archives.SERVICE,
         "empties": addon.service.name == MEMCACHIER,
+        "holds_files": addon.service.name == STORAGE,
         "form": form,
     }
 

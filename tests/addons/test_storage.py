@@ -17,6 +17,7 @@ from addons.providers.storage import volumes as folders
 from apps.models import ConfigVar
 from conductor import addons as job
 from conductor.audit_addons import held
+from conductor.figures import registry
 from conductor.work import Held, Kind, run
 from core.errors import EngineError
 from engine.volumes import Volumes
@@ -173,11 +174,13 @@ def test_apps_that_it_is_attached_to_find_it_and_no_other_does(alice, data):
     assert Release.objects.filter(app=other).first().description.startswith("Detach STORAGE")
 
 
-def test_another_plan_keeps_the_files_and_one_that_is_too_small_is_turned_down(alice, data):
+def test_another_plan_keeps_the_files_and_one_that_is_too_small_is_turned_down(alice, client, data):
     app = make_app("shop", owner=alice, released=True)
     addon = ordered(app, alice, "storage:small")
     fill(addon, 3)
     versions = Release.objects.filter(app=app).count()
+    client.force_login(alice)
+    assertContains(client.get(f"/apps/shop/addons/{addon.name}/plan/"), "has no room for them is turned down")
     actions.change_plan(addon, catalog.plan_called("storage:large"), by=alice)
     work()
     addon.refresh_from_db()
@@ -209,6 +212,7 @@ def test_its_page_says_where_it_is_and_how_full(alice, client, data, django_asse
     with django_assert_max_num_queries(12):
         page = client.get(address)
     assertContains(page, "1.0 MB of 1.0 GB")
+    assert registry().get_sample_value("slipway_storage_bytes", {"addon": addon.name}) >= MB
     assertContains(page, "1 file")
     assertNotContains(page, "callout--warn")
     measured = data / "run" / "volumes.json"
