@@ -32,11 +32,11 @@ def attach(
     _check(addon, app, credential)
     name = naming.check_attachment_name(as_) if as_ else naming.free_attachment_name(app, addon.service)
     attachment = Attachment(addon=addon, app=app, name=name, namespace=_namespace(credential))
-    kept = _make_room(attachment, confirm, by=by)
+    gone = _make_room(attachment, confirm, by=by)
     save(attachment)
     activity.record(by, "attached", attachment, app=app, to=addon.name)
-    if addon.config_keys or kept:
-        settle(app, f"Attach {name} (@ref:{addon.name})", by=by)
+    if addon.config_keys or gone is not None:
+        settle(app, "; ".join([f"Attach {name} (@ref:{addon.name})", *(gone or [])]), by=by)
     live.tell(app.topic)
     return attachment
 
@@ -120,8 +120,9 @@ def _namespace(credential: str) -> str:
     return f"credential:{credential}" if credential else ""
 
 
-def _make_room(attachment: Attachment, confirm: str, *, by: User | None) -> bool:
-    """Free the name and the config vars of `attachment`, if that is agreed to. Whether anything gave way."""
+def _make_room(attachment: Attachment, confirm: str, *, by: User | None) -> list[str] | None:
+    """Free the name and the config vars of `attachment`, if that is agreed to. None when nothing had to give way, else
+    what the release has to say of it: `heroku pg:promote` looks for the detached name among the newest releases."""
     app = attachment.app
     before = (
         Attachment.objects.filter(app=app, name=attachment.name)
@@ -134,7 +135,7 @@ def _make_room(attachment: Attachment, confirm: str, *, by: User | None) -> bool
     by_hand = ConfigVar.objects.by_hand().filter(app=app, key__in=attachment.keys)
     in_the_way = [before.addon.name] if before else sorted(by_hand.values_list("key", flat=True))
     if not in_the_way:
-        return False
+        return None
     if confirm != app.name:
         raise Refusal(
             f"{attachment.name} of {app.name} is taken by {', '.join(in_the_way)}. Confirm with the app's name to "
@@ -142,9 +143,10 @@ def _make_room(attachment: Attachment, confirm: str, *, by: User | None) -> bool
             id="confirmation_required",
             fields={"as": f"{attachment.name} is taken by {', '.join(in_the_way)}."},
         )
-    if before:
-        _give_way(before, by=by)
-    return True
+    if not before:
+        return []
+    _give_way(before, by=by)
+    return [f"Detach {attachment.name} (@ref:{before.addon.name})"]
 
 
 def _check_keys(attachment: Attachment, before: Attachment | None) -> None:

@@ -145,6 +145,13 @@ def test_a_name_that_is_set_by_hand_is_kept_unless_it_is_confirmed(app, alice, s
     assert newest(app).config["DATABASE_URL"].startswith("shelf://")
 
 
+def test_the_release_of_a_promotion_says_what_gave_way(app, alice, shelf):
+    first, second = order(app, alice), order(app, alice)
+    attachments.promote(second, app, by=alice)
+    said = f"Attach DATABASE (@ref:{second.name}); Detach DATABASE (@ref:{first.name})"
+    assert newest(app).description == said
+
+
 def test_attach_and_detach_are_one_release_each(app, other, alice, shelf):
     addon = order(app, alice)
     attachment = attachments.attach(addon, other, as_="SHARED", by=alice)
