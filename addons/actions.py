@@ -19,6 +19,7 @@ from core.errors import Conflict, Refusal
 
 MAX_ADDONS = 50  # of one app or pipeline
 MAX_OPTIONS = 30
+COPIES = {"fork", "follow", "rollback"}  # what makes a database of Heroku's begin with the content of another
 
 
 @transaction.atomic
@@ -71,7 +72,7 @@ def _order(
         pipeline=pipeline,
         plan=plan,
         name=naming.check_addon_name(name) if name else naming.free_addon_name(plan.service),
-        options=_checked(options),
+        options=_checked(options, plan.service.name),
         state=Addon.State.PROVISIONING,
         by=by,
     )
@@ -82,8 +83,13 @@ def _order(
     return addon
 
 
-def _checked(options: Mapping[str, Any]) -> dict[str, str]:
+def _checked(options: Mapping[str, Any], service: str) -> dict[str, str]:
     made = {str(key): str(value) for key, value in options.items()}
+    if service == transfers.POSTGRESQL and made.keys() & COPIES:
+        raise Refusal(
+            "No database here is forked from another or follows one. Create it without that, then copy into it: "
+            "heroku pg:copy SOURCE TARGET"
+        )
     if len(made) > MAX_OPTIONS or any(len(key) + len(value) > 1000 for key, value in made.items()):
         raise Refusal(f"Give up to {MAX_OPTIONS} options, of 1,000 characters at most.")
     return made
@@ -263,7 +269,8 @@ def demand_ready(addon: Addon) -> None:
     if addon.state == Addon.State.FAILED:
         raise Refusal(f"{addon.name} failed to be made. Try again, or destroy it.")
     if addon.state != Addon.State.PROVISIONED or addon.tasks:
-        raise Conflict(f"{addon.name} is {addon.get_state_display()}. Wait until that is done.")
+        doing = addon.get_state_display() if addon.state != Addon.State.PROVISIONED else "being seen to"
+        raise Conflict(f"{addon.name} is {doing}. Wait until that is done.")
 
 
 def ask(addon: Addon, task: list[str]) -> None:

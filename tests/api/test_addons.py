@@ -29,6 +29,14 @@ def ordered(api, **asked):
     return answer.json()
 
 
+def test_a_database_is_no_fork_of_another(api, app, shelf):
+    answer = api.post(
+        "/apps/shop/addons", {"plan": "heroku-postgresql:mini", "config": {"fork": "DATABASE_URL"}}
+    )
+    assert (answer.status_code, "heroku pg:copy" in answer.json()["message"]) == (422, True)
+    assert not Addon.objects.exists()
+
+
 def test_services_and_plans(api, shelf, settings):
     settings.ENGINE_URL = "swarm+unix:///nowhere"  # whose dynos reach nothing on loopback
     services = {row["name"]: row for row in api.get("/addon-services").json()}
