@@ -517,6 +517,8 @@ def share(app: App, user: User, rights: Sequence[str], *, by: User) -> Collabora
     """Give `user` rights in the app, replacing those they had as a collaborator; viewing always comes along."""
     if not set(rights) <= set(RIGHTS):
         raise Refusal(f"Rights are {', '.join(RIGHTS)}.", fields={"rights": "No such right."})
+    if user == app.user:
+        raise Refusal(f"{app.name} is {user.email}'s own: they may do everything in it.")
     wanted = [right for right in RIGHTS if right in {*rights, "view"}]
     before = Collaborator.objects.filter(app=app, user=user).values_list("rights", flat=True).first()
     collaborator, _ = Collaborator.objects.update_or_create(app=app, user=user, defaults={"rights": wanted})

@@ -11,6 +11,7 @@ from accounts import access as account_access
 from accounts.models import User
 from api.asker import asker
 from api.http import is_first_page, ranged
+from api.resources.catalog import demand_region
 from api.shapes import AppOut, BuildpackOut, CollaboratorOut, DomainOut, Named, TeamAppOut, with_current
 from apps import access, actions, certificates, stacks, transfers
 from apps.models import App, Collaborator, Domain
@@ -27,6 +28,7 @@ class AppIn(Schema):
 
     name: str | None = None
     region: str | None = None
+    space: str | None = None
     stack: str | None = None
     team: str | None = None
     personal: bool | None = None
@@ -319,6 +321,10 @@ def _installations(app: App) -> list[InstallationOut]:
 
 def _create(request: HttpRequest, body: AppIn, team: str | None) -> App:
     by = asker(request)
+    if body.space:
+        raise NotFound("There are no private spaces here. Leave the space out.", resource="space")
+    if body.region:
+        demand_region(body.region)
     with transaction.atomic():
         app = actions.create_app(body.name, owner=account_access.owner_for(by, team), by=by)
         return stacks.set_stack(app, _stack(body.stack), by=by) if body.stack else app

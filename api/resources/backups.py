@@ -4,6 +4,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Q
 from django.http import HttpRequest
 from ninja import Router, Schema, Status
 
@@ -186,9 +187,10 @@ def copy(request: HttpRequest, ref: str, body: CopyIn) -> Status[TransferOut]:
 
 @router.get("/client/v11/databases/{ref}/transfer-schedules", response=list[ScheduleOut])
 def schedules(request: HttpRequest, ref: str) -> list[ScheduleOut]:
-    """When a database is backed up: one hour of the day, or never."""
+    """When a database is backed up, and the others of its app: the CLI asks any one of them for all."""
     addon = door.database_for(asker(request), ref, to=door.VIEW)
-    return [ScheduleOut.of(row) for row in Schedule.objects.filter(addon=addon)]
+    rows = Schedule.objects.filter(Q(addon=addon) | Q(addon__app__isnull=False, addon__app=addon.app_id))
+    return [ScheduleOut.of(row) for row in sorted(rows, key=lambda row: (row.addon_id != addon.pk, row.name))]
 
 
 @router.post("/client/v11/databases/{ref}/transfer-schedules", response={201: ScheduleOut})

@@ -8,12 +8,13 @@ from ninja import Router, Schema
 
 from api.shapes import SINCE, Named, RegionOut, StackOut
 from apps.stacks import available
-from core.errors import NotFound
+from core.errors import NotFound, Refusal
 from core.names import size as size_name
 from engine.spec import MB, SIZES
 from engine.stacks import SLUGS
 
 router = Router(tags=["Catalog"])
+HEROKUS = ("us", "eu")
 
 
 class SizeOut(Schema):
@@ -64,6 +65,23 @@ def regions(request: HttpRequest) -> list[RegionOut]:
     return [_region()]
 
 
+def demand_region(ref: str) -> None:
+    """`Refusal` when there is no region with this name or id. `us` and `eu`, which scripts for Heroku name, mean the one
+    that there is."""
+    found = _region()
+    if ref.lower() not in (found.name, str(found.id), *HEROKUS):
+        raise Refusal(f"There is no region {ref[:40]}. There is {found.name}.")
+
+
+@router.get("/regions/{ref}", response=RegionOut)
+def region(request: HttpRequest, ref: str) -> RegionOut:
+    """One region."""
+    found = _region()
+    if ref not in (found.name, str(found.id)):
+        raise NotFound("Couldn't find that region.", resource="region")
+    return found
+
+
 @router.get("/dyno-sizes", response=list[SizeOut])
 def sizes(request: HttpRequest) -> list[SizeOut]:
     """The dyno sizes there are."""
@@ -78,3 +96,12 @@ def sizes(request: HttpRequest) -> list[SizeOut]:
         )
         for name, size in SIZES.items()
     ]
+
+
+@router.get("/dyno-sizes/{ref}", response=SizeOut)
+def dyno_size(request: HttpRequest, ref: str) -> SizeOut:
+    """One dyno size, by name or id."""
+    for found in sizes(request):
+        if ref.lower() in (found.name.lower(), str(found.id)):
+            return found
+    raise NotFound(f"There is no size {ref[:40]}. Sizes: {', '.join(SIZES)}.", resource="dyno_size")

@@ -125,6 +125,13 @@ def wait_status(request: HttpRequest, ref: str) -> dict[str, Any]:
     return wait_for(door.database_for(asker(request), ref, to=door.VIEW)).told()
 
 
+@router.get("/client/v11/databases/{ref}/upgrade/wait_status", response=dict[str, Any])
+def upgrade_status(request: HttpRequest, ref: str) -> dict[str, Any]:
+    """That no upgrade of a database is under way: who waits for one goes home."""
+    door.database_for(asker(request), ref, to=door.VIEW)
+    return WaitOut(waiting=False, error=False, message="no upgrade is under way").told()
+
+
 @router.put("/client/v11/databases/{ref}/reset", response=MessageOut)
 def reset(request: HttpRequest, ref: str) -> MessageOut:
     """Delete everything in a database."""

@@ -24,7 +24,7 @@ from api.shapes import (
 from apps import access as app_access
 from apps import actions as app_actions
 from core import names
-from core.errors import NotFound, Refusal
+from core.errors import Conflict, NotFound, Refusal
 
 router = Router(tags=["Teams"])
 
@@ -137,6 +137,26 @@ def share(request: HttpRequest, app: str, body: CollaboratorIn) -> Status[Collab
     return app_resources.share_with(found, body.user, body.permissions, by)
 
 
+@router.get(
+    "/teams/apps/{app}/collaborators", response={200: list[CollaboratorOut], 206: list[CollaboratorOut]}
+)
+def shared_with(request: HttpRequest, response: HttpResponse, app: str) -> Status[list[CollaboratorOut]]:
+    """Who a team's app is shared with, beside its members."""
+    return app_resources.collaborators(request, response, app)
+
+
+@router.get("/teams/apps/{app}/collaborators/{ref}", response=CollaboratorOut)
+def collaborator(request: HttpRequest, app: str, ref: str) -> CollaboratorOut:
+    """One person with rights in a team's app, by address or id."""
+    return app_resources.collaborator(request, app, ref)
+
+
+@router.delete("/teams/apps/{app}/collaborators/{ref}", response=CollaboratorOut)
+def unshare(request: HttpRequest, app: str, ref: str) -> CollaboratorOut:
+    """Take a person's rights in a team's app away; anyone may take away their own."""
+    return app_resources.unshare(request, app, ref)
+
+
 @router.patch("/teams/apps/{app}/collaborators/{ref}", response=CollaboratorOut)
 def change_rights(request: HttpRequest, app: str, ref: str, body: RightsIn) -> CollaboratorOut:
     """Give a person other rights in a team's app."""
@@ -219,10 +239,16 @@ def invite(request: HttpRequest, response: HttpResponse, ref: str, body: MemberI
     """Invite a person by their address. Where this Slipway sends no mail, the link is in the warning of the answer."""
     by = asker(request)
     team = _team(by, ref, to=access.MANAGE)
+    role = body.own_role
     open_one = team.invitations.open().filter(email__iexact=body.email).select_related("team", "by").first()
-    if open_one:
+    if open_one and open_one.role == role:
         return InvitationOut.of(open_one)
-    invitation, secret = invitations.invite(team, body.email, body.own_role, by=by)
+    if open_one:
+        raise Conflict(
+            f"{open_one.email} is invited as {role_word(open_one.role)} already. Withdraw that first: "
+            f"heroku members:remove {open_one.email} --team {team.name}"
+        )
+    invitation, secret = invitations.invite(team, body.email, role, by=by)
     if not invitations.send(invitation, secret):
         response.headers["Warning-Message"] = (
             f"No mail was sent. Give {invitation.email} this link: {invitations.link(secret)}"

@@ -100,6 +100,23 @@ def test_formation_and_restart(api, alice):
     assert api.delete("/apps/shop/dynos").status_code == 202
 
 
+def test_a_region_or_space_that_is_not_here(api):
+    assert api.post("/apps", {"name": "far", "region": "tokyo"}).json()["message"] == (
+        "There is no region tokyo. There is local."
+    )
+    assert "no private spaces" in api.post("/teams/apps", {"name": "far", "space": "moon"}).json()["message"]
+    assert api.get("/apps/far").status_code == 404
+    assert api.post("/apps", {"name": "far", "region": "eu"}).json()["region"]["name"] == "local"
+
+
+def test_an_owner_is_no_collaborator(api, alice):
+    app = make_app("shop", owner=alice)
+    for path in ("/apps/shop/collaborators", "/teams/apps/shop/collaborators"):
+        answer = api.post(path, {"user": "alice@example.com"})
+        assert (answer.status_code, "alice@example.com's own" in answer.json()["message"]) == (422, True)
+    assert not app.collaborators.exists()
+
+
 def test_a_size_for_all_process_types_leaves_the_release_phase_alone(api, alice):
     app = make_app("shop", owner=alice, released=True)
     types = {"web": "x", "release": "migrate"}

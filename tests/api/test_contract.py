@@ -120,7 +120,7 @@ def paths(things, token):
         "pipelines": things["pipeline"], "apps": things["app"], "teams": things["team"], "users": "~",
         "pipeline-promotions": things["promotion"], "releases": things["release"], "builds": things["build"],
         "dynos": things["dyno"], "slugs": things["slug"], "pipeline-couplings": things["coupling"],
-        "app-transfers": things["transfer"], "authorizations": token, "stacks": "slipway-24", "formation": "web",
+        "app-transfers": things["transfer"], "authorizations": token, "stacks": "slipway-24", "regions": "local", "dyno-sizes": "Basic", "formation": "web",
         "domains": "www.example.test", "sni-endpoints": things["certificate"], "collaborators": "bob@example.com", "addons": "pg-1",
         **{what: things[what] for what in ("webhooks", "webhook-deliveries", "webhook-events")},
         "addon-attachments": "DATABASE", "features": {"apps": "preboot", "account": "dashboard-repositories-api", "teams": "org-access-controls"}, "addon-services": "heroku-postgresql", "plans": {"addon-services": "mini", "plans": "heroku-postgresql:mini"}, "config": "credential:default", "accounts": "~", "keys": things["key"], "clients": things["client"], "log-drains": things["drain"],

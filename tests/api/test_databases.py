@@ -71,6 +71,7 @@ def test_a_stranger_finds_nothing(database, store, charlie):
     for path in (
         f"/client/v11/databases/{database.pk}",
         f"/client/v11/databases/{database.pk}/wait_status",
+        f"/client/v11/databases/{database.pk}/upgrade/wait_status",
         f"/client/v11/databases/{database.pk}/transfer-schedules",
         f"/postgres/v0/databases/{database.name}/credentials",
         f"/redis/v0/databases/{store.name}",
@@ -205,6 +206,22 @@ def test_backups_are_scheduled(database, alice):
     assert api.post(path, {**body, "timezone": "Nowhere"}).status_code == 422
     assert api("DELETE", f"{path}/{made.json()['uuid']}").status_code == 200
     assert not Schedule.objects.exists()
+
+
+def test_the_schedules_of_an_app_are_told_by_any_of_its_databases(database, app, alice):
+    api = ApiClient(alice)
+    other = make_addon(app, "heroku-postgresql:mini", as_="SECOND", name="second-db")
+    elsewhere = make_addon(make_app("elsewhere", owner=alice), "heroku-postgresql:mini", name="third-db")
+    for addon, name in ((other, "SECOND_URL"), (elsewhere, "DATABASE_URL")):
+        body = {"hour": "3", "timezone": "UTC", "schedule_name": name}
+        assert api.post(f"/client/v11/databases/{addon.name}/transfer-schedules", body).status_code == 201
+    told = api.get(f"/client/v11/databases/{database.name}/transfer-schedules").json()
+    assert [row["name"] for row in told] == ["SECOND_URL"]
+
+
+def test_who_waits_for_an_upgrade_is_told_that_there_is_none(database, alice):
+    answer = ApiClient(alice).get(f"/client/v11/databases/{database.name}/upgrade/wait_status").json()
+    assert answer == {"waiting?": False, "error?": False, "message": "no upgrade is under way"}
 
 
 def test_a_store_tells_of_itself_and_is_configured(store, alice):

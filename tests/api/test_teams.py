@@ -59,6 +59,9 @@ def test_invitations(api, as_bob, team):
     assert answer.json()["user"]["email"] == "new@example.com"
     assert "/invitations/" in answer.headers["Warning-Message"]  # no mail is sent here, so this is the link
     assert api.put("/teams/acme/invitations", body).status_code == 200  # asked twice, made once
+    other = api.put("/teams/acme/invitations", {**body, "role": "admin"})
+    assert (other.status_code, "invited as member already" in other.json()["message"]) == (409, True)
+    assert api.put("/teams/acme/invitations", {**body, "role": "king"}).status_code == 422
     assert [row["role"] for row in api.get("/teams/acme/invitations").json()] == ["member"]
     assert as_bob.get("/teams/acme/invitations").status_code == 403
     assert api.delete("/teams/acme/invitations/new@example.com").status_code == 200
@@ -77,6 +80,11 @@ def test_rights_in_a_teams_app(api, as_bob, as_charlie, charlie, team):
     assert {row["name"] for row in changed["permissions"]} == {"view", "deploy"}
     assert as_charlie.get("/apps/shop/config-vars").status_code == 200
     assert api.patch(f"{path}/charlie@example.com", {"permissions": ["fly"]}).status_code == 422
+    assert as_bob.delete(f"{path}/charlie@example.com").status_code == 403
+    assert api.get(f"{path}/charlie@example.com").json()["user"]["email"] == "charlie@example.com"
+    assert [row["role"] for row in api.get(path).json()] == ["collaborator"]
+    assert api.delete(f"{path}/charlie@example.com").status_code == 200
+    assert as_charlie.get(path).status_code == 404
     assert {row["name"] for row in api.get("/teams/permissions").json()} == {
         "view",
         "deploy",
