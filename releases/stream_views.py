@@ -43,11 +43,14 @@ async def output(
 
 @require_safe
 async def log_session(request: HttpRequest, token: str) -> StreamingHttpResponse:
-    """The last lines of an app's log as server-sent events, and those that follow if that was asked for."""
+    """The last lines of an app's log, and those that follow if that was asked for: as server-sent events to who accepts
+    these by name, as the CLI does, to others as text."""
     grant = await sync_to_async(streams.granted)(token, seconds=streams.SESSION_SECONDS)
     after = _resumed(request)
     if after is None:
         await sync_to_async(streams.use_up)(grant)
+    if after is None and "text/event-stream" not in request.headers.get("Accept", ""):
+        return _stream(_lines(grant), "text/plain; charset=utf-8")
     return _events(_session(grant, after))
 
 
@@ -65,6 +68,16 @@ async def _session(grant: Grant, after: int | None) -> AsyncIterator[str]:
             yield event
 
 
+async def _lines(grant: Grant) -> AsyncIterator[str]:
+    last, found = await asyncio.to_thread(_tail, grant)
+    if found:
+        yield "".join(f"{log_line(entry)}\n" for entry in found)
+    if grant.tail:
+        async for more in _matching(grant, last):
+            if more:
+                yield "".join(f"{log_line(entry)}\n" for entry in more)
+
+
 def _tail(grant: Grant) -> tuple[int, list[Entry]]:
     store = logs.store()
     last = store.last(grant.stream)
@@ -74,10 +87,15 @@ def _tail(grant: Grant) -> tuple[int, list[Entry]]:
 
 async def _numbered(grant: Grant, after: int, show: Callable[[Entry], str]) -> AsyncIterator[str]:
     """Events for the entries after number `after`, and a comment when there is nothing to send."""
+    async for found in _matching(grant, after):
+        yield "".join(_event(entry.offset, show(entry)) for entry in found) or ": still here\n\n"
+
+
+async def _matching(grant: Grant, after: int) -> AsyncIterator[list[Entry]]:
+    """The entries after number `after` of the source and dyno that were asked for; an empty list now and then."""
     query = Query(source=grant.source.encode(), dyno=grant.dyno.encode())
     async for first, records in _while_allowed(grant, after):
-        found = (e for e, r in zip(entries(first, records), records, strict=True) if query.matches(r))
-        yield "".join(_event(entry.offset, show(entry)) for entry in found) or ": still here\n\n"
+        yield [e for e, r in zip(entries(first, records), records, strict=True) if query.matches(r)]
 
 
 async def _text(grant: Grant, start: int) -> AsyncIterator[bytes]:

@@ -93,7 +93,8 @@ def test_a_revoked_token_ends_what_it_opened(open_page, site):
         headers={"Authorization": f"Bearer {secret}", "Content-Type": "application/json"},
     )
     url = json.load(urllib.request.urlopen(asked, timeout=10))["logplex_url"]
-    with urllib.request.urlopen(url, timeout=10) as stream:
+    events = urllib.request.Request(url, headers={"Accept": "text/event-stream"})
+    with urllib.request.urlopen(events, timeout=10) as stream:
         assert stream.readline() == b"retry: 1\n"
         page.get_by_role("button", name="Revoke To be revoked").click()
         expect(page.locator("#flash")).to_contain_text("is revoked")

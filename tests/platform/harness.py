@@ -4,7 +4,6 @@ import base64
 import http.client
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -179,8 +178,7 @@ class Platform:
     def log(self, app: str, lines: int = 1500, **only: str) -> str:
         """The last lines of an app's log, `only` those of a `source` or a `dyno`."""
         url = self.api("POST", f"/apps/{app}/log-sessions", {"lines": lines, **only})["logplex_url"]
-        text = self.http("GET", url.split(str(self.port), 1)[1])[1]
-        return "\n".join(re.findall(r"^data: (.*)$", text, re.M))
+        return self.http("GET", url.split(str(self.port), 1)[1])[1].rstrip("\n")
 
     def audit(self) -> list[Any]:
         """What the auditor finds; an empty list when every promise holds."""

@@ -200,6 +200,18 @@ async def test_a_session_sends_the_last_lines_as_the_command_line_expects(alice,
     )
 
 
+async def test_who_does_not_accept_events_gets_the_lines(alice, app):
+    append(app.log_stream, "one", "two")
+    url = await session(app, alice, lines=1, tail=True)
+    response = await get(url, accept="*/*")
+    assert response["Content-Type"] == "text/plain; charset=utf-8"
+    body = response.streaming_content
+    assert re.fullmatch(rb"\S+ app\[web\.1\]: two\n", await anext(body))
+    append(app.log_stream, "three")
+    assert re.fullmatch(rb"\S+ app\[web\.1\]: three\n", await anext(body))
+    await body.aclose()
+
+
 async def test_a_session_can_be_of_one_source_or_dyno(alice, app):
     for n in range(5):
         append(app.log_stream, f"web {n}")
@@ -217,7 +229,7 @@ async def test_a_session_can_be_of_one_source_or_dyno(alice, app):
 async def test_a_tail_goes_on_and_is_resumed_after_the_last_event(alice, app):
     append(app.log_stream, "one", "two")
     url = await session(app, alice, tail=True, lines=1)
-    body = (await get(url)).streaming_content
+    body = (await get(url, accept="text/event-stream")).streaming_content
     assert await anext(body) == b"retry: 1\nid: 1\n\n"
     assert b"id: 2\n" in await anext(body)
     beat = await anext(body)
@@ -249,7 +261,7 @@ async def test_an_old_session_is_gone(alice, app, monkeypatch):
 @pytest.mark.promise("I-31")
 async def test_a_tail_ends_with_the_right_to_read_it(alice, charlie, app):
     row = await db(app_actions.share)(app, charlie, ["view", "operate"], by=alice)
-    response = await get(await session(app, charlie, tail=True))
+    response = await get(await session(app, charlie, tail=True), accept="text/event-stream")
     body = response.streaming_content
     assert await anext(body)
     await db(app_actions.unshare)(row, by=alice)
@@ -273,8 +285,9 @@ async def asked_with(secret, app, **wish):
 @pytest.mark.promise("I-31")
 async def test_a_tail_ends_with_the_token_that_it_was_asked_for_with(alice, app):
     (token, secret), (_, other) = [await db(account_actions.create_token)(alice, by=alice) for _ in "12"]
-    response = await get(await asked_with(secret, app, tail=True))
-    spared = (await get(await asked_with(other, app, tail=True))).streaming_content
+    events = {"accept": "text/event-stream"}
+    response = await get(await asked_with(secret, app, tail=True), **events)
+    spared = (await get(await asked_with(other, app, tail=True), **events)).streaming_content
     unopened = await asked_with(secret, app, tail=True)
     assert await anext(response.streaming_content)
     assert await anext(spared)
