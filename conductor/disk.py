@@ -22,6 +22,8 @@ PARTS = {
     "logs": "logs",
     "build caches": "caches",
     "dynos": "dynos",
+    "servers of add-ons": "servers",
+    "backups of databases": "database-backups",
     "storage": "volumes",
 }
 

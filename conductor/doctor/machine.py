@@ -64,6 +64,15 @@ def disk() -> Iterator[Finding]:
         yield warning("Disk", text, advice)
     else:
         yield ok("Disk", text)
+    if (left := _files_left()) < LOW:
+        few = problem if left < EMPTY else warning
+        yield few("Files", f"{left:.0%} of the files that the disk can have are left", advice)
+
+
+def _files_left() -> float:
+    """The share of inodes that is free: without one the disk is full, however much room it has. 1 where there is no limit."""
+    found = os.statvfs(settings.DATA)
+    return found.f_favail / found.f_files if found.f_files else 1.0
 
 
 def fsync() -> Iterator[Finding]:

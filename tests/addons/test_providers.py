@@ -8,7 +8,7 @@ import psycopg
 import pytest
 import redis
 
-from addons.providers import Order, provider_for
+from addons.providers import Order, embedded, provider_for
 from addons.providers.passwords import ROTATED
 from addons.providers.postgresql import Postgresql, names
 from core.errors import EngineError
@@ -54,6 +54,16 @@ def test_a_database_is_made_once_however_often_it_is_asked_for(postgresql):
     assert provider.provision(wanted).config["URL"] == first
     assert run(first, "SELECT n FROM t") == [(1,)]
     assert wanted.id in provider.holds()
+
+
+def test_no_database_is_begun_that_would_stop_the_others_on_a_full_disk(postgresql, monkeypatch):
+    provider, wanted = postgresql
+    monkeypatch.setattr(embedded, "ROOM_BYTES", 1 << 62)
+    with pytest.raises(
+        EngineError, match=r"^The disk of this Slipway has [0-9]+ MB free, too little for another database"
+    ):
+        provider.provision(wanted)
+    assert wanted.id not in provider.holds()
 
 
 def test_nobody_enters_without_the_password_nor_another_database(postgresql):

@@ -85,6 +85,24 @@ def test_a_backup_is_proved_and_restored(database, alice):
     assert [path.name for path in backup_files.path(backup.pk).parent.iterdir()] == [f"{backup.pk}.dump"]
 
 
+def test_what_the_disk_has_no_room_for_is_not_begun(database, alice, monkeypatch, settings):
+    run(database, "CREATE TABLE t (n int)", "INSERT INTO t VALUES (1)")
+    settings.FAILPOINTS_ALLOWED = True
+    monkeypatch.setenv("FAILPOINTS", "backup.stored=error")
+    backup = databases.capture(database, by=alice)
+    eventually(lambda: Transfer.objects.get(pk=backup.pk).step == 2, 30)
+    monkeypatch.setattr(transfers, "ROOM_BYTES", 1 << 62)  # from now on there is too little
+    monkeypatch.setenv("FAILPOINTS", "")
+    succeeded(backup)
+    assert backup.proved_at is None and backup.notes[-2][1] == transfers.UNREAD
+
+    for later in (databases.restore(backup, database, by=alice), databases.capture(database, by=alice)):
+        ended(later, 40)
+        assert later.status == "failed" and "Try again once whoever operates it has made room" in later.reason
+    assert run(database, "SELECT n FROM t") == [(1,)]
+    assert [each.name for each in backup_files.path(backup.pk).parent.iterdir()] == [f"{backup.pk}.dump"]
+
+
 def test_a_copy_is_anonymised_before_anyone_sees_it(database, app, alice):
     review = order(app, alice)
     run(database, "CREATE TABLE people (email text)", "INSERT INTO people VALUES ('ada@example.com')")
