@@ -32,7 +32,7 @@ from core import space
 from core.errors import Refusal, Unauthorized
 
 PAGE, PAGE_MAX = 200, 1000
-RANGE = re.compile(r"(?P<field>\w+)\s+(?P<after>\]?[^\s;.]*(?:\.[^\s;.]+)*)\.\.(?P<until>[^\s;]*)")
+RANGE = re.compile(r"(?P<field>\w+)\s+(?P<after>\]?[^\s;.]*(?:\.[^\s;.]+)*)\.\.(?P<until>[^\s;,]*)")
 LONGEST_RANGE = 500
 TIE = "~"  # between a value that several rows share and the id of the one that a page ended with
 
@@ -177,7 +177,9 @@ def ranged(
     size = max(least, _number(text, "max", PAGE))
     down = bool(re.search(r"order\s*=\s*desc", text))
     sign = "-" if down else ""
-    found = _after(rows, field, asked["after"] if asked else "", down).order_by(f"{sign}{field}", f"{sign}pk")
+    until = asked["until"] if asked else ""
+    found = _until(_after(rows, field, asked["after"] if asked else "", down), field, until, down)
+    found = found.order_by(f"{sign}{field}", f"{sign}pk")
     page = list(found[: size + 1])
     response.headers["Accept-Ranges"] = ", ".join(dict.fromkeys([by, *fields]))
     if len(page) <= size:
@@ -185,7 +187,7 @@ def ranged(
     follower, page = page[-1], page[:size]
     mark, order = _mark(page[-1], follower, field), "desc" if down else "asc"
     response.headers["Content-Range"] = f"{field} {_said(getattr(page[0], field))}..{mark}"
-    response.headers["Next-Range"] = f"{field} ]{mark}..; max={size}, order={order}"
+    response.headers["Next-Range"] = f"{field} ]{mark}..{until}; max={size}, order={order}"
     return Status(206, [shape(row) for row in page])
 
 
@@ -228,6 +230,13 @@ def _after(rows: "QuerySet[Any]", field: str, start: str, down: bool) -> "QueryS
         raise Refusal(f"The range {field} {start}.. can't be read.", id="bad_request", status=416) from error
 
 
+def _until(rows: "QuerySet[Any]", field: str, end: str, down: bool) -> "QuerySet[Any]":
+    try:
+        return rows.filter(**{f"{field}__{'gte' if down else 'lte'}": end}) if end else rows
+    except (ValueError, TypeError, OverflowError, DjangoValidationError) as error:
+        raise Refusal(f"The range {field} ..{end} can't be read.", id="bad_request", status=416) from error
+
+
 def _number(text: str, name: str, default: int) -> int:
     found = re.search(rf"{name}\s*=\s*(\d{{1,6}})", text)
     return min(max(int(found[1]), 1), PAGE_MAX) if found else default
@@ -264,6 +273,8 @@ def _with_etag(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 
 
 def _invalid(error: ValidationError) -> Refusal:
+    if any(item["loc"][:1] == ("path",) for item in error.errors):
+        return Refusal("Couldn't find that: the address has no valid id.", id="not_found", status=404)
     parts = []
     for item in error.errors[:5]:
         where = ".".join(

@@ -132,6 +132,14 @@ def fixed(kind: str, name: str) -> UUID:
     return uuid5(NAMESPACE, f"{kind}/{name}")
 
 
+def as_id(text: str) -> UUID | None:
+    """The id that `text` is; None when it is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
 def size(name: str) -> str:
     """A dyno size as Heroku writes it, `Standard-1X`; it is understood in any case."""
     first, dash, second = name.partition("-")

@@ -11,6 +11,7 @@ from addons.transfers import POSTGRESQL, REDIS
 from apps import access as app_access
 from apps.models import App
 from core.errors import NotFound, Refusal
+from core.names import as_id
 from pipelines.access import demand_config, may_see_config
 
 __all__ = [
@@ -79,7 +80,7 @@ def transfer_for(user: User, app_ref: str, ref: str, *, to: str = VIEW) -> Trans
     """One of them, by number or id."""
     rows = Transfer.objects.filter(app=app_for(user, app_ref, to=to)).listed().whole()
     found = rows.filter(number=int(ref)).first() if ref.isdecimal() and len(ref) < 10 else None
-    if found is None and (id := _uuid(ref)):
+    if found is None and (id := as_id(ref)):
         found = rows.filter(pk=id).first()
     if found is None:
         raise NotFound(f"Couldn't find that backup: {ref[:40]}.", resource="transfer")
@@ -89,17 +90,10 @@ def transfer_for(user: User, app_ref: str, ref: str, *, to: str = VIEW) -> Trans
 def backup_called(user: User, url: str) -> Transfer:
     """The backup at one of our addresses, for `user` to read."""
     found = _BACKUP.search(url)
-    id = _uuid(found[1]) if found else None
+    id = as_id(found[1]) if found else None
     row = Transfer.objects.filter(pk=id).select_related("app").first() if id else None
     if row is None:
         raise Refusal(
             "Slipway restores its own backups. Bring others in with pg_restore and the address in the app's config vars."
         )
     return transfer_for(user, str(row.app_id), str(row.pk), to=DEPLOY)
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

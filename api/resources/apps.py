@@ -16,6 +16,7 @@ from api.shapes import AppOut, BuildpackOut, CollaboratorOut, DomainOut, Named, 
 from apps import access, actions, certificates, stacks, transfers
 from apps.models import App, Collaborator, Domain
 from core.errors import NotFound, Refusal
+from core.names import as_id
 from releases.actions import purge_cache as purge
 
 router = Router(tags=["Apps"])
@@ -343,7 +344,7 @@ def share_with(app: App, ref: str, permissions: list[str] | None, by: User) -> S
     """Give a person, by address or id, rights in an app."""
     access.demand(access.rights_in(by, app), access.MANAGE, what="app", resource="app", name=app.name)
     people = User.objects.filter(is_active=True)
-    user = next((one for one in people.filter(email__iexact=ref)), None)
+    user = people.filter(email__iexact=ref).first() or people.filter(pk=as_id(ref)).first()
     if user is None:
         raise NotFound(f"Nobody here has the address {ref}.", resource="user")
     rights = permissions if permissions is not None else ["view", "deploy", "operate"]

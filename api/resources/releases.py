@@ -1,7 +1,5 @@
 """Releases and slugs."""
 
-from uuid import UUID
-
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema, Status
@@ -12,6 +10,7 @@ from api.shapes import ReleaseOut, SlugOut
 from apps import access
 from apps.models import App
 from core.errors import NotFound, Refusal
+from core.names import as_id
 from releases import actions, doors
 from releases.models import Release, Slug
 
@@ -74,7 +73,7 @@ def release_of(app: App, ref: str) -> Release:
     if number.isdecimal() and len(number) < 9:
         found = rows.filter(version=int(number)).first()
     else:
-        id = _uuid(ref)
+        id = as_id(ref)
         found = rows.filter(pk=id).first() if id else None
     if found is None:
         raise NotFound("Couldn't find that release.", resource="release")
@@ -83,15 +82,8 @@ def release_of(app: App, ref: str) -> Release:
 
 def slug_of(app: App, ref: str) -> Slug:
     """The slug with this id, if it was built on the app or released there."""
-    id = _uuid(ref)
+    id = as_id(ref)
     found = Slug.objects.filter(pk=id).first() if id else None
     if found is None or not (found.app_id == app.pk or found.releases.filter(app=app).exists()):
         raise NotFound("Couldn't find that slug.", resource="slug")
     return found
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -102,6 +102,28 @@ def test_ranges_page_by_page(api, alice, text):
     assert seen == [5, 4, 3, 2, 1]
 
 
+def test_a_range_with_an_end(api, alice):
+    for letter in "abcde":
+        make_app(f"app-{letter}", owner=alice)
+
+    def names(text):
+        answer = api.get("/apps", Range=text)
+        return [app["name"][-1] for app in answer.json()], answer.headers.get("Next-Range")
+
+    assert names("name app-b..app-d;") == (["b", "c", "d"], None)
+    assert names("name ]app-b..app-d; max=1") == (["c"], "name ]app-c..app-d; max=1, order=asc")
+    assert names("name ]app-c..app-d; max=1, order=asc") == (["d"], None)
+    assert names("name app-d..app-b; order=desc,max=5") == (["d", "c", "b"], None)
+    assert api.get("/apps", Range="id ..x; max=1").status_code == 416
+
+
+def test_an_address_without_a_valid_id_leads_nowhere(api, alice):
+    make_app("shop", owner=alice)
+    for path in ("/apps/shop/webhook-deliveries/nope", "/apps/shop/builds/nope"):
+        answer = api.get(path)
+        assert (answer.status_code, answer.json()["id"]) == (404, "not_found"), path
+
+
 def test_a_range_that_makes_no_sense(api, alice):
     make_app("shop", owner=alice, released=True)
     assert api.get("/apps/shop/releases", Range="version abc..; max=1").status_code == 416

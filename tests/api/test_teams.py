@@ -72,7 +72,8 @@ def test_invitations(api, as_bob, team):
 def test_rights_in_a_teams_app(api, as_bob, as_charlie, charlie, team):
     path = "/teams/apps/shop/collaborators"
     assert as_bob.post(path, {"user": "charlie@example.com"}).status_code == 403
-    made = api.post(path, {"user": "charlie@example.com", "permissions": ["view"]})
+    assert api.post(path, {"user": "nobody"}).status_code == 404
+    made = api.post(path, {"user": str(charlie.pk), "permissions": ["view"]})
     assert made.status_code == 201
     assert as_charlie.get("/apps/shop").status_code == 200
     assert as_charlie.get("/apps/shop/config-vars").status_code == 403
