@@ -344,7 +344,8 @@ def share_with(app: App, ref: str, permissions: list[str] | None, by: User) -> S
     """Give a person, by address or id, rights in an app."""
     access.demand(access.rights_in(by, app), access.MANAGE, what="app", resource="app", name=app.name)
     people = User.objects.filter(is_active=True)
-    user = people.filter(email__iexact=ref).first() or people.filter(pk=as_id(ref)).first()
+    id = as_id(ref)
+    user = people.filter(pk=id).first() if id else people.filter(email__iexact=ref).first()
     if user is None:
         raise NotFound(f"Nobody here has the address {ref}.", resource="user")
     rights = permissions if permissions is not None else ["view", "deploy", "operate"]
