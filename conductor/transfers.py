@@ -19,6 +19,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from addons import backup_files, databases
@@ -42,6 +43,8 @@ PROVED_BYTES = 1024**3  # larger backups are only looked through
 ROOM_BYTES = 100 * 1024**2  # that stay free on the disk
 KEPT = 7  # backups of a plan that says nothing, each of those on request and of those by schedule
 SCRIPT_SECONDS = 3600
+LEFT = "What it had begun is removed later: the database can't be reached"
+LEFT_DAYS = 30  # that this is tried for
 UNREAD = "Not read back as a proof: the disk has too little room for a second copy"
 _PASSES = re.compile("connection|starting up|shutting down")  # what is worth another try
 
@@ -87,12 +90,13 @@ class Transfers:
         row = Transfer.objects.whole().get(pk=job.pk)
         row.lease_token = job.lease_token
         self._end(row)
+        row.notes = [*row.notes, _noted(reason)]
         try:
             _tidy(row)
         except EngineError as error:
             log.warning("%s leaves something behind: %s", row, error)
+            row.notes.append(_noted(LEFT))
         with transaction.atomic():
-            row.notes = [*row.notes, _noted(reason)]
             row.end(Transfer.Status.FAILED, reason=reason[:500], notes=row.notes)
             activity.record(None, "could not finish", row, app=row.app, reason=reason[:200])
         _tell(row)
@@ -256,6 +260,7 @@ def take_turns() -> None:
                 with contextlib.suppress(Refusal):  # it is changing, or going: tomorrow again
                     databases.capture(found.addon, by=None, scheduled=True)
     prune()
+    tidy_left()
 
 
 def prune() -> None:
@@ -279,6 +284,28 @@ def prune() -> None:
         Transfer.objects.open().values_list("pk", flat=True)
     )
     backup_files.keep_only(wanted)
+
+
+def tidy_left() -> None:
+    """Remove what transfers left beside databases that could not be reached when they failed: for want of room, most likely,
+    of which it takes some."""
+    since = timezone.now() - timedelta(days=LEFT_DAYS)
+    failed = Transfer.objects.whole().filter(status=Transfer.Status.FAILED, finished_at__gt=since)
+    for row in failed:
+        if not row.notes or row.notes[-1][1] != LEFT or _is_busy(row):
+            continue
+        try:
+            _tidy(row)
+        except EngineError:
+            continue
+        gone = [*row.notes, _noted("What it had begun is removed")]
+        Transfer.objects.filter(pk=row.pk).update(notes=gone)
+
+
+def _is_busy(row: Transfer) -> bool:
+    """Whether another transfer works beside the same database."""
+    here = [each for each in (row.source_id, row.target_id) if each]
+    return Transfer.objects.open().filter(Q(source__in=here) | Q(target__in=here)).exists()
 
 
 def _succeed(row: Transfer) -> None:

@@ -11,6 +11,7 @@ from addons import actions, backup_files, catalog, databases
 from addons.models import Addon, Schedule, Transfer
 from addons.orders import order_of
 from addons.providers import provider_for
+from addons.providers.postgresql import names, server
 from apps.config_vars import readable as config_of
 from conductor import transfers
 from core.errors import Conflict, NotFound, Refusal
@@ -101,6 +102,23 @@ def test_what_the_disk_has_no_room_for_is_not_begun(database, alice, monkeypatch
         assert later.status == "failed" and "Try again once whoever operates it has made room" in later.reason
     assert run(database, "SELECT n FROM t") == [(1,)]
     assert [each.name for each in backup_files.path(backup.pk).parent.iterdir()] == [f"{backup.pk}.dump"]
+
+
+def test_what_could_not_be_removed_is_removed_later(database, alice, monkeypatch, settings):
+    backup = succeeded(databases.capture(database, by=alice))
+    server().fresh(names(order_of(database)), "next")  # as a restore leaves it that is cut off half-way
+    monkeypatch.setattr(transfers, "ROOM_BYTES", 1 << 62)
+    settings.POSTGRES_ADDONS_URL = "postgres://slipway:x@127.0.0.1:1/postgres"
+    restore = databases.restore(backup, database, by=alice)
+    ended(restore, 40)
+    assert restore.status == "failed" and restore.notes[-1][1] == transfers.LEFT
+    transfers.tidy_left()  # still out of reach
+    assert len(Transfer.objects.get(pk=restore.pk).notes) == len(restore.notes)
+
+    settings.POSTGRES_ADDONS_URL = ""
+    transfers.tidy_left()
+    assert run(database, "SELECT datname FROM pg_database WHERE datname LIKE '%\\_next'") == []
+    assert Transfer.objects.get(pk=restore.pk).notes[-1][1] == "What it had begun is removed"
 
 
 def test_a_copy_is_anonymised_before_anyone_sees_it(database, app, alice):
