@@ -8,6 +8,7 @@ from django.db import connection
 
 from accounts import actions as account_actions
 from addons.providers import provider_for, register
+from tests import clearing as clearing  # quicker than Django's flush
 from tests import strict as strict  # text that PostgreSQL would not take is an error on SQLite too
 from tests.docker import engine as engine  # for tests with the mark docker
 from tests.factories import make_app, make_pipeline, make_user, stage
