@@ -26,6 +26,12 @@ def app_json(test, *, setup="", nodes=1, **more):
     )
 
 
+@pytest.fixture(autouse=True)
+def destroyed_apps_go_soon(settings):
+    """The tests wait for that."""
+    settings.SWEEP_SECONDS = 0.3
+
+
 @pytest.fixture
 def start(shop, alice, source):
     """Starts a run of an archive with this app.json, or these files."""

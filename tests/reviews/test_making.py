@@ -33,6 +33,12 @@ APP_JSON = {
 }
 
 
+@pytest.fixture(autouse=True)
+def destroyed_apps_go_soon(settings):
+    """The tests wait for that."""
+    settings.SWEEP_SECONDS = 0.3
+
+
 def push(origin, tmp_path, branch="feature", app_json=None, **files):
     text = json.dumps(APP_JSON if app_json is None else app_json)
     return commit(
