@@ -75,11 +75,11 @@ class Shell:
             **({"HEROKU_API_KEY": token} if token else {}),
         }
 
-    def __call__(self, *args: str, status: int = 0, input: str = "", seconds: float = 90) -> str:
+    def __call__(self, *args: str, status: int = 0, input: str = "", seconds: float = 180) -> str:
         """`heroku …`; returns what it prints, both streams. Fails on another exit status."""
         return self.run("heroku", *args, status=status, input=input, seconds=seconds)
 
-    def run(self, *args: str, status: int = 0, input: str = "", seconds: float = 90) -> str:
+    def run(self, *args: str, status: int = 0, input: str = "", seconds: float = 180) -> str:
         """Any program."""
         done = subprocess.run(
             args, cwd=self.folder, env=self.env, input=input, stderr=subprocess.STDOUT,
@@ -90,7 +90,7 @@ class Shell:
         assert done.returncode == status, f"{' '.join(args)} ended with {done.returncode}:\n{said}"
         return said
 
-    def at_terminal(self, *args: str, answers: dict[str, str], seconds: float = 90) -> str:
+    def at_terminal(self, *args: str, answers: dict[str, str], seconds: float = 180) -> str:
         """`heroku …` at a terminal; types each answer when its question appears. Returns all that was shown."""
         pid, terminal = pty.fork()
         if pid == 0:

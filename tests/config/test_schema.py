@@ -15,7 +15,7 @@ import pytest
 from config.schema import lay_at_once
 from tests.platform.harness import ROOT
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 POSTGRES = """
 SELECT 'column', table_name, column_name, data_type || coalesce(character_maximum_length::text, '') || is_nullable ||
     coalesce(column_default, '') || coalesce(is_identity, '') FROM information_schema.columns WHERE table_schema = 'public'

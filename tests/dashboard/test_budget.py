@@ -69,7 +69,7 @@ def test_every_page_answers(world, clients):
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.timeout(400)  # it opens every page twice, and makes sixty of everything
+@pytest.mark.timeout(900)  # it opens every page twice, and makes sixty of everything
 def test_queries_are_few_and_do_not_grow_with_the_rows(world, clients):
     few = {page: _queries(page, world, clients) for page in pages.every()}
     world.grow(60)

@@ -230,7 +230,7 @@ def test_every_route_has_a_rule():
     assert set(RULE) - names == set()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.promise("I-28")
 def test_every_route_is_there_for_whom_its_rule_says(things, alice, bob, vera, charlie):
     people = {"nobody": None, "charlie": charlie, "vera": vera, "bob": bob, "alice": alice}

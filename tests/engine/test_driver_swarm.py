@@ -14,7 +14,7 @@ from engine.volumes import Volumes
 from tests.conftest import eventually
 from tests.engine.driver_contract import SMALL, DriverContract, Recorder, Slugs, get, until
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(400)]
 PORTS = range(21000, 21480)
 PYTHON = "/usr/bin/python3"
 WEB = f"exec {PYTHON} -IS server.py 0.0.0.0"

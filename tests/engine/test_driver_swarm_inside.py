@@ -12,7 +12,7 @@ from tests.engine.driver_contract import DriverContract, Recorder, Slugs, attach
 from tests.engine.inside_contract import InsideContract
 from tests.engine.test_driver_swarm import left
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(400)]
 PORTS = range(21480, 21500)
 
 

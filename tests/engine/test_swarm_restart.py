@@ -14,7 +14,7 @@ from tests.conftest import eventually
 from tests.engine.driver_contract import Recorder, Slugs
 from tests.rig import Rig, can_rig
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 APPS = 20
 PORTS = range(21480, 21500 + 2 * APPS)
 WITHIN = 60.0  # seconds until all are back

@@ -63,7 +63,7 @@ class Platform:
         assert self.process.poll() is None, self.text()
         return self
 
-    def stop(self, number: int = signal.SIGTERM, seconds: float = 20) -> int:
+    def stop(self, number: int = signal.SIGTERM, seconds: float = 60) -> int:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(number)
@@ -83,7 +83,7 @@ class Platform:
             check=check,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
 
     def sign_up(self, email: str = "alice@example.com") -> str:
@@ -152,7 +152,7 @@ class Platform:
             env={**os.environ, **AUTHOR, **secret},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         assert not check or done.returncode == 0, done.stderr + self.text()
         return done

@@ -72,7 +72,7 @@ def apart(fresh, database, bus):
     for process in reversed(started):
         process.terminate()
     for process in reversed(started):
-        assert process.wait(timeout=40) == 0, platform.text()
+        assert process.wait(timeout=120) == 0, platform.text()
 
 
 def start(platform: Platform, command: str, says: str) -> "subprocess.Popen[bytes]":

@@ -13,7 +13,7 @@ import pytest
 from tests.platform.harness import commit, repository
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.platform, pytest.mark.timeout(400)]  # it starts twice
+pytestmark = [pytest.mark.platform, pytest.mark.timeout(900)]  # it starts twice
 SERVER = """
 import os, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -125,7 +125,7 @@ def test_a_share_first_and_sleep_afterwards(fresh, tmp_path):
 
     # It dies just as the next release got its share, and goes on with that.
     promote(platform, pipeline)
-    assert platform.process.wait(timeout=60) == -9
+    assert platform.process.wait(timeout=120) == -9
     platform.start(FAILPOINTS="")
     eventually(lambda: {(200, "v1"), (200, "v2")} <= set(ask(platform, 20)), seconds=60)  # both are up again
     found = ask(platform, 2000)

@@ -9,7 +9,7 @@ import pytest
 from tests.platform.harness import commit, repository
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.platform, pytest.mark.timeout(300)]  # it starts twice
+pytestmark = [pytest.mark.platform, pytest.mark.timeout(600)]  # it starts twice
 SERVER = """
 import os, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -76,7 +76,7 @@ def test_figures_and_gates_of_a_real_app(fresh, tmp_path):
     eventually(lambda: traffic(platform) == [36, 3], seconds=30)
 
     platform.manage("shell", "-v0", "-c", GATES)
-    assert platform.process.wait(timeout=60) == -9
+    assert platform.process.wait(timeout=120) == -9
     platform.start(FAILPOINTS="")
     eventually(lambda: [status for _, status, _ in probes(platform)] == ["succeeded"] * 2, seconds=60)
     eventually(lambda: platform.get("shop-live")[0] == 200, seconds=60)

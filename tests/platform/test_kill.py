@@ -47,7 +47,7 @@ def settled(platform) -> bool:
 
 
 def killed(platform) -> bool:
-    return platform.process.wait(timeout=30) == -9
+    return platform.process.wait(timeout=90) == -9
 
 
 @pytest.mark.parametrize("name", ["git.objects_received", "git.build_row", "git.ref_updated"])

@@ -64,7 +64,7 @@ class Several:
         for process in reversed(self.processes.values()):
             process.terminate()
         for process in self.processes.values():
-            process.wait(timeout=40)
+            process.wait(timeout=120)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.conftest import eventually
 from tests.platform.harness import Platform, commit, repository
 from tests.platform.test_ci import begin, ended, nothing_is_left
 
-pytestmark = [pytest.mark.platform, pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.platform, pytest.mark.docker, pytest.mark.timeout(600)]
 SERVER = """
 import http.server, os, sys
 class Handler(http.server.BaseHTTPRequestHandler):

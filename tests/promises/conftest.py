@@ -50,7 +50,7 @@ class Outside:
             env=self.environment(**extra),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
 
     def start(self, failpoints=""):
