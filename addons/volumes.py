@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 from django.conf import settings
 
@@ -30,15 +31,25 @@ class Measured:
     at: float  # seconds since the epoch
 
 
-def of(app: App, config: Mapping[str, str]) -> tuple[str, ...]:
-    """The volumes that dynos of `app` with this config find: those that both its config names and it is attached to.
-    Neither alone is enough, since the values of other add-ons are their providers' to choose."""
-    root, named = f"{volumes().root}/", set(config.values())
-    if not any(value.startswith(root) for value in named):
-        return ()
-    rows = Attachment.objects.filter(app=app, addon__plan__service__name=STORAGE, addon__state__in=THERE)
-    paths = {str(volumes().path(str(id))) for id in rows.values_list("addon_id", flat=True)}
-    return tuple(sorted(paths & named))
+class Attached:
+    """The volumes of the add-ons that an app is attached to. Asks once, and only for configs that name a volume."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def of(self, config: Mapping[str, str]) -> tuple[str, ...]:
+        """Those that dynos with this config find. It has to name them, and the app to be attached to them: neither alone
+        is enough, since the values of other add-ons are their providers' to choose."""
+        root, named = f"{volumes().root}/", set(config.values())
+        if not any(value.startswith(root) for value in named):
+            return ()
+        return tuple(sorted(self._paths & named))
+
+    @cached_property
+    def _paths(self) -> set[str]:
+        rows = Attachment.objects.filter(app=self._app, addon__plan__service__name=STORAGE)
+        ids = rows.filter(addon__state__in=THERE).values_list("addon_id", flat=True)
+        return {str(volumes().path(str(id))) for id in ids}
 
 
 def measure() -> None:

@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from addons.volumes import Attached
 from apps.models import App, Crash, Dyno
 from conductor import one_offs, routes, wishes
 from conductor.crew import Busy
@@ -326,7 +327,8 @@ class Keeper:
     def _apply(self, view: View, wanted: Sequence[tuple[Dyno, str]], found: States) -> None:
         """Tell the engine, if it has anything to do."""
         one_off_ids = {row.incarnation for row in view.one_offs}
-        specs = [spec for row, id in wanted if (spec := self._spec(view.app, row, id))]
+        attached = Attached(view.app)
+        specs = [spec for row, id in wanted if (spec := self._spec(view.app, row, id, attached))]
         others = [
             s for s in found.values() if s.id not in one_off_ids and not s.id.startswith(wishes.NOT_KEPT)
         ]
@@ -338,9 +340,9 @@ class Keeper:
                 self.board.forget(id)
 
     @staticmethod
-    def _spec(app: App, row: Dyno, id: str) -> ProcessSpec | None:
+    def _spec(app: App, row: Dyno, id: str, attached: Attached) -> ProcessSpec | None:
         try:
-            return wishes.spec(app, row, id)
+            return wishes.spec(app, row, id, attached=attached)
         except LookupError:
             log.exception("%s of %s can't be started", row, app)
             return None

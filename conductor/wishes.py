@@ -10,7 +10,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Q
 
-from addons import volumes
+from addons.volumes import Attached
 from apps import features
 from apps.models import App, ConfigVar, Domain, Dyno, Formation
 from apps.models import Certificate as CertificateRow
@@ -198,8 +198,9 @@ def environment(app: App, release: Release, config: dict[str, str]) -> dict[str,
     return {**config, **known}
 
 
-def spec(app: App, row: Dyno, id: str, *, stream: str = "") -> ProcessSpec:
-    """How the engine is told of one start of a dyno; `LookupError` when its release or slug is gone."""
+def spec(app: App, row: Dyno, id: str, *, stream: str = "", attached: Attached | None = None) -> ProcessSpec:
+    """How the engine is told of one start of a dyno; `LookupError` when its release or slug is gone. Who asks for several
+    gives what is `attached` to the app along."""
     version = row.release_version
     release, config = _with_code(app.pk, version, row.code) if row.code else _made(app.pk, version)
     assert release.slug is not None
@@ -225,7 +226,7 @@ def spec(app: App, row: Dyno, id: str, *, stream: str = "") -> ProcessSpec:
         inside=row.inside,
         stack=release.slug.stack,
         image=image,
-        volumes=volumes.of(app, config),
+        volumes=(attached or Attached(app)).of(config),
     )
 
 

@@ -148,10 +148,10 @@ def test_an_app_gets_a_folder_and_gives_it_up(alice, data):
     place = data / "volumes" / str(addon.pk)
     assert config_of(app) == {"STORAGE_DIR": str(place)}
     assert place.is_dir() and list(held()) == []
-    assert volumes.of(app, config_of(app)) == (str(place),)
+    assert volumes.Attached(app).of(config_of(app)) == (str(place),)
     fill(addon, 0.1)
     actions.destroy(addon, confirm=addon.name, by=alice)
-    assert volumes.of(app, {"STORAGE_DIR": str(place)}) == ()
+    assert volumes.Attached(app).of({"STORAGE_DIR": str(place)}) == ()
     work()
     assert not Addon.objects.exists() and config_of(app) == {}
     assert not place.exists()
@@ -159,18 +159,22 @@ def test_an_app_gets_a_folder_and_gives_it_up(alice, data):
     assert [path.name.partition(".")[0] for path in folders().aside()] == [str(addon.pk)]
 
 
-def test_apps_that_it_is_attached_to_find_it_and_no_other_does(alice, data):
+def test_apps_that_it_is_attached_to_find_it_and_no_other_does(alice, data, django_assert_num_queries):
     shop, other, third = (make_app(name, owner=alice, released=True) for name in ("shop", "other", "third"))
     addon = ordered(shop, alice, as_="uploads")
     mine = config_of(shop)
     assert list(mine) == ["UPLOADS_DIR"]
     attachment = attachments.attach(addon, other, by=alice)
     assert config_of(other) == {"STORAGE_DIR": mine["UPLOADS_DIR"]}
-    assert volumes.of(other, config_of(other)) == volumes.of(shop, mine)
-    assert volumes.of(third, mine) == ()  # a config var alone opens nothing
-    assert volumes.of(other, {"ELSE": "1"}) == ()
+    assert volumes.Attached(other).of(config_of(other)) == volumes.Attached(shop).of(mine)
+    assert volumes.Attached(third).of(mine) == ()  # a config var alone opens nothing
+    with django_assert_num_queries(0):
+        assert volumes.Attached(other).of({"ELSE": "1"}) == ()
+    with django_assert_num_queries(1):  # for all dynos of an app
+        seen = volumes.Attached(shop)
+        assert [seen.of(mine), seen.of(mine), seen.of({})] == [tuple(mine.values())] * 2 + [()]
     attachments.detach(attachment, by=alice)
-    assert volumes.of(other, mine) == ()
+    assert volumes.Attached(other).of(mine) == ()
     assert Release.objects.filter(app=other).first().description.startswith("Detach STORAGE")
 
 

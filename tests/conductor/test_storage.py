@@ -6,8 +6,9 @@ from addons import actions as addon_actions
 from addons import attachments, catalog
 from addons.models import Addon
 from apps import actions
-from apps.models import App, Dyno
+from apps.models import Dyno
 from conductor import cleaning
+from releases.models import OPEN, Release
 from tests.conductor.conftest import SERVER
 from tests.conftest import eventually
 from tests.factories import make_app
@@ -26,11 +27,14 @@ def app(platform, alice):
 
 
 def status_of(app, command, by):
-    """The exit status of a command in a one-off dyno."""
-    version = App.objects.get(pk=app.pk).last_version
+    """The exit status of a command in a one-off dyno of the newest release, once that has ended."""
+    eventually(lambda: not Release.objects.filter(app=app, status__in=OPEN).exists())
+    version = Release.objects.current_for(app).version
     dyno = actions.run_detached(app, command, release_version=version, by=by)
     eventually(lambda: Dyno.objects.get(pk=dyno.pk).state == "down")
-    return Dyno.objects.get(pk=dyno.pk).exit_code
+    dyno.refresh_from_db()
+    assert dyno.exit_code is not None, dyno.reason
+    return dyno.exit_code
 
 
 def test_every_dyno_finds_what_others_wrote_until_the_add_on_goes(platform, app, alice):
