@@ -269,6 +269,20 @@ class Databases:
             admin.execute(
                 sql.SQL("ALTER ROLE {} SET role TO {}").format(sql.Identifier(user), sql.Literal(names.owner))
             )
+        self._tell_extensions(admin, user)
+
+    def _tell_extensions(self, admin: "psycopg.Connection[Any]", user: str) -> None:
+        """Have the user's sessions know the extensions that it may create, under the two names by which `heroku
+        pg:extensions` asks for them. Only a superuser may set what PostgreSQL does not know."""
+        if not _one(admin, "SELECT 1 FROM pg_roles WHERE rolname = current_user AND rolsuper = %s", "true"):
+            return
+        allowed = ",".join(sorted(self.trusted_extensions()))
+        for name in (("rds", "allowed_extensions"), ("extwlist", "extensions")):
+            admin.execute(
+                sql.SQL("ALTER ROLE {} SET {} TO {}").format(
+                    sql.Identifier(user), sql.Identifier(*name), sql.Literal(allowed)
+                )
+            )
 
     def _limit(self, admin: "psycopg.Connection[Any]", names: Names, connections: int) -> None:
         admin.execute(

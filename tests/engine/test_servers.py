@@ -62,9 +62,13 @@ def test_a_cluster_comes_back_after_it_was_killed(make):
 
 def test_what_is_stored_outlives_a_restart_of_the_platform(make):
     servers, names = make(), Names("a" * 32)
-    url = Databases(servers.postgres.ensure()).make(names, "pw", connections=5)
+    there = Databases(servers.postgres.ensure())
+    url = there.make(names, "pw", connections=5)
     with psycopg.connect(url, autocommit=True) as inside:
         inside.execute("CREATE TABLE t AS SELECT 7 AS n")
+        for name in ("rds.allowed_extensions", "extwlist.extensions"):  # what `heroku pg:extensions` asks for
+            (told,) = inside.execute("SELECT current_setting(%s)", [name]).fetchone()
+            assert set(told.split(",")) == there.trusted_extensions() and "plpgsql" in told
     port = servers.valkeys.ensure("one", WISH)
     with servers.valkeys.connect("one") as client:
         client.set("a", "1")
