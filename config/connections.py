@@ -20,6 +20,7 @@ from daphne.ws_protocol import WebSocketProtocol
 from twisted.web import http
 
 from config.allowances import Allowance, allowance
+from core import space
 from releases.pushes import in_thread
 
 log = logging.getLogger(__name__)
@@ -172,8 +173,8 @@ class Request(Room, WebRequest):
         small = length is not None and length <= IN_MEMORY and not self.channel.allowed.as_file
         try:
             self.content = io.BytesIO() if small else tempfile.TemporaryFile(dir=self.server.spool)  # noqa: SIM115
-        except OSError:
-            self._no_room()
+        except OSError as error:
+            self._no_room(error)
 
     def handleContentChunk(self, data: bytes) -> None:
         if self.channel.refused:
@@ -183,12 +184,14 @@ class Request(Room, WebRequest):
             return self.channel.refuse(413, "The request is too large.")
         try:
             super().handleContentChunk(data)
-        except OSError:
-            self._no_room()
+        except OSError as error:
+            self._no_room(error)
 
-    def _no_room(self) -> None:
-        log.exception("Can't store the body of a request")
-        self.channel.refuse(507, "There is no room to store the request.")
+    def _no_room(self, error: OSError) -> None:
+        full = space.note("body of a request", error)
+        if not full:
+            log.exception("Can't store the body of a request")
+        self.channel.refuse(space.STATUS, space.WORDS if full else "There is no room to store the request.")
 
     def process(self) -> None:
         # Daphne would queue the whole body at once; the inbox reads it piece by piece instead.

@@ -91,7 +91,7 @@ async def let_go() -> None:
 async def _serve(request: HttpRequest, name: str, service: str, action: str) -> HttpResponseBase:
     try:
         push = await in_thread(_admit, request, name, scopes.WRITE if service == RECEIVE else scopes.READ)
-        if service == RECEIVE:
+        if service == RECEIVE and request.method == "GET":  # later git shows no words of ours
             space.demand(settings.DATA)
         body = await in_thread(_body, request, service) if request.method == "POST" else None
     except Unauthorized as refusal:
