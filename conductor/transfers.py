@@ -142,7 +142,7 @@ def _begin(row: Transfer) -> None:
     if addon is None:
         raise EngineError("The database is gone.", permanent=True)
     size = row.backup.processed_bytes if row.backup else _size(addon)
-    needed = size // 3 if row.kind != Transfer.Kind.RESTORE else 0
+    needed = size // 2 if row.kind != Transfer.Kind.RESTORE else 0
     if row.kind != Transfer.Kind.BACKUP and on_our_disk():
         needed += (row.backup.source_bytes or size) if row.backup else size
     free = shutil.disk_usage(settings.DATA).free
@@ -160,7 +160,7 @@ def _dump(row: Transfer) -> Move:
     """Write the source into a file."""
     if row.source is None:
         raise EngineError("The database is gone.", permanent=True)
-    return dumps.dump(_url(row.source), backup_files.part(row.pk))
+    return dumps.dump(_url(row.source), backup_files.part(row.pk), quick=row.kind == Transfer.Kind.COPY)
 
 
 def _keep(row: Transfer) -> None:
