@@ -1,20 +1,25 @@
 """The whole platform is killed where a request stands: nothing acknowledged is lost, nothing is stuck, and the next try
 works. (The conductor's own fail points are in `tests/promises/test_kill.py`.)"""
 
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
 
-from tests.platform.harness import commit, git, repository
+from tests.platform.harness import Platform, commit, git, repository
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.platform, pytest.mark.promise("I-15"), pytest.mark.promise("I-10")]
 FILES = {"Procfile": "web: python3 -m http.server $PORT\n", "index__html": "one"}
 
 
-@pytest.fixture
-def shop(fresh, tmp_path):
-    """A platform with a pushed and promoted app, restarted so that it dies at a fail point."""
-    platform = fresh(
-        "data",
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A platform with a pushed and promoted app, which each test starts again so that it dies at a fail point."""
+    folder = Path(tempfile.mkdtemp(prefix="slipway-killed-"))
+    platform = Platform(
+        folder / "data",
         SLIPWAY_FAILPOINTS="1",
         SLIPWAY_LEASE_SECONDS="3",
         SLIPWAY_HEARTBEAT_SECONDS="1",
@@ -22,7 +27,7 @@ def shop(fresh, tmp_path):
     ).start()
     platform.sign_up()
     platform.shop = platform.pipeline("shop", staging="shop-staging", production="shop-live")
-    platform.folder = repository(tmp_path / "app", **FILES)
+    platform.folder = repository(tmp_path_factory.mktemp("work") / "app", **FILES)
     platform.push(platform.folder, "shop-staging")
     platform.promote(platform.shop, "shop-staging", "shop-live")
 
@@ -32,7 +37,9 @@ def shop(fresh, tmp_path):
         eventually(lambda: platform.get("shop-live")[0] == 200, seconds=30)
 
     platform.dies_at = dies_at
-    return platform
+    yield platform
+    platform.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def settled(platform) -> bool:
@@ -91,16 +98,17 @@ def test_killed_when_a_promotion_was_accepted(shop):
 @pytest.mark.promise("I-09")
 @pytest.mark.parametrize("name", ["config.snapshot", "release.row"])
 def test_killed_in_a_config_change(shop, name):
+    before = shop.api("GET", "/apps/shop-live/config-vars")
     shop.dies_at(name)
     with pytest.raises(OSError):
-        shop.api("PATCH", "/apps/shop-live/config-vars", {"A": "1", "B": "2"})
+        shop.api("PATCH", "/apps/shop-live/config-vars", {"A": name, "B": name})
     assert killed(shop)
     shop.start()
     eventually(lambda: settled(shop), seconds=60, every=1)
-    assert shop.api("GET", "/apps/shop-live/config-vars") == {}
-    shop.api("PATCH", "/apps/shop-live/config-vars", {"A": "1", "B": "2"})
+    assert shop.api("GET", "/apps/shop-live/config-vars") == before
+    shop.api("PATCH", "/apps/shop-live/config-vars", {"A": name, "B": name})
     eventually(lambda: settled(shop), seconds=60, every=1)
-    assert shop.api("GET", "/apps/shop-live/config-vars") == {"A": "1", "B": "2"}
+    assert shop.api("GET", "/apps/shop-live/config-vars") == {"A": name, "B": name}
 
 
 def test_killed_after_scaling(shop):
