@@ -121,7 +121,8 @@ def destroy_app(app: App, *, confirm: str, by: User | None) -> None:
 @transaction.atomic
 def transfer_app(app: App, owner: User | Team, *, by: User) -> App:
     """Hand the app to another owner, within that one's limits. A suspended app stays where it is. Offers of it end, and
-    so does its lock where a person gets it: nobody but a team has members to lock out."""
+    so does its lock where a person gets it: nobody but a team has members to lock out. What had been shared with that
+    person is theirs now, and not shared any more."""
     demand_not_suspended(app, owner)
     limits.demand_room([app], owner=owner)
     before = str(app.owner)
@@ -130,6 +131,8 @@ def transfer_app(app: App, owner: User | Team, *, by: User) -> App:
     app.locked = app.locked and isinstance(owner, Team)
     app.save(update_fields=["user", "team", "locked", "updated_at"])
     transfers.withdraw_open(AppTransfer, app=app)
+    if isinstance(owner, User):
+        Collaborator.objects.filter(app=app, user=owner).delete()
     activity.record(by, "transferred", app, before=before, after=str(owner))
     _changed(app)
     return app

@@ -42,6 +42,7 @@ def test_account_features_that_the_cli_asks_about(api):
 
 
 def test_an_app_is_offered_accepted_and_declined(api, as_bob, app, bob):
+    api.post("/apps/shop/collaborators", {"user": "bob@example.com"})
     made = api.post("/account/app-transfers", {"app": "shop", "recipient": "bob@example.com"}).json()
     assert made["state"] == "pending"
     path = f"/account/app-transfers/{made['id']}"
@@ -49,6 +50,7 @@ def test_an_app_is_offered_accepted_and_declined(api, as_bob, app, bob):
     assert as_bob.patch(path, {"state": "perhaps"}).status_code == 422
     assert as_bob.patch(path, {"state": "accepted"}).json()["state"] == "accepted"
     assert App.objects.get(name="shop").user == bob
+    assert [row["role"] for row in as_bob.get("/apps/shop/collaborators").json()] == ["owner"]
     assert as_bob.patch(path, {"state": "declined"}).status_code == 409
 
 
