@@ -66,7 +66,9 @@ def test_scale_and_dynos(app):
 
 
 def test_logs(app):
-    assert "web.1" in app.get_log(lines=200)
+    lines = app.get_log(lines=200).splitlines()
+    assert any("heroku[web.1]: State changed from starting to up" in line for line in lines)
+    assert all(line.startswith("20") for line in lines)  # text, not events
 
 
 def test_run(app):

@@ -48,6 +48,8 @@ def test_ps_shows_and_scales(heroku):
     heroku("ps:restart", "-d", "worker.1")
     heroku("ps:stop", "-d", "web.2")
     assert "running web at 1" in heroku("ps:scale", "web=1", "worker=0")
+    sizes = dict(re.findall(r"^ *(release|web|worker) +(\S+)", heroku("ps:type", "basic"), re.M))
+    assert sizes == {"release": "Standard-1X", "web": "Basic", "worker": "Basic"}
 
 
 def test_run_at_a_terminal(heroku):
