@@ -277,9 +277,7 @@ def _invalid(error: ValidationError) -> Refusal:
         return Refusal("Couldn't find that: the address has no valid id.", id="not_found", status=404)
     parts = []
     for item in error.errors[:5]:
-        where = ".".join(
-            str(part) for part in item["loc"] if part not in ("body", "payload", "path", "query")
-        )
+        where = ".".join(str(part) for part in item["loc"] if part not in ("body", "payload", "query"))
         parts.append(f"{where or 'body'}: {item['msg']}")
     return Refusal("Invalid params: " + "; ".join(parts))
 
