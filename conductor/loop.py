@@ -196,12 +196,14 @@ class Conductor:
         self._sleepers.stop()
         self.keeper.stop()
         self._transfers.stop()
-        _let_go(in_hand)
+        with space.forgone("release of leases"):
+            _let_go(in_hand)
         self.parts.driver.close()
         if self.parts.servers:
             self.parts.servers.stop()
-        traffic.finish(self.parts)
-        self._status.write(stopped=True)
+        with space.forgone("last word of the conductor"):
+            traffic.finish(self.parts)
+            self._status.write(stopped=True)
         self.parts.crew.leave()
         connections.close_all()
 

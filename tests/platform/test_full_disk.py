@@ -19,7 +19,7 @@ CHATTY = (
     "def chat():\n"
     "    while True:\n"
     "        print('x' * 1000, flush=True)\n"
-    "        time.sleep(0.01)\n"
+    "        time.sleep(0.05)\n"
     "if os.environ.get('CHATTY'):\n"
     "    threading.Thread(target=chat, daemon=True).start()\n"
     "port = int(os.environ['PORT'])\n"
@@ -86,8 +86,8 @@ def sign_in(platform) -> tuple[int, str]:
 def test_a_full_disk_loses_nothing_and_stops_nothing_that_runs(platform, disk, tmp_path):
     code = repository(tmp_path / "code", **FILES)
     platform.app("shop")
-    platform.push(code, "shop")
     platform.api("PATCH", "/apps/shop/config-vars", {"CHATTY": "1"})
+    platform.push(code, "shop")
     eventually(lambda: "xxx" in platform.log("shop", 20), seconds=60)
     eventually(lambda: platform.api("GET", "/apps/shop/releases")[-1]["current"], seconds=60)
     before = platform.api("GET", "/apps/shop/releases")
@@ -112,3 +112,9 @@ def test_a_full_disk_loses_nothing_and_stops_nothing_that_runs(platform, disk, t
     eventually(lambda: "xxx" in platform.log("shop", 20), seconds=60)
     assert [app["name"] for app in platform.api("GET", "/apps")] == ["shop"]
     assert platform.audit() == []
+
+    platform.stop()
+    disk.fill()
+    started = platform.manage("up", check=False)
+    assert started.returncode == 1 and "is full: make room, then start again" in started.stderr
+    assert "Traceback" not in started.stderr

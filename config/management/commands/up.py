@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts import actions
@@ -14,6 +14,7 @@ from accounts.models import User
 from apps.models import App
 from config import demo, platform
 from config.platform import CannotStart
+from core import space
 
 
 class Command(BaseCommand):
@@ -32,6 +33,12 @@ class Command(BaseCommand):
                 platform.run(lambda: self.ready(started, with_demo=demo))
         except CannotStart as error:
             raise CommandError(str(error)) from error
+        except (OSError, DatabaseError) as error:
+            if not space.is_full(error):
+                raise
+            raise CommandError(
+                f"The disk of {settings.DATA} is full: make room, then start again."
+            ) from error
 
     def ready(self, started: float, *, with_demo: bool) -> None:
         """Say where everything is, once it answers."""
