@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from ninja import Router, Schema, Status
 
 from addons import databases
+from addons.access import addons_for
 from addons.models import Schedule, Transfer
 from api.asker import asker
 from api.shapes import Time
@@ -187,9 +188,11 @@ def copy(request: HttpRequest, ref: str, body: CopyIn) -> Status[TransferOut]:
 
 @router.get("/client/v11/databases/{ref}/transfer-schedules", response=list[ScheduleOut])
 def schedules(request: HttpRequest, ref: str) -> list[ScheduleOut]:
-    """When a database is backed up, and the others of its app: the CLI asks any one of them for all."""
-    addon = door.database_for(asker(request), ref, to=door.VIEW)
-    rows = Schedule.objects.filter(Q(addon=addon) | Q(addon__app__isnull=False, addon__app=addon.app_id))
+    """When a database is backed up, and the others of its app that one may see: the CLI asks any one of them for all."""
+    by = asker(request)
+    addon = door.database_for(by, ref, to=door.VIEW)
+    asked_with = addons_for(by).filter(Q(pk=addon.pk) | Q(app__isnull=False, app=addon.app_id))
+    rows = Schedule.objects.filter(addon__in=asked_with)
     return [ScheduleOut.of(row) for row in sorted(rows, key=lambda row: (row.addon_id != addon.pk, row.name))]
 
 

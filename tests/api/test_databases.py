@@ -6,7 +6,7 @@ import pytest
 from django.test import AsyncClient
 
 from addons import backup_files, databases
-from addons.models import Addon, Schedule, Transfer
+from addons.models import Addon, Attachment, Schedule, Transfer
 from addons.orders import order_of
 from addons.providers import provider_for
 from tests.api.conftest import ApiClient
@@ -217,6 +217,20 @@ def test_the_schedules_of_an_app_are_told_by_any_of_its_databases(database, app,
         assert api.post(f"/client/v11/databases/{addon.name}/transfer-schedules", body).status_code == 201
     told = api.get(f"/client/v11/databases/{database.name}/transfer-schedules").json()
     assert [row["name"] for row in told] == ["SECOND_URL"]
+
+
+def test_schedules_of_databases_that_are_not_shared_are_not_told(database, app, alice, charlie):
+    """Charlie's app uses one database of the app alone."""
+    other = make_addon(app, "heroku-postgresql:mini", as_="SECOND", name="second-db")
+    Attachment.objects.create(addon=database, app=make_app("blog", owner=charlie), name="DATABASE")
+    body = {"hour": "3", "timezone": "UTC", "schedule_name": "SECOND_URL"}
+    assert (
+        ApiClient(alice).post(f"/client/v11/databases/{other.name}/transfer-schedules", body).status_code
+        == 201
+    )
+    path = f"/client/v11/databases/{database.name}/transfer-schedules"
+    assert [row["name"] for row in ApiClient(alice).get(path).json()] == ["SECOND_URL"]
+    assert ApiClient(charlie).get(path).json() == []
 
 
 def test_who_waits_for_an_upgrade_is_told_that_there_is_none(database, alice):
