@@ -103,6 +103,38 @@ def test_a_branch_becomes_an_app_as_its_app_json_says_and_goes_again(
     assert not Event.objects.filter(details__icontains="of the pipeline").exists()
 
 
+def test_each_folder_of_a_branch_becomes_an_app_of_its_own(platform, reviewing, origin, alice, tmp_path):
+    """Each is built from its folder alone, as the app.json there says, and moves and goes with the others."""
+    files = {"README": "Nothing here is an app."}
+    for part in ("web", "api"):
+        said = json.dumps({"env": {"GREETING": f"hello from {part}"}})
+        files |= {
+            f"apps/{part}/Procfile": SERVER,
+            f"apps/{part}/server.py": SERVER_PY,
+            f"apps/{part}/app.json": said,
+        }
+    commit(origin, tmp_path, "feature", **files)
+    actions.set_settings(
+        reviewing, parts=[{"name": part, "path": f"apps/{part}"} for part in ("web", "api")], by=alice
+    )
+    rows = actions.create(reviewing, "feature", by=alice)
+    assert [row.part for row in rows] == ["web", "api"]
+    for row in rows:
+        come_to(row, "created", "errored")
+        assert row.state == "created", row.message
+        assert platform.get(row.app)[1] == f"hello from {row.part}"
+    assert len({row.app.name for row in rows}) == 2
+
+    again = commit(origin, tmp_path, "feature", **{"apps/api/note": "changed"})
+    actions.move_to(rows, again)
+    for row in rows:
+        eventually(lambda row=row: row.app.releases.filter(current=True, slug__commit=again).exists(), 60)
+    for row in rows:
+        actions.destroy(row, by=alice)
+        come_to(row, "deleted")
+    assert App.objects.filter(ephemeral="review", destroyed_at=None).count() == 0
+
+
 def _cleared(platform, app):
     cleaning.clear_destroyed(platform.conductor.parts)
     return not App.objects.filter(pk=app.pk).exists()
