@@ -49,7 +49,7 @@ class Postgresql:
         url = there.make(
             names(order), _password(order), connections=connections_of(order.limits), note=note(order)
         )
-        return Provided({"URL": url}, message="The database is ready.")
+        return Provided({"URL": url}, message=_ready(order, there))
 
     def change_plan(self, order: Order, plan: str, limits: Mapping[str, int]) -> Provided:
         """Another number of connections; everything else is as it was."""
@@ -129,6 +129,14 @@ def server(*, start: bool = False) -> Databases:
         return Databases(settings.POSTGRES_ADDONS_URL)
     cluster = embedded.servers().postgres
     return Databases(cluster.ensure() if start else cluster.url)
+
+
+def _ready(order: Order, there: Databases) -> str:
+    """That it is ready; and of what version, where another one was asked for: there is but one server."""
+    asked = order.options.get("version", "")
+    if not asked or asked.partition(".")[0] == str(found := there.version()):
+        return "The database is ready."
+    return f"The database is ready. It is of PostgreSQL {found}, the only version there is here, not {asked[:20]}."
 
 
 def on_our_disk() -> bool:

@@ -75,6 +75,11 @@ class Databases:
                 permanent=True,
             )
 
+    def version(self) -> int:
+        """The server's major version, such as 15."""
+        with self._admin() as admin:
+            return admin.info.server_version // 10_000
+
     def make(self, names: Names, password: str, *, connections: int, note: str = "") -> str:
         """Have a database of its own that nobody else may enter; returns the URL for its default user."""
         with self._admin() as admin:

@@ -56,6 +56,17 @@ def test_a_database_is_made_once_however_often_it_is_asked_for(postgresql):
     assert wanted.id in provider.holds()
 
 
+def test_who_asks_for_another_version_is_told_which_one_it_is(postgresql):
+    provider, wanted = postgresql
+    made = provider.provision(replace(wanted, options={"version": "9.6"}))
+    found = run(made.config["URL"], "SHOW server_version")[0][0].partition(".")[0]
+    assert made.message == (
+        f"The database is ready. It is of PostgreSQL {found}, the only version there is here, not 9.6."
+    )
+    again = provider.provision(replace(wanted, options={"version": found}))
+    assert again.message == "The database is ready."
+
+
 def test_no_database_is_begun_that_would_stop_the_others_on_a_full_disk(postgresql, monkeypatch):
     provider, wanted = postgresql
     monkeypatch.setattr(embedded, "ROOM_BYTES", 1 << 62)
