@@ -57,9 +57,8 @@ def _wait(parts: Parts, dyno: Dyno, stays: Callable[[], bool]) -> Guest:
     while (now := time.monotonic()) < end:
         streams = parts.driver.attach(incarnation)
         if streams is not None:
-            is_person = (
-                dyno.attached == "tty" and "COLUMNS" in dyno.env
-            )  # which the CLI says of a terminal only
+            # The CLI tells of columns only where a terminal is.
+            is_person = dyno.attached == "tty" and "COLUMNS" in dyno.env
             return Guest(streams, lambda: parts.driver.stop(str(dyno.app_id), incarnation), stays, is_person)
         if now >= look_again:
             look_again = now + ROW_SECONDS

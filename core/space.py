@@ -18,9 +18,8 @@ from core.errors import Refusal
 log = logging.getLogger(__name__)
 
 FULL = frozenset([errno.ENOSPC, errno.EDQUOT])
-SQLITE_FULL = frozenset(
-    [13, 4874]
-)  # SQLITE_FULL, and SQLITE_IOERR_SHMSIZE: the write-ahead log's index can't grow
+# SQLITE_FULL, and SQLITE_IOERR_SHMSIZE: the write-ahead log's index can't grow
+SQLITE_FULL = frozenset([13, 4874])
 POSTGRESQL_FULL = "53100"
 STATUS = 507
 WORDS = (
