@@ -132,7 +132,7 @@ class Conductor:
         ]
         self._notes = notes.Notes(parts)
         self._status = status.Status(self)
-        self._looked = 0.0
+        self._looked = float("-inf")
         self.swept = 0.0  # when it last made up for lost nudges, in seconds since the epoch
         self._leads = False
         self._deafen: Callable[[], None] = lambda: None

@@ -115,7 +115,7 @@ class Switchboard:
 
     def serves(self, app: str) -> Route | None:
         """The route that was put last, as far as that is known for certain."""
-        if self._shared and time.monotonic() - self._told.get(app, 0.0) > BELIEVED:
+        if self._shared and time.monotonic() - self._told.get(app, float("-inf")) > BELIEVED:
             return None
         return self._routes.get(app)
 

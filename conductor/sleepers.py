@@ -19,6 +19,7 @@ from releases.models import Release
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 15.0
 MINUTE = 60.0  # seconds
+NEVER = float("-inf")  # before any clock began: a machine that has just started is at nearly 0
 
 
 class Sleepers:
@@ -45,7 +46,7 @@ class Sleepers:
     def look(self) -> None:
         """Put to sleep whoever had no request for long enough."""
         rows = list(_candidates())
-        self._busy = {app.pk: self._busy.get(app.pk, 0.0) for app in rows}
+        self._busy = {app.pk: self._busy.get(app.pk, NEVER) for app in rows}
         for app in rows:
             if self._quiet(app) >= app.sleep_minutes * MINUTE and sleep.put_to_sleep(app, by=None):
                 self._say(app, "Idling", "State changed from up to idle")

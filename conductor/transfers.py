@@ -127,7 +127,7 @@ class Transfers:
         self._told.pop(row.pk, None)
 
     def _progress(self, row: Transfer, move: Move) -> None:
-        if time.monotonic() - self._told.get(row.pk, 0.0) > TELL_SECONDS:
+        if time.monotonic() - self._told.get(row.pk, float("-inf")) > TELL_SECONDS:
             self._told[row.pk] = time.monotonic()
             row.record(processed_bytes=move.bytes)
             live.tell_now(row.app.topic)

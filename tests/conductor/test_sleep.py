@@ -1,6 +1,7 @@
 """Apps that sleep when nobody comes, and wake when somebody does."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.utils import timezone
@@ -161,6 +162,13 @@ def test_who_was_quiet_for_long_enough_sleeps(stage, quiet):
     assert is_asleep(app) and states(app) == [("web.1", "idle")]
     assert "Idling" in stage.lines(app.log_stream)
     assert not Meter.objects.filter(app_id=app.pk).exists()  # what sleeps costs nothing
+
+
+def test_so_does_one_of_a_machine_that_has_just_started(stage, quiet, monkeypatch):
+    app = quiet()
+    monkeypatch.setattr("conductor.sleepers.time", SimpleNamespace(monotonic=lambda: 5.0))
+    look(stage)
+    assert is_asleep(app)
 
 
 def test_who_was_not_stays_awake(stage, quiet, alice):
