@@ -11,8 +11,8 @@ from accounts import access as account_access
 from accounts.models import User
 from api.asker import asker
 from api.http import is_first_page, ranged
-from api.resources.catalog import demand_region
-from api.shapes import AppOut, BuildpackOut, CollaboratorOut, DomainOut, Named, TeamAppOut, with_current
+from api.resources.catalog import demand_region, stack_name
+from api.shapes import AppOut, BuildpackOut, CollaboratorOut, DomainOut, TeamAppOut, with_current
 from apps import access, actions, certificates, stacks, transfers
 from apps.models import App, Collaborator, Domain
 from core.errors import NotFound, Refusal
@@ -130,13 +130,8 @@ def _changed(request: HttpRequest, app: str, body: AppChange) -> App:
     if body.maintenance is not None and body.maintenance != found.maintenance:
         actions.set_maintenance(found, body.maintenance, by=by)
     if body.build_stack:
-        stacks.set_stack(found, _stack(body.build_stack), by=by)
+        stacks.set_stack(found, stack_name(body.build_stack), by=by)
     return found
-
-
-def _stack(ref: str) -> str:
-    """The name of the stack with this name or id."""
-    return next((name for name in stacks.available() if ref == str(Named.fixed("stack", name).id)), ref)
 
 
 @router.delete("/apps/{app}", response=AppOut)
@@ -328,7 +323,7 @@ def _create(request: HttpRequest, body: AppIn, team: str | None) -> App:
         demand_region(body.region)
     with transaction.atomic():
         app = actions.create_app(body.name, owner=account_access.owner_for(by, team), by=by)
-        return stacks.set_stack(app, _stack(body.stack), by=by) if body.stack else app
+        return stacks.set_stack(app, stack_name(body.stack), by=by) if body.stack else app
 
 
 def _domain(app: App, ref: str) -> Domain:

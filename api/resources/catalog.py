@@ -1,6 +1,7 @@
 """What is the same for everybody: stacks, regions, dyno sizes."""
 
 import platform
+import re
 from uuid import UUID
 
 from django.http import HttpRequest
@@ -15,6 +16,7 @@ from engine.stacks import SLUGS
 
 router = Router(tags=["Catalog"])
 HEROKUS = ("us", "eu")
+HEROKU_STACKS = re.compile(r"heroku-\d\d|cedar(-\d\d)?")
 
 
 class SizeOut(Schema):
@@ -48,6 +50,14 @@ def _region() -> RegionOut:
 def stacks(request: HttpRequest) -> list[StackOut]:
     """The stacks there are."""
     return [_stack(name) for name in available()]
+
+
+def stack_name(ref: str) -> str:
+    """The name of the stack with this name or id. Heroku's own (`heroku-24`, `cedar`), which scripts for it name, mean the
+    one here that slugs run on."""
+    if HEROKU_STACKS.fullmatch(ref):
+        return SLUGS
+    return next((name for name in available() if ref == str(Named.fixed("stack", name).id)), ref)
 
 
 @router.get("/stacks/{ref}", response=StackOut)

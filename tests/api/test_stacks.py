@@ -19,9 +19,15 @@ def test_without_containers_there_is_one_stack(api, alice):
     ):
         assert answer.status_code == 422
         assert "Docker engine" in answer.json()["message"]
-    assert (
-        "There is no stack cedar-14" in api.patch("/apps/shop", {"build_stack": "cedar-14"}).json()["message"]
-    )
+    assert "There is no stack arch" in api.patch("/apps/shop", {"build_stack": "arch"}).json()["message"]
+
+
+def test_the_stacks_that_scripts_for_heroku_name_mean_ours(api, alice):
+    make_app("shop", owner=alice)
+    for number, stack in enumerate(("heroku-24", "heroku-22", "cedar", "cedar-14")):
+        made = api.post("/apps", {"name": f"app-{number}", "stack": stack})
+        assert (made.status_code, made.json()["stack"]["name"]) == (201, "slipway-24")
+        assert api.patch("/apps/shop", {"build_stack": stack}).json()["build_stack"]["name"] == "slipway-24"
 
 
 def test_an_app_is_built_for_the_stack_that_was_chosen(api, alice, settings):
