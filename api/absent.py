@@ -8,7 +8,6 @@ FAMILIES = [
         r"/client/v11/.*|/postgres/.*|/data/.*|/redis/.*",
         "This Slipway's databases can't do that: heroku help pg and docs/addons.md say what they can.",
     ),
-    (r"/apps/[^/]+/slugs", "Slugs come from builds here: POST /apps/APP/builds with a source_blob."),
     (r"/spaces(/.*)?", "There are no private spaces here."),
     (r"/enterprise-accounts(/.*)?", "There are no enterprise accounts here: people share what is a team's."),
     (r"/apps/[^/]+/(acm|ssl-endpoints)(/.*)?", "Certificates of an app are its SNI endpoints."),

@@ -349,7 +349,7 @@ class BuildOut(Schema):
 
 
 class SlugBlob(Schema):
-    """How to get a slug's archive; Slipway keeps them to itself."""
+    """Where to put a slug's archive, told when it is made; what is there, Slipway keeps to itself."""
 
     method: str = "get"
     url: str = ""
@@ -379,7 +379,7 @@ class SlugOut(Schema):
             commit=slug.commit or None,
             commit_description=slug.message or None,
             process_types=slug.process_types,
-            size=slug.bytes,
+            size=None if slug.is_empty else slug.bytes,
             stack=Named.fixed("stack", slug.stack),
             created_at=slug.created_at,
             updated_at=slug.created_at,

@@ -7,7 +7,7 @@ from functools import partial
 
 from django.conf import settings
 
-from releases import git, sources
+from releases import git, slug_uploads, sources
 from releases.registry import front as registry
 
 FETCH_BYTES = 10 * 1024**2
@@ -33,6 +33,7 @@ _ADDRESSES = re.compile(
     rb"|POST /(?P<fetch>[a-z0-9-]{1,64})\.git/git-upload-pack"
     rb"|(?:POST|PUT|PATCH) /v2/(?P<image>[\w./:=-]{1,500})"
     rb"|PUT /_sources/(?P<source>[\w-]{1,100})"
+    rb"|PUT /_slugs/(?P<slug>[\w-]{1,100})"
     rb"|POST /hooks/(?P<hook>[0-9a-f-]{36})/"
 )
 
@@ -50,4 +51,6 @@ def allowance(method: bytes, uri: bytes) -> Allowance:
         return Allowance(settings.LAYER_BYTES, True, partial(registry.may_push, found["image"].decode()))
     if found["push"]:
         return Allowance(settings.PUSH_BYTES, True, partial(git.may_push, found["push"].decode()))
+    if found["slug"]:
+        return Allowance(settings.SLUG_BYTES, True, lambda _: slug_uploads.expects(found["slug"].decode()))
     return Allowance(settings.SOURCE_BYTES, True, lambda _: sources.expects(found["source"].decode()))

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from core.admin import Endless, Shown, status
 from core.deeds import Deed
 from releases import actions
-from releases.models import OPEN, Build, Release, Slug, Source
+from releases.models import OPEN, Build, Release, Slug, SlugUpload, Source
 
 
 @admin.register(Build)
@@ -71,6 +71,17 @@ class SlugAdmin(Endless, Shown):
     search_fields = ("digest", "commit", "app__name", "id")
     list_select_related = ("app",)
     ordering = ("-created_at",)
+
+
+@admin.register(SlugUpload)
+class SlugUploadAdmin(Endless, Shown):
+    """Slugs that programs have still to upload."""
+
+    list_display = ("__str__", "checksum", "created_at")
+    search_fields = ("slug__app__name", "slug__id")
+    list_select_related = ("slug",)
+    ordering = ("-created_at",)
+    exclude = ("put_digest",)
 
 
 @admin.register(Source)

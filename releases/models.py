@@ -179,16 +179,33 @@ class Slug(models.Model):
     expired_at = models.DateTimeField(null=True, help_text="When its archive was cleaned away.")
 
     def __str__(self) -> str:
-        return self.commit[:7] or self.digest[7:19]
+        return self.commit[:7] or self.digest[7:19] or str(self.pk)[:8]
 
     @property
     def short(self) -> str:
         """The commit as people write it."""
         return self.commit[:7]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has been uploaded to it yet."""
+        return not self.digest
+
     def image_of(self, type: str) -> str:
         """The image that dynos of this process type run; empty when they run the archive."""
         return self.images.get(type, self.image)
+
+
+class SlugUpload(models.Model):
+    """A slug that a program makes elsewhere and has still to upload. The row goes when it has."""
+
+    slug = models.OneToOneField(Slug, primary_key=True, on_delete=models.CASCADE, related_name="upload")
+    put_digest = models.CharField(max_length=64, help_text="Of the one-time upload token.")
+    checksum = models.CharField(max_length=80, blank=True, help_text="sha256:… that the archive is to have.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return f"upload of {self.slug}"
 
 
 class Manifest(models.Model):

@@ -74,7 +74,7 @@ def test_only_who_asks_gets_a_304(api):
 
 def test_unknown_paths_bad_json_and_bad_fields(api):
     assert api.get("/nothing/here").json()["id"] == "not_found"
-    assert "POST /apps/APP/builds" in api.post("/apps/shop/slugs", {}).json()["message"]
+    assert "no private spaces" in api.post("/spaces", {}).json()["message"]
     assert api("POST", "/pipelines", body=[1]).status_code == 422
     broken = api.client.generic(
         "POST",
