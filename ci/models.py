@@ -3,7 +3,7 @@
 import uuid
 from typing import ClassVar
 
-from django.db import models
+from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -119,6 +119,9 @@ class TestRun(Job):
         default=list, help_text="Indexes of the nodes that it runs; empty: all of them."
     )
     clear_cache = models.BooleanField(default=False)
+    has_cache = models.BooleanField(
+        default=False, help_text="While it builds with its pipeline's cache, which one run has at a time."
+    )
     debug = models.BooleanField(default=False, help_text="It waits with a shell instead of running tests.")
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
@@ -146,6 +149,9 @@ class TestRun(Job):
         indexes: ClassVar = [models.Index(fields=["pipeline", "commit"], name="test_runs_by_commit")]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["pipeline", "number"], name="one_test_run_per_number"),
+            models.UniqueConstraint(
+                fields=["pipeline"], condition=Q(has_cache=True), name="one_test_run_has_the_cache"
+            ),
             models.CheckConstraint(
                 condition=Q(status="ended", state__in=ENDED) | (~Q(status="ended") & ~Q(state__in=ENDED)),
                 name="test_run_ends_in_an_end_state",
@@ -176,6 +182,21 @@ class TestRun(Job):
         if self.started_at is None:
             return None
         return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+
+    def take_cache(self) -> bool:
+        """Have the pipeline's build cache until it is left, or the run ends; False when another run has it."""
+        if not self.has_cache:
+            try:
+                with transaction.atomic():
+                    rows = TestRun.objects.filter(pk=self.pk, status=self.Status.RUNNING)
+                    self.has_cache = bool(rows.update(has_cache=True))
+            except IntegrityError:
+                return False
+        return self.has_cache
+
+    def leave_cache(self) -> None:
+        """Let another run have the pipeline's build cache. No effect on a run that does not have it."""
+        TestRun.objects.filter(pk=self.pk, has_cache=True).update(has_cache=False)
 
     @property
     def url_path(self) -> str:

@@ -261,7 +261,9 @@ def end_run(run: TestRun, state: State, reason: str) -> None:
     why = run.reason if state == State.CANCELLED and run.reason else reason
     left = TestNode.objects.filter(run=run, finished_at=None)
     left.update(state=state, finished_at=timezone.now(), sealed_attach="", updated_at=timezone.now())
-    run.end(TestRun.Status.ENDED, state=state, reason=why[:500], warning=warning[:500], **counts)
+    run.end(
+        TestRun.Status.ENDED, state=state, reason=why[:500], warning=warning[:500], has_cache=False, **counts
+    )
     if run.app_id:
         destroy([run.app_id])
     actions.tell_host(run)

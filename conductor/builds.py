@@ -119,11 +119,10 @@ class Builds:
 
     def _compile(self, held: Held, row: Build) -> None:
         """Turn the source into a slug, or into images."""
-        if not row.clear_cache:
-            caches.take(self._parts.data, row.app)
+        spec = self._spec(row, cache=caches.take(row.app))
         try:
             result = self._parts.build(
-                self._spec(row),
+                spec,
                 slugs=self._parts.slugs,
                 write=self._parts.writer(row.log_stream, "build"),
                 cancelled=lambda: self._stops(held),
@@ -132,7 +131,7 @@ class Builds:
             )
         finally:
             if not held.lost.is_set():  # else another conductor builds with it
-                caches.hand_on(self._parts.data, row.app)
+                caches.hand_on(row.app)
         _check(result.app_json)
         failpoints.reach("build.compiled")
         with transaction.atomic():
@@ -191,14 +190,14 @@ class Builds:
     def _stops(self, held: Held) -> bool:
         return held.cancel.is_set() or held.lost.is_set()
 
-    def _spec(self, row: Build) -> BuildSpec:
+    def _spec(self, row: Build, *, cache: str) -> BuildSpec:
         app = row.app
         return BuildSpec(
             id=str(row.pk),
             app=str(app.pk),
             source=self._parts.data / row.source.path,
             env=_config(app),
-            cache=caches.cache_of(self._parts.data, app.pk),
+            cache=caches.folder_of(self._parts.data, cache),
             buildpacks=row.buildpacks,
             stack=row.stack,
             slot=app.slot,

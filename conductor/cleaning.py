@@ -76,8 +76,8 @@ def clean(parts: Parts) -> None:
     if parts.leftovers:
         running = Build.objects.filter(status=Build.Status.RUNNING).values_list("pk", flat=True)
         parts.leftovers.sweep([str(pk) for pk in running])
-        apps = [str(pk) for pk in App.objects.values_list("pk", flat=True)]
-        parts.leftovers.keep(apps, _images(), older_than=RECENT.total_seconds())
+        kept = {str(pk) for pk in App.objects.values_list("pk", flat=True)} | caches.of_pipelines()
+        parts.leftovers.keep(kept, _images(), older_than=RECENT.total_seconds())
     deliveries.forget_old()
     notices.forget_old()
     forget_reports()
@@ -115,7 +115,7 @@ def clear_app(parts: Parts, app: App) -> bool:
     for path in paths:
         if not Source.objects.filter(path=path).exists():  # the same upload may have been built elsewhere too
             (parts.data / path).unlink(missing_ok=True)
-    caches.drop(parts.data, app_id)
+    caches.drop(parts.data, str(app_id))
     repositories.remove(app_id)
     drop_slugs(parts)
     return True

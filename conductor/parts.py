@@ -23,9 +23,8 @@ class Leftovers(Protocol):
         """Remove what is left of builds whose ids are not among `running`."""
         ...
 
-    def keep(self, apps: Iterable[str], images: Iterable[str], *, older_than: float) -> None:
-        """Remove what is `older_than` seconds old: caches of other apps than `apps`, images that are not among
-        `images`."""
+    def keep(self, caches: Iterable[str], images: Iterable[str], *, older_than: float) -> None:
+        """Remove what is `older_than` seconds old: caches but those of these names, images that are not among `images`."""
         ...
 
     def close(self) -> None:

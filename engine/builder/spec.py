@@ -36,7 +36,7 @@ class BuildSpec:
     app: str  # the app's UUID
     source: Path  # a tar archive: plain, gzipped or zstd
     env: Mapping[str, str] = field(repr=False)  # the config vars, for the buildpacks' ENV_DIR only
-    cache: Path  # kept between the app's builds
+    cache: Path  # of one build at a time, for the next; in containers a volume of this name
     buildpacks: Sequence[str]  # names or URLs, in order; none: they are detected
     stack: str
     slot: int  # the app's number; picks its system user

@@ -13,6 +13,7 @@ from ci.settings import set_vars
 from conductor import caches
 from conductor.audit import test_apps as audit_test_apps
 from core import failpoints
+from tests.ci.made import make_run
 from tests.conftest import eventually
 
 TAP = "1..2\\nok 1 - adds\\nnot ok 2 - subtracts\\n# expected 1\\n"
@@ -112,6 +113,19 @@ def test_a_run_builds_with_what_the_last_one_left(platform, start, shop):
     stale.mkdir()
     caches.drop_of_gone_pipelines(platform.data)
     assert kept.exists() and not stale.exists()
+
+
+def test_a_run_that_finds_the_cache_taken_begins_with_none(platform, start, shop, alice):
+    other = make_run(shop, by=alice, state="building", lease_token=uuid.uuid4())
+    assert other.take_cache() and other.take_cache()
+    kept = platform.data / "caches" / f"tests-{shop.pk}"
+    (kept / "wheels").mkdir(parents=True)
+    assert over(start(app_json("true"), clear_cache=True)).state == "succeeded"
+    assert (kept / "wheels").is_dir()
+    runs.end_run(other, "errored", "It was lost.")
+    assert over(start(app_json("true"), clear_cache=True)).state == "succeeded"
+    assert not (kept / "wheels").exists()
+    assert not TestRun.objects.filter(has_cache=True).exists()
 
 
 def test_a_run_that_passes(platform, start):

@@ -213,6 +213,20 @@ def test_the_cache_goes_with_its_app(shop, engine, builder):
     assert not engine.client.volumes.list(filters={"label": f"slipway.instance={builder._instance}"})
 
 
+def test_apps_hand_a_cache_on(shop, engine, builder):
+    """So do test runs, each in an app of its own."""
+    shop.look('touch "$2/mark"', app="first", cache="tests-shop")
+    builder.keep({"tests-shop"}, (), older_than=-60)  # the first app is gone
+    shop.look('[ -e "$2/mark" ] && echo "seen before"; true', app="second", cache="tests-shop")
+    assert "seen before" in shop.output
+    shop.look('[ -e "$2/mark" ] && echo "seen before"; true', app="second")
+    assert "seen before" not in shop.output
+    shop.look('[ -e "$2/mark" ] && echo "seen before"; true', app="third", cache="tests-shop", fresh=True)
+    assert "seen before" not in shop.output
+    builder.keep((), (), older_than=-60)
+    assert not engine.client.volumes.list(filters={"label": f"slipway.instance={builder._instance}"})
+
+
 def test_an_engine_without_the_stack_says_how_to_make_it(tmp_path, engine):
     instance = engine.instance()
     place = ContainerBuilder(engine.client, instance=instance, run_image="slipway/nowhere:1", env={})

@@ -123,7 +123,7 @@ def test_those_of_the_apps_built_last_are_kept(engine, instance, builder, worksh
     eventually(lambda: not spares(engine, instance, "one"), seconds=10)
     workshop.look("true", app="tested", test=True)  # which nobody builds again
     builder.sweep(())
-    assert builder._spares.apps() == ["two"]
+    assert builder._spares.caches() == ["two"]
     assert waiting(engine, instance, "two")
     builder.keep({"one"}, (), older_than=3600)
     eventually(lambda: not spares(engine, instance, "two"), seconds=10)

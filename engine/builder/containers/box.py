@@ -64,7 +64,7 @@ class Box:
             raise
         finally:
             report.close()
-        self.spares.retire(place.app, started)  # its slug is here, and nobody has to wait for its end
+        self.spares.retire(place.cache, started)  # its slug is here, and nobody has to wait for its end
         self.output.finish()
         return report.answer
 

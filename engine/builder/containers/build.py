@@ -165,12 +165,12 @@ class ContainerBuilder:
                     remove(self._client, found["Id"])
             self._images.drop_old()
 
-    def keep(self, apps: Iterable[str], images: Iterable[str], *, older_than: float) -> None:
-        """Remove what is `older_than` seconds old of caches of other apps than `apps`, and of images that are not among
+    def keep(self, caches: Iterable[str], images: Iterable[str], *, older_than: float) -> None:
+        """Remove what is `older_than` seconds old of caches but those of these names, and of images that are not among
         `images`, as `BuildResult` names them. What an engine that is away keeps goes next time."""
-        alive, horizon = set(apps), time.time() - older_than
-        for app in set(self._spares.apps()) - alive:
-            self._spares.drop(app)
+        alive, horizon = set(caches), time.time() - older_than
+        for cache in set(self._spares.caches()) - alive:
+            self._spares.drop(cache)
         filters = {"label": [f"slipway.instance={self._instance}", CACHE_OF]}
         with _patience():
             for found in self._client.api.volumes(filters=filters)["Volumes"] or ():
@@ -179,17 +179,17 @@ class ContainerBuilder:
                     self.forget(found["Labels"][CACHE_OF])
             self._store.keep(set(images), older_than=older_than)
 
-    def forget(self, app: str) -> None:
-        """Remove the cache of an app, and what waits to build with it. The container of a build that has just ended may
-        hold it for a moment yet."""
+    def forget(self, cache: str) -> None:
+        """Remove a cache, and what waits to build with it. The container of a build that has just ended may hold it for a
+        moment yet."""
         end = time.monotonic() + ENDING_SECONDS
         while True:
-            self._spares.drop(app)
-            for found in self._spare_ones(app):  # other conductors have some, too
+            self._spares.drop(cache)
+            for found in self._spare_ones(cache):  # other conductors have some, too
                 if not build_of(found):
                     remove(self._client, found["Id"])
             try:
-                self._client.api.remove_volume(self._volume(app), force=True)
+                self._client.api.remove_volume(self._volume(cache), force=True)
                 return
             except docker.errors.NotFound:
                 return
@@ -202,9 +202,9 @@ class ContainerBuilder:
         """End what waits for builds."""
         self._spares.close()
 
-    def _spare_ones(self, app: str = "") -> list[dict[str, Any]]:
-        """Containers of the engine that are spare, or were: all, or those of an app."""
-        which = [f"slipway.instance={self._instance}", f"{SPARE}={app}" if app else SPARE]
+    def _spare_ones(self, cache: str = "") -> list[dict[str, Any]]:
+        """Containers of the engine that are spare, or were: all, or those with one cache."""
+        which = [f"slipway.instance={self._instance}", f"{SPARE}={cache}" if cache else SPARE]
         found: list[dict[str, Any]] = self._client.api.containers(all=True, filters={"label": which})
         return found
 
@@ -213,23 +213,23 @@ class ContainerBuilder:
             image = self._images.of(build_image(self._run_image))
             self._make_network()
             if spec.fresh:
-                self.forget(spec.app)
+                self.forget(spec.cache.name)
         except TROUBLE as fault:
             raise EngineError(f"The Docker engine did not make room for the build: {fault}") from fault
         limits = spec.limits
         return Place(
-            app=spec.app,
+            cache=spec.cache.name,
             image=image,
             network=self._network,
-            cache=self._volume(spec.app),
+            volume=self._volume(spec.cache.name),
             cpus=min(limits.cpus, self._cores),
             memory=limits.memory,
             processes=limits.processes,
             labels=self._labels,
         )
 
-    def _volume(self, app: str) -> str:
-        return f"slipway-{self._instance}-cache-{app}"
+    def _volume(self, cache: str) -> str:
+        return f"slipway-{self._instance}-cache-{cache}"
 
     def _make_network(self) -> None:
         with self._lock:

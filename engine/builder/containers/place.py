@@ -13,8 +13,11 @@ import requests
 from core.errors import EngineError
 from engine.builder.containers.images import CACHE
 
-BUILD, SPARE = "slipway.build", "slipway.spare"  # the labels that give a container's build, a spare one's app
-CACHE_OF = "slipway.cache"  # the label that gives the app of a volume
+BUILD, SPARE = (
+    "slipway.build",
+    "slipway.spare",
+)  # the labels that give a container's build, a spare one's cache
+CACHE_OF = "slipway.cache"  # the label that gives the cache that a volume is
 # What its first program needs to put up the fences, to become another user, and to see all files.
 RIGHTS = ("NET_ADMIN", "SETUID", "SETGID", "DAC_READ_SEARCH")
 ENTRY = ["python3", "-IS", "/slipway/code/engine/builder/containers/inside.py"]
@@ -23,13 +26,13 @@ TROUBLE = (docker.errors.DockerException, requests.RequestException)  # of the e
 
 @dataclass(frozen=True)
 class Place:
-    """Where an app's builds run and what each may take. A container made for one build will do for another one exactly
-    when their places are equal."""
+    """Where the builds with one cache run and what each may take. A container made for one build will do for another
+    exactly when their places are equal."""
 
-    app: str
+    cache: str  # its name
     image: str
     network: str
-    cache: str  # the volume; made when it is not there
+    volume: str  # that the cache is; made when it is not there
     cpus: float
     memory: int  # bytes
     processes: int
@@ -66,7 +69,7 @@ class Started:
 
 def start(client: Any, place: Place, name: str, label: Mapping[str, str]) -> Started:
     """Make a container of this name, which nothing else may have, and start it. What is left when this raises has the name."""
-    client.volumes.create(place.cache, labels={**place.labels, CACHE_OF: place.app})
+    client.volumes.create(place.volume, labels={**place.labels, CACHE_OF: place.cache})
     container = client.containers.create(
         place.image,
         ENTRY,
@@ -83,7 +86,7 @@ def start(client: Any, place: Place, name: str, label: Mapping[str, str]) -> Sta
         cap_drop=["ALL"],
         cap_add=list(RIGHTS),
         security_opt=["no-new-privileges:true"],
-        volumes={place.cache: {"bind": CACHE, "mode": "rw"}},
+        volumes={place.volume: {"bind": CACHE, "mode": "rw"}},
         tmpfs={},
         log_config={"type": "none", "config": {}},
         environment={"LANG": "C.UTF-8"},

@@ -1,6 +1,6 @@
 """Spare build containers, started ahead for the next builds of the apps that were built last, and those that are done with.
 
-The start of a container is most of what a push of changed code takes. A spare one has nothing but what any build of its app
+The start of a container is most of what a push of changed code takes. A spare one has nothing but what any build with its cache
 begins with, and waits for a job; each does one build. It ends with this process, which holds its input, and by itself when
 no job comes. Neither the end of the one nor the start of the next happens while what was built starts.
 """
@@ -36,15 +36,15 @@ class Spare:
 
 
 class Spares:
-    """At most `most` of them on the engine of `client`, one for an app. `pause` seconds after a build its container is
+    """At most `most` of them on the engine of `client`, one for a cache. `pause` seconds after a build its container is
     removed and the next is made."""
 
     def __init__(self, client: Any, *, most: int, pause: float) -> None:
         self._client, self._most, self._pause = client, most, pause
         self._lock = threading.Lock()
-        self._waiting: dict[str, Spare] = {}  # {app: its own}, the oldest first
+        self._waiting: dict[str, Spare] = {}  # {cache: the one with it}, the oldest first
         self._orders: dict[str, threading.Timer] = {}
-        self._retired: dict[str, tuple[str, Started]] = {}  # {id: app and container}
+        self._retired: dict[str, tuple[str, Started]] = {}  # {id: cache and container}
         self._closed = False
 
     def order(self, place: Place) -> None:
@@ -52,18 +52,18 @@ class Spares:
         timer = threading.Timer(self._pause, self._make, (place,))
         timer.name, timer.daemon = "spare build container", True
         with self._lock:
-            former = self._orders.get(place.app)
+            former = self._orders.get(place.cache)
             if self._closed or self._most < 1 or (former and former.args == (place,)):
                 return
-            self._orders[place.app] = timer
+            self._orders[place.cache] = timer
             timer.start()
         if former:
             former.cancel()
 
-    def retire(self, app: str, done: Started) -> None:
+    def retire(self, cache: str, done: Started) -> None:
         """The build in a container is over."""
         with self._lock:
-            self._retired[done.id] = app, done
+            self._retired[done.id] = cache, done
         timer = threading.Timer(0 if self._closed else self._pause, self._remove_retired, (done.id,))
         timer.name, timer.daemon = "build container removal", True
         timer.start()
@@ -71,7 +71,7 @@ class Spares:
     def take(self, place: Place, build: str) -> Started | None:
         """The one that waits there, from now on the build's own; None when there is none that fits and lives."""
         with self._lock:
-            spare = self._waiting.pop(place.app, None)
+            spare = self._waiting.pop(place.cache, None)
         if spare is None:
             return None
         if not spare.fits(place):
@@ -83,11 +83,11 @@ class Spares:
         named.start()
         return spare.started
 
-    def drop(self, app: str) -> None:
-        """End those of an app, and what is on order for it."""
+    def drop(self, cache: str) -> None:
+        """End those with a cache, and what is on order for it."""
         with self._lock:
-            order, spare = self._orders.pop(app, None), self._waiting.pop(app, None)
-            retired = [id for id, (of, _) in self._retired.items() if of == app]
+            order, spare = self._orders.pop(cache, None), self._waiting.pop(cache, None)
+            retired = [id for id, (of, _) in self._retired.items() if of == cache]
         if order:
             order.cancel()
         if spare:
@@ -95,8 +95,8 @@ class Spares:
         for id in retired:
             self._remove_retired(id)
 
-    def apps(self) -> list[str]:
-        """Whose builds are waited for, or soon will be."""
+    def caches(self) -> list[str]:
+        """With which ones builds are waited for, or soon will be."""
         with self._lock:
             return sorted({*self._waiting, *self._orders})
 
@@ -129,14 +129,14 @@ class Spares:
     def _make(self, place: Place) -> None:
         """Runs in the thread of an order."""
         if self._has_one(place):
-            self._end_order(place.app)
+            self._end_order(place.cache)
             return
         name = f"slipway-spare-{secrets.token_hex(8)}"
         try:
-            made = start(self._client, place, name, {SPARE: place.app})
+            made = start(self._client, place, name, {SPARE: place.cache})
         except TROUBLE as fault:
             log.info("No spare build container was made: %s", fault)
-            self._end_order(place.app)
+            self._end_order(place.cache)
             self._remove(name)
             return
         for spare in self._keep(Spare(place, made, time.monotonic() + IDLE_SECONDS - SLACK_SECONDS)):
@@ -145,24 +145,24 @@ class Spares:
     def _has_one(self, place: Place) -> bool:
         """Whether one waits there: a build that began before it was ready has done without it."""
         with self._lock:
-            spare = self._waiting.get(place.app)
+            spare = self._waiting.get(place.cache)
         return spare is not None and spare.fits(place)
 
-    def _end_order(self, app: str) -> None:
-        """Have the next order of the app be carried out again, after this thread's."""
+    def _end_order(self, cache: str) -> None:
+        """Have the next order of the cache be carried out again, after this thread's."""
         with self._lock:
-            if self._orders.get(app) is threading.current_thread():
-                del self._orders[app]
+            if self._orders.get(cache) is threading.current_thread():
+                del self._orders[cache]
 
     def _keep(self, made: Spare) -> list[Spare]:
         """Have it wait; returns those that are too many, it may be among them."""
-        app = made.place.app
+        cache = made.place.cache
         with self._lock:
-            if self._closed or self._orders.get(app) is not threading.current_thread():
+            if self._closed or self._orders.get(cache) is not threading.current_thread():
                 return [made]
-            del self._orders[app]
-            former = [self._waiting.pop(app)] if app in self._waiting else []
-            self._waiting[app] = made
+            del self._orders[cache]
+            former = [self._waiting.pop(cache)] if cache in self._waiting else []
+            self._waiting[cache] = made
             oldest = list(self._waiting)[: max(0, len(self._waiting) - self._most)]
             return [*former, *(self._waiting.pop(each) for each in oldest)]
 
