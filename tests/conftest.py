@@ -1,5 +1,6 @@
 """The cast: Alice owns, Bob is a member of her team, Vera only views, Charlie is a stranger."""
 
+import gc
 import os
 
 import pytest
@@ -22,6 +23,14 @@ def pytest_collection_modifyitems(items):
     """What takes longest comes first: begun last, it would keep one worker busy while the others are done. bin/check has
     xdist keep this order."""
     items.sort(key=lambda item: not takes_long(item))
+
+
+def pytest_collection_finish(session):
+    """All that was imported stays: who looks for garbage need not walk through it again and again. It was a tenth of the
+    processor time of the tests of pages."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def takes_long(item):
