@@ -3,9 +3,7 @@
 import re
 import secrets as random
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -17,14 +15,13 @@ from accounts.access import RIGHTS, demand_not_suspended
 from accounts.models import Membership, Team, User
 from apps import certificates, limits
 from apps.models import TEST, App, AppTransfer, Certificate, Collaborator, Domain, Dyno, Formation
-from core import activity, failpoints, live, names, secrets
+from core import activity, failpoints, live, names
 from core.errors import Forbidden, NotFound, Refusal
 from engine.spec import SIZES
 
 SLOT_TRIES = 20  # of apps that are made at the same moment
 MAX_DYNOS = 100
 MAX_COMMAND = 500  # characters of a build command
-MAX_ONE_OFF_SECONDS = 24 * 3600
 _WORDS = [
     "amber",
     "brisk",
@@ -146,68 +143,6 @@ def set_maintenance(app: App, on: bool, *, by: User) -> App:
     activity.record(by, "turned maintenance " + ("on for" if on else "off for"), app)
     _changed(app)
     return app
-
-
-@transaction.atomic
-def suspend_app(app: App, on: bool, *, by: User | None) -> App:
-    """An operator's stop: no dyno runs until it is lifted. Nothing else changes."""
-    if not on and app.team and app.team.suspended_at:
-        raise Refusal(f"{app.name} is suspended with its team. Reinstate {app.team} instead.")
-    app.suspended_at = timezone.now() if on else None
-    App.objects.filter(pk=app.pk).update(suspended_at=app.suspended_at)
-    activity.record(by, "suspended" if on else "reinstated", app)
-    _changed(app)
-    return app
-
-
-@transaction.atomic
-def suspend_team(team: Team, *, by: User | None) -> None:
-    """Have all apps of `team` stand still, and no new ones come; its people keep their access. The apps carry the
-    very moment, by which `reinstate_team` tells them from those that were suspended by themselves."""
-    team.suspended_at = timezone.now()
-    if not Team.objects.filter(pk=team.pk, suspended_at=None).update(suspended_at=team.suspended_at):
-        raise Refusal(f"{team} is suspended already.")
-    apps = App.objects.alive().filter(team=team, suspended_at=None)
-    _suspend_all(list(apps), team.suspended_at)
-    activity.record(by, "suspended", team)
-
-
-@transaction.atomic
-def reinstate_team(team: Team, *, by: User | None) -> None:
-    """Start the apps of `team` again, but for those that an operator suspended by themselves."""
-    since = Team.objects.select_for_update().values_list("suspended_at", flat=True).get(pk=team.pk)
-    if since is None:
-        raise Refusal(f"{team} is not suspended.")
-    Team.objects.filter(pk=team.pk).update(suspended_at=None)
-    team.suspended_at = None
-    _suspend_all(list(App.objects.filter(team=team, suspended_at=since)), None)
-    activity.record(by, "reinstated", team)
-
-
-@transaction.atomic
-def suspend_apps_of(user: User, *, by: User | None) -> int:
-    """An operator's stop of every app of `user`'s own; returns how many that were."""
-    rows = list(App.objects.alive().filter(user=user, suspended_at=None))
-    _suspend_all(rows, timezone.now())
-    for app in rows:
-        activity.record(by, "suspended", app)
-    return len(rows)
-
-
-@transaction.atomic
-def reinstate_apps_of(user: User, *, by: User | None) -> int:
-    """Start every app of `user`'s own that an operator has suspended again; returns how many that were."""
-    rows = list(App.objects.alive().filter(user=user, suspended_at__isnull=False))
-    _suspend_all(rows, None)
-    for app in rows:
-        activity.record(by, "reinstated", app)
-    return len(rows)
-
-
-def _suspend_all(apps: Sequence[App], since: datetime | None) -> None:
-    App.objects.filter(pk__in=[app.pk for app in apps]).update(suspended_at=since)
-    for app in apps:
-        _changed(app)
 
 
 @transaction.atomic
@@ -334,125 +269,6 @@ def restart(app: App, *, dyno: str | None = None, by: User | None) -> None:
     chosen.update(generation=F("generation") + 1, crashes=0, start_after=None)
     activity.record(by, "restarted", app, dyno=dyno or "all")
     _changed(app)
-
-
-@transaction.atomic
-def run_detached(
-    app: App,
-    command: str,
-    *,
-    release_version: int,
-    by: User | None,
-    size: str = "standard-1x",
-    env: Mapping[str, str] | None = None,
-    time_to_live: int | None = None,
-    type: str = "run",
-    code: UUID | None = None,
-    stream: str = "",
-) -> Dyno:
-    """Run `command` once, in a one-off dyno with the code and config of release `release_version`; with `code`, the id of
-    a slug, with that code instead, and where the version is 0 with the config vars of now.
-
-    `time_to_live` is in seconds. Returns the dyno, which the conductor starts; its output goes to the app's log, or to
-    the log `stream`.
-    """
-    more = {"code": code, "stream": stream}
-    return _one_off(app, command, release_version, by, size, env, time_to_live, type, **more)
-
-
-@transaction.atomic
-def run_attached(
-    app: App,
-    command: str,
-    *,
-    tty: bool,
-    release_version: int,
-    by: User,
-    size: str = "standard-1x",
-    env: Mapping[str, str] | None = None,
-    time_to_live: int | None = None,
-    type: str = "run",
-) -> tuple[Dyno, str]:
-    """Like `run_detached`, for somebody who will sit at its streams: returns the dyno, and the secret to attach with,
-    which works once. With `tty` they are a terminal, as `TERM`, `COLUMNS` and `LINES` of `env` describe it.
-    The secret ends in the API token that asked for it: when that is revoked, they are cut off."""
-    secret = secrets.new_token("rendezvous") + (f".{by.token.pk.hex}" if by.token else "")
-    attach = {"attached": "tty" if tty else "plain", "attach_digest": secrets.digest(secret)}
-    return _one_off(app, command, release_version, by, size, env, time_to_live, type, **attach), secret
-
-
-@transaction.atomic
-def run_inside(
-    app: App, host: Dyno, command: str, *, by: User, tty: bool = True, env: Mapping[str, str] | None = None
-) -> tuple[Dyno, str]:
-    """Run `command` in the walls of a dyno that runs: as its user, among its files, within its limits, and until it
-    ends. Else like `run_attached`."""
-    if host.state != Dyno.State.UP or host.inside:
-        raise Refusal(f"{host.name} does not run now: it is {host.state}. Look at heroku ps.")
-    secret = secrets.new_token("rendezvous") + (f".{by.token.pk.hex}" if by.token else "")
-    attach = {"attached": "tty" if tty else "plain", "attach_digest": secrets.digest(secret)}
-    attach["inside"] = host.incarnation
-    return _one_off(app, command, host.release_version, by, host.size, env, None, "run", **attach), secret
-
-
-def _one_off(
-    app: App,
-    command: str,
-    release_version: int,
-    by: User | None,
-    size: str,
-    env: Mapping[str, str] | None,
-    time_to_live: int | None,
-    type: str,
-    **more: Any,
-) -> Dyno:
-    _check_one_off(app, command, size=size, time_to_live=time_to_live, type=type)
-    taken = set(Dyno.objects.filter(app=app, type=type).values_list("number", flat=True))
-    free = [number for number in range(1000, 10000) if number not in taken]
-    dyno = Dyno(
-        app=app,
-        type=type,
-        number=random.choice(free),
-        size=size.lower(),
-        command=command,
-        release_version=release_version,
-        one_off=True,
-        time_to_live=time_to_live,
-        by=by,
-        **more,
-    )
-    if env:
-        dyno.env = dict(env)
-    dyno.save(force_insert=True)
-    activity.record(by, "ran", dyno, app=app, size=dyno.size)
-    live.tell(f"start:{app.pk}")
-    _changed(app)
-    return dyno
-
-
-def _check_one_off(app: App, command: str, *, size: str, time_to_live: int | None, type: str) -> None:
-    demand_not_suspended(app)
-    limits.demand_dynos(app.owner)
-    if not command.strip() or len(command) > 10_000 or "\0" in command:
-        raise Refusal(
-            "Give a command, of 10,000 characters at most.", fields={"command": "Give a command to run."}
-        )
-    if size.lower() not in SIZES:
-        raise Refusal(
-            f"There is no size {size}. Sizes: {', '.join(SIZES)}.", fields={"size": "No such size."}
-        )
-    if time_to_live is not None and not 1 <= time_to_live <= MAX_ONE_OFF_SECONDS:
-        raise Refusal(
-            f"A time to live is between 1 and {MAX_ONE_OFF_SECONDS} seconds.",
-            fields={"time_to_live": "Out of range."},
-        )
-    if not names.PROCESS_TYPE.fullmatch(type):
-        raise Refusal(
-            "A process type has letters, digits, dashes and underscores.", fields={"type": "No such type."}
-        )
-    running = Dyno.objects.filter(app=app, one_off=True).exclude(state__in=["down", "crashed"]).count()
-    if running >= MAX_DYNOS:
-        raise Refusal(f"An app can have {MAX_DYNOS} one-off dynos at a time.")
 
 
 @transaction.atomic

@@ -11,7 +11,7 @@ from unfold.decorators import display
 from accounts import actions as account_actions
 from accounts.admin import MembershipInline, UserAdmin
 from accounts.models import Membership, Team, User
-from apps import actions, limits
+from apps import actions, limits, suspension
 from apps.models import (
     App,
     AppTransfer,
@@ -127,7 +127,7 @@ class AppAdmin(Shown):
             "Suspend",
             "Its dynos stop at once and visitors get a page that says so; a build under way is cancelled, and nothing can be "
             "pushed, promoted, scaled or run. Code, config, releases and logs stay.",
-            lambda app, by: actions.suspend_app(app, True, by=by),
+            lambda app, by: suspension.suspend_app(app, True, by=by),
             icon="block",
             grave=True,
             fits=lambda app: app.suspended_at is None,
@@ -136,7 +136,7 @@ class AppAdmin(Shown):
             "reinstate",
             "Reinstate",
             "Its dynos start again as they were.",
-            lambda app, by: actions.suspend_app(app, False, by=by),
+            lambda app, by: suspension.suspend_app(app, False, by=by),
             icon="play_arrow",
             fits=lambda app: app.suspended_at is not None,
         ),
@@ -239,7 +239,7 @@ class TeamAdmin(Shown):
             "Suspend",
             "All its apps stop at once and visitors get a page that says so; builds under way are cancelled, and nothing "
             "can be pushed, promoted, scaled or run. Code, config, releases and logs stay. Its people keep their access.",
-            lambda team, by: actions.suspend_team(team, by=by),
+            lambda team, by: suspension.suspend_team(team, by=by),
             icon="block",
             grave=True,
             fits=lambda team: team.suspended_at is None,
@@ -248,7 +248,7 @@ class TeamAdmin(Shown):
             "reinstate",
             "Reinstate",
             "Its apps start again as they were, but for those that were suspended by themselves.",
-            lambda team, by: actions.reinstate_team(team, by=by),
+            lambda team, by: suspension.reinstate_team(team, by=by),
             icon="play_arrow",
             fits=lambda team: team.suspended_at is not None,
         ),
@@ -329,7 +329,7 @@ UserAdmin.deeds = (
         "suspend-apps",
         "Suspend their apps",
         "No dyno of an app of their own runs, and visitors are told that it does not work. Apps of their teams go on.",
-        lambda user, by: actions.suspend_apps_of(user, by=by),
+        lambda user, by: suspension.suspend_apps_of(user, by=by),
         icon="block",
         grave=True,
         fits=lambda user: App.objects.alive().filter(user=user, suspended_at=None).exists(),
@@ -338,7 +338,7 @@ UserAdmin.deeds = (
         "reinstate-apps",
         "Reinstate their apps",
         "The apps of their own that an operator has suspended start again.",
-        lambda user, by: actions.reinstate_apps_of(user, by=by),
+        lambda user, by: suspension.reinstate_apps_of(user, by=by),
         icon="undo",
         fits=lambda user: App.objects.alive().filter(user=user, suspended_at__isnull=False).exists(),
     ),

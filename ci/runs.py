@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from addons.models import Addon
 from apps import actions as app_actions
-from apps import limits
+from apps import limits, one_offs
 from apps.models import TEST, App
 from ci import actions, script
 from ci.cases import Case, numbered
@@ -196,7 +196,7 @@ def open_shell(run: TestRun, node: TestNode, *, version: int, seconds: int) -> N
     """Have a dyno wait for whoever debugs, once: its address is told by the API to who started the run."""
     if node.dyno_id is not None or run.by is None or run.app is None:
         return
-    dyno, secret = app_actions.run_attached(
+    dyno, secret = one_offs.run_attached(
         run.app,
         script.SHELL_COMMAND,
         tty=True,

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import transaction
 
-from apps import actions as app_actions
+from apps import one_offs
 from apps.models import App, Dyno
 from conductor import asking
 from conductor.asking import Later, Outcome
@@ -131,7 +131,7 @@ class Probing:
     def _start(self, probe: Probe, place: Place) -> None:
         said = probe.gate.settings
         with transaction.atomic():
-            dyno = app_actions.run_detached(
+            dyno = one_offs.run_detached(
                 place.app,
                 said["command"],
                 release_version=place.version,

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps import actions as app_actions
-from apps import sleep
+from apps import one_offs, sleep
 from apps.models import App, Dyno
 from ci.results import NONE, result_of
 from conductor.work import Held
@@ -293,7 +293,7 @@ def _start_script(row: ReviewApp, app: App) -> bool:
         return False
     try:
         with transaction.atomic():
-            dyno = app_actions.run_detached(
+            dyno = one_offs.run_detached(
                 app,
                 command,
                 release_version=current.version,

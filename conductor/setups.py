@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 
 from apps import actions as app_actions
-from apps import limits, stacks
+from apps import limits, one_offs, stacks
 from apps.models import App, ConfigVar, Dyno, Formation
 from conductor.parts import Parts
 from conductor.work import Held
@@ -122,7 +122,7 @@ class Setups:
             self._done(setup)
             return
         with transaction.atomic():
-            dyno = app_actions.run_detached(
+            dyno = one_offs.run_detached(
                 app,
                 command,
                 release_version=current.version,

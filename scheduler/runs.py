@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from accounts.access import managers_of
 from accounts.models import User
-from apps.actions import run_detached
 from apps.models import Dyno
+from apps.one_offs import run_detached
 from core import activity, live
 from core.changes import Change
 from core.errors import Refusal

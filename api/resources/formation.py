@@ -14,7 +14,7 @@ from accounts.models import User
 from api.asker import asker
 from api.http import is_first_page, ranged
 from api.shapes import DynoOut, FormationOut
-from apps import access, actions
+from apps import access, actions, one_offs
 from apps.models import App, Dyno, Formation
 from core.errors import NotFound, Refusal
 from pipelines.access import demand_config
@@ -175,8 +175,8 @@ def run(request: HttpRequest, app: str, body: DynoIn) -> Status[DynoOut]:
         "type": body.type or "run",
     }
     if not body.attach:
-        return Status(201, DynoOut.of(actions.run_detached(found, body.command, **options), current))
-    dyno, secret = actions.run_attached(found, body.command, tty=not body.force_no_tty, **options)
+        return Status(201, DynoOut.of(one_offs.run_detached(found, body.command, **options), current))
+    dyno, secret = one_offs.run_attached(found, body.command, tty=not body.force_no_tty, **options)
     answer = DynoOut.of(dyno, current)
     answer.attach_url = f"rendezvous://{settings.RENDEZVOUS}/{secret}"
     return Status(201, answer)
@@ -195,7 +195,7 @@ def run_inside(request: HttpRequest, app: str, ref: str, body: CommandIn) -> Sta
     found = access.app_for(by, app, to=access.DEPLOY)
     demand_config(by, found)
     host = _newest(found, ref)
-    _, secret = actions.run_inside(
+    _, secret = one_offs.run_inside(
         found, host, body.command, by=by, tty=not body.force_no_tty, env=body.variables()
     )
     return Status(201, InsideOut(attach_url=f"rendezvous://{settings.RENDEZVOUS}/{secret}"))

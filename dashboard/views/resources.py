@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
-from apps import access, actions
+from apps import access, actions, one_offs
 from apps.models import App, Dyno
 from core.errors import Refusal
 from dashboard import addon_panels, panels
@@ -83,7 +83,7 @@ def _run(request: PageRequest, app: App) -> Dyno:
     current = Release.objects.current_for(app)
     if current is None or current.slug is None:
         raise Refusal(f"{app.name} has not been deployed yet: there is no code to run a command with.")
-    return actions.run_detached(
+    return one_offs.run_detached(
         app, asked["command"], size=asked["size"], release_version=current.version, by=request.user
     )
 

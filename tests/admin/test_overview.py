@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from apps import actions as apps
+from apps import suspension
 from apps.models import App, Dyno
 from conductor import disk, status
 from releases import actions
@@ -100,7 +101,7 @@ def test_dynos_are_counted_by_state_and_suspended_apps(page, alice, operator):
     app = make_app(owner=alice)
     for number, state in enumerate(["up", "up", "starting", "crashed"], 1):
         Dyno.objects.create(app=app, type="web", number=number, command="x", release_version=1, state=state)
-    apps.suspend_app(app, True, by=operator)
+    suspension.suspend_app(app, True, by=operator)
     text = page()
     assert "<b>2</b> up" in text and "<b>1</b> starting" in text and "<b>1</b> crashed" in text
     assert "1 app suspended" in text
@@ -152,7 +153,7 @@ def test_the_whole_page_asks_for_its_figures_again(operator, client, data):
 def test_badges_say_what_wants_to_be_looked_at(operator, client, data, alice):
     app = make_app(owner=alice)
     actions.create_build(app, make_source(app), by=alice)
-    apps.suspend_app(app, True, by=operator)
+    suspension.suspend_app(app, True, by=operator)
     text = " ".join(client.get(list_of(App)).text.split())
     assert "<span>Builds</span> <span" in text and "<span>Apps</span> <span" in text
     assert "<span>Releases</span> <span" not in text

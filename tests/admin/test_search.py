@@ -4,6 +4,7 @@ import pytest
 
 from accounts.models import User
 from apps import actions as apps
+from apps import suspension
 from apps.models import App
 from pipelines.models import Pipeline
 from releases.actions import create_build
@@ -78,7 +79,7 @@ def test_it_asks_little(found, django_assert_max_num_queries, alice):
 
 
 def test_suspended_ones_are_marked(found, operator):
-    apps.suspend_app(App.objects.get(name="shop-staging"), True, by=operator)
+    suspension.suspend_app(App.objects.get(name="shop-staging"), True, by=operator)
     User.objects.filter(email="bob@example.com").update(is_active=False)
     assert "app of acme, suspended" in found("shop-staging")
     assert "suspended" in found("bob@")

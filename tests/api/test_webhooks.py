@@ -3,7 +3,7 @@
 import pytest
 
 from apps import actions as app_actions
-from apps import certificates
+from apps import certificates, one_offs
 from core import activity
 from core.models import Event
 from hooks import payloads
@@ -167,7 +167,7 @@ def test_what_happens_to_an_app_is_told(api, app, alice, bob):
     app_actions.share(app, bob, ["view"], by=alice)
     collaborator = app_actions.share(app, bob, ["deploy"], by=alice)
     app_actions.unshare(collaborator, by=alice)
-    app_actions.run_detached(app, "true", release_version=1, by=alice)
+    one_offs.run_detached(app, "true", release_version=1, by=alice)
     assert [(action, data["name"], before) for action, data, before in news("api:app")] == [
         ("update", "store", {"name": "shop"})
     ]

@@ -5,6 +5,7 @@ import pytest
 from accounts import actions as accounts
 from accounts.models import Team
 from apps import actions as apps
+from apps import one_offs
 from apps.models import App, Formation
 from core.errors import Forbidden, Refusal
 from core.models import Event
@@ -71,9 +72,9 @@ def test_dynos_of_all_apps_count_together(team, alice):
         apps.scale(second, {"web": {"quantity": 3}}, by=alice)
     apps.scale(second, {"worker": {"quantity": 1}}, by=alice)
     with pytest.raises(Forbidden, match="has 4"):
-        apps.run_detached(first, "true", release_version=1, by=alice)
+        one_offs.run_detached(first, "true", release_version=1, by=alice)
     apps.scale(first, {"web": {"quantity": 1}}, by=alice)
-    assert apps.run_detached(first, "true", release_version=1, by=alice)
+    assert one_offs.run_detached(first, "true", release_version=1, by=alice)
 
 
 def test_less_is_always_allowed(team, alice):

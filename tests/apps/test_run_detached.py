@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps import actions
+from apps import one_offs
 from apps.models import Dyno
 from core.errors import Refusal
 from core.models import Event
@@ -11,7 +11,7 @@ from tests.factories import make_app
 
 def test_it_makes_a_dyno_for_the_conductor_to_start(alice):
     app = make_app("shop", owner=alice, released=True)
-    dyno = actions.run_detached(
+    dyno = one_offs.run_detached(
         app, "rake db:seed", release_version=1, by=alice, env={"SEED": "x"}, time_to_live=60
     )
     assert (dyno.type, dyno.state, dyno.one_off, dyno.command) == ("run", "starting", True, "rake db:seed")
@@ -27,5 +27,5 @@ def test_it_makes_a_dyno_for_the_conductor_to_start(alice):
 def test_bad_input_starts_nothing(alice, wrong):
     app = make_app("shop", owner=alice, released=True)
     with pytest.raises(Refusal):
-        actions.run_detached(app, **{"command": "true", "release_version": 1, "by": alice, **wrong})
+        one_offs.run_detached(app, **{"command": "true", "release_version": 1, "by": alice, **wrong})
     assert not Dyno.objects.exists()

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts import actions as account_actions
 from accounts.models import ApiToken
-from apps import actions
+from apps import actions, one_offs
 from apps.models import Dyno
 from scheduler import actions as scheduler_actions
 from scheduler.models import ScheduledJob, ScheduledRun
@@ -23,7 +23,7 @@ def app(platform, alice):
 
 
 def run(app, command, by, **options):
-    return actions.run_detached(app, command, release_version=1, by=by, **options)
+    return one_offs.run_detached(app, command, release_version=1, by=by, **options)
 
 
 def down(dyno):
@@ -87,7 +87,7 @@ def test_of_a_release_without_code_it_says_so(platform, alice):
 
 
 def attached(app, command, by, **options):
-    return actions.run_attached(app, command, tty=False, release_version=1, by=by, **options)
+    return one_offs.run_attached(app, command, tty=False, release_version=1, by=by, **options)
 
 
 def said(guest):
@@ -147,7 +147,7 @@ def test_its_guest_may_stay_as_long_as_they_might_start_it(platform, app, alice,
 
 
 def test_who_comes_for_one_that_cannot_start_is_told_why(platform, app, alice):
-    dyno, secret = actions.run_attached(app, "true", tty=False, release_version=99, by=alice)
+    dyno, secret = one_offs.run_attached(app, "true", tty=False, release_version=99, by=alice)
     with pytest.raises(LookupError, match="no code in v99"):
         platform.conductor.find_guest(secret)
     down(dyno)

@@ -191,7 +191,7 @@ def test_a_damaged_slug_is_never_started(platform, alice):
 
 
 def test_a_suspended_app_has_no_dynos(platform, alice):
-    from apps.actions import suspend_app
+    from apps.suspension import suspend_app
 
     app = make_app("shop", owner=alice)
     platform.deployed(app, alice)

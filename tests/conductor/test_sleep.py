@@ -7,8 +7,9 @@ import pytest
 from django.utils import timezone
 
 from apps import sleep
-from apps.actions import run_detached, scale
+from apps.actions import scale
 from apps.models import App, Dyno
+from apps.one_offs import run_detached
 from conductor.parts import Parts
 from conductor.sleepers import Sleepers
 from core.errors import Refusal

@@ -5,7 +5,7 @@ import pytest
 from addons import actions as addon_actions
 from addons import attachments, catalog
 from addons.models import Addon
-from apps import actions
+from apps import actions, one_offs
 from apps.models import Dyno
 from conductor import cleaning
 from releases.models import OPEN, Release
@@ -30,7 +30,7 @@ def status_of(app, command, by):
     """The exit status of a command in a one-off dyno of the newest release, once that has ended."""
     eventually(lambda: not Release.objects.filter(app=app, status__in=OPEN).exists())
     version = Release.objects.current_for(app).version
-    dyno = actions.run_detached(app, command, release_version=version, by=by)
+    dyno = one_offs.run_detached(app, command, release_version=version, by=by)
     eventually(lambda: Dyno.objects.get(pk=dyno.pk).state == "down")
     dyno.refresh_from_db()
     assert dyno.exit_code is not None, dyno.reason

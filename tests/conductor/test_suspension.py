@@ -2,6 +2,7 @@
 
 from accounts import actions as accounts
 from apps import actions as apps
+from apps import one_offs, suspension
 from apps.models import App, Formation
 from releases import actions as releases
 from tests.conductor.conftest import SERVER, ended
@@ -26,15 +27,15 @@ def test_a_suspended_team_s_apps_stop_say_so_and_come_back_as_they_were(platform
     apps.scale(app, {"web": {"quantity": 2}, "worker": {"quantity": 1}}, by=alice)
     eventually(lambda: len(platform.backends(app)) == 2 and len(alive(platform, app)) == 3)
     apps.set_maintenance(app, True, by=alice)
-    once = apps.run_detached(app, "sleep 1000", release_version=1, by=alice)
+    once = one_offs.run_detached(app, "sleep 1000", release_version=1, by=alice)
     eventually(lambda: f"run.{once.number}" in alive(platform, app))
 
-    apps.suspend_team(team, by=alice)
+    suspension.suspend_team(team, by=alice)
     eventually(lambda: not alive(platform, app))
     eventually(lambda: (route(platform, app).why_none, route(platform, app).maintenance) == ("H84", False))
     assert platform.get(other)[0] == "v1"
 
-    apps.reinstate_team(team, by=alice)
+    suspension.reinstate_team(team, by=alice)
     eventually(lambda: alive(platform, app) == ["web.1", "web.2", "worker.1"])
     eventually(lambda: len(platform.backends(app)) == 2 and route(platform, app).maintenance)
 
@@ -43,7 +44,7 @@ def test_a_build_under_way_ends_with_the_reason(platform, alice, source):
     app = make_app("shop", owner=alice)
     build = releases.create_build(app, source(app, **SLOW), by=alice)
     eventually(lambda: any("pre_compile" in line for line in platform.lines(build.log_stream)), 30)
-    apps.suspend_app(app, True, by=alice)
+    suspension.suspend_app(app, True, by=alice)
     assert ended(build, 20).status == "cancelled"
     assert "suspended by an operator" in build.reason
 
@@ -51,7 +52,7 @@ def test_a_build_under_way_ends_with_the_reason(platform, alice, source):
 def test_a_build_that_waited_does_not_begin(stage, alice, source):
     app = make_app("shop", owner=alice)
     build = releases.create_build(app, source(app), by=alice)
-    apps.suspend_app(app, True, by=alice)
+    suspension.suspend_app(app, True, by=alice)
     stage.start()
     assert ended(build).status == "failed"
     assert build.reason == "shop is suspended by an operator."

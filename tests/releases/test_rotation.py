@@ -6,8 +6,8 @@ import pytest
 from django.apps import apps as registry
 from django.core.management import call_command
 
-from apps.actions import run_detached
 from apps.models import ConfigVar, Dyno
+from apps.one_offs import run_detached
 from core import secrets
 from core.secrets import Tampered
 from releases import actions, rotation

@@ -7,7 +7,7 @@ import pytest
 from django.core import mail
 from django.db import connection
 
-from apps import actions as app_actions
+from apps import suspension
 from apps.models import Dyno
 from core import changes
 from core.changes import Change
@@ -120,7 +120,7 @@ def test_what_cannot_run_says_why(alice, clock, why):
     app = make_app("bare", owner=alice, released=why != "no code")
     job = add(app, alice)
     if why == "suspended":
-        app_actions.suspend_app(app, True, by=None)
+        suspension.suspend_app(app, True, by=None)
     clock.now += 10 * MINUTE
     runs.run_due()
     run = job.runs.get()
