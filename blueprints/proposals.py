@@ -191,6 +191,22 @@ def _tell(proposal: Proposal) -> None:
     put(Occasion("plan-offered", proposal, proposal.pipeline_id, about=about))
 
 
+def look_again() -> None:
+    """End the offers of which everything is so by now, since somebody has changed the settings themselves."""
+    for row in Proposal.objects.filter(state=State.OFFERED).select_related("pipeline"):
+        try:
+            over = actions.compare(row.pipeline, document.read(row.text)).empty
+        except Refusal:  # its page says what is wrong with it
+            continue
+        ended = {
+            "state": State.NOTHING,
+            "changes": [],
+            "reason": "The settings were changed to what it asks for.",
+        }
+        if over and Proposal.objects.filter(pk=row.pk, state=State.OFFERED).update(**ended):
+            live.tell(row.pipeline.topic)
+
+
 def give_up(proposal: Proposal, reason: str) -> None:
     """End one whose file could not be had."""
     proposal.end(Proposal.Status.ENDED, state=State.WRONG, reason=reason[:500])

@@ -26,6 +26,7 @@ from addons import mails, maintenance
 from addons.models import Addon
 from apps import acm
 from apps.models import CertificateOrder
+from blueprints import proposals
 from blueprints.models import Proposal
 from ci.models import TestRun
 from conductor import (
@@ -87,6 +88,7 @@ log = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.08  # what is told of an app within is looked at together, and after the work that it makes
 LOOK_SECONDS = 1.0  # between two looks for work without a nudge
+OFFERS_SECONDS = 30.0  # between two looks for offers whose settings somebody has made so themselves
 PUSHES_SECONDS = 15.0  # between two looks for pushes whose web process has died
 MAINTENANCE_SECONDS = 60.0  # between two looks for servers whose program has been replaced
 TRANSFERS_SECONDS = 20.0  # between two looks for backups whose hour has come
@@ -251,6 +253,7 @@ class Conductor:
             ("meter", metering.keep, metering.EVERY_SECONDS),
             ("flow", self._flow.look, flow.LOOK_SECONDS),
             ("hosts", self._looks.look, hosts.LOOK_SECONDS),
+            ("offers", proposals.look_again, OFFERS_SECONDS),
             ("freezes", flow.show_all, flow.SHOW_SECONDS),
             ("cleaner", lambda: cleaning.clean(self.parts), cleaning.EVERY_SECONDS),
             ("backups", take_turns, TRANSFERS_SECONDS),

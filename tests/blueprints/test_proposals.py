@@ -198,3 +198,16 @@ def test_a_repository_that_can_not_be_had(shop, alice, forge):
     connect(shop, f"{forge.url}/shop.git", by=alice)
     events.tell(Pushed(shop, "main", "b" * 40, by=alice))
     assert look().state == "wrong"
+
+
+def test_it_ends_once_somebody_has_made_it_so(shop, alice, push):
+    push()
+    row = look()
+    proposals.look_again()
+    assert proposals.offered(shop) == row
+    ci_settings.set_settings(shop, on_push=True, supersede=True, by=alice)
+    proposals.look_again()
+    assert proposals.offered(shop) is None
+    row.refresh_from_db()
+    assert (row.state, row.changes) == ("nothing", [])
+    assert row.reason == "The settings were changed to what it asks for."
