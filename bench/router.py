@@ -20,8 +20,10 @@ import socket
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -30,10 +32,11 @@ from core.errors import EngineError
 from engine.proxy import Keeper, ProxyRouter, Setup, prepare
 from engine.rendezvous import Guest
 from engine.router import LocalRouter
-from engine.spec import Backend, Route
+from engine.spec import Backend, Route, Router
 
 HOST = "shop.localhost"
 PORT = int(os.environ.get("BENCH_PORT", "22900"))
+STARTING = 0.3  # seconds that a dyno takes here to be up
 ROUTER, OLD, NEW, SINK, BARE_PORT = range(PORT, PORT + 5)
 REQUEST = (
     f"GET /orders/17?page=2 HTTP/1.1\r\nHost: {HOST}:{ROUTER}\r\nUser-Agent: bench\r\nAccept: text/html,*/*;q=0.8\r\n"
@@ -103,14 +106,46 @@ def route(port: int, name: str) -> Route:
     return Route("app", "shop", frozenset({HOST}), (Backend(name, "web.1", "127.0.0.1", port),))
 
 
+def on_trial(share: int) -> Route:
+    """The new one beside the old, with a share of the requests."""
+    old, new = route(OLD, "old").backends, route(NEW, "new").backends
+    return Route("app", "shop", frozenset({HOST}), old, canary=new, share=share)
+
+
+def asleep() -> Route:
+    """No dyno is there until somebody comes."""
+    return Route("app", "shop", frozenset({HOST}), asleep=True, why_none="H20")
+
+
+def waker(router: Router) -> Callable[[str], None]:
+    """What wakes the app: it has its dyno again after `STARTING` seconds, however often it is asked."""
+
+    starting = threading.Lock()
+
+    def wake(app: str) -> None:
+        if starting.acquire(blocking=False):
+            threading.Timer(STARTING, started).start()
+
+    def started() -> None:
+        router.put(route(OLD, "old"))
+        starting.release()
+
+    return wake
+
+
 def run_router(pipe: Connection) -> None:
     """The router, told over `pipe` what to route and asked for its own figures."""
 
     async def main() -> None:
         sink = Sink()
         router = LocalRouter(
-            sink=sink, control=Path("/nowhere"), control_hosts=frozenset({"localhost"}), apps_host="localhost"
+            sink=sink,
+            control=Path("/nowhere"),
+            control_hosts=frozenset({"localhost"}),
+            apps_host="localhost",
+            wake=lambda app: wake(app),
         )
+        wake = waker(router)
         router.put(route(OLD, "old"))
         await router.start("127.0.0.1", ROUTER)
         pipe.send("up")
@@ -144,7 +179,7 @@ def run_proxy(pipe: Connection) -> None:
         files = router.folder
         words = ["-W", "-S", f"{files.master},mode,600", "-f", str(files.config), "-f", str(files.backends)]
         process = await asyncio.create_subprocess_exec("haproxy", *words)
-        keeper = Keeper(router, sink=sink, find_guest=nobody)
+        keeper = Keeper(router, sink=sink, find_guest=nobody, make_waking=lambda: waking(sink, waker(router)))
         keeper.start()
         await up(router)
         pipe.send("up")
@@ -167,6 +202,13 @@ def run_proxy(pipe: Connection) -> None:
         asyncio.run(main(Path(folder) / "r"))
 
 
+def waking(sink: Sink, wake: Callable[[str], None]) -> LocalRouter:
+    """Where requests of an app that sleeps wait beside HAProxy."""
+    return LocalRouter(
+        sink=sink, control=Path("/nowhere"), control_hosts=frozenset(), apps_host="localhost", wake=wake
+    )
+
+
 def nobody(secret: str) -> Guest:
     """No dyno waits here."""
     raise LookupError(secret)
@@ -177,7 +219,7 @@ async def up(router: ProxyRouter) -> None:
     while True:
         with suppress(EngineError):
             router.runtime.info()
-            if router.folder.lines.exists():
+            if router.folder.lines.exists() and router.folder.waking.exists():
                 return
         await asyncio.sleep(0.01)
 
@@ -231,7 +273,7 @@ def rss() -> int:
 
 
 def load(port: int, connections: int, seconds: float, results: Connection) -> None:
-    """Keep `connections` busy; sends [latencies, errors, first time of each body]."""
+    """Keep `connections` busy; sends [latencies, errors, first time of each body, how often it came]."""
     poll, socks, sent = select.epoll(), {}, {}
     for _ in range(connections):
         sock = socket.create_connection(("127.0.0.1", port))
@@ -240,6 +282,7 @@ def load(port: int, connections: int, seconds: float, results: Connection) -> No
         poll.register(sock, select.EPOLLIN)
     latencies: list[float] = []
     firsts: dict[bytes, float] = {}
+    counts: Counter[bytes] = Counter()
     errors = 0
     clock = time.monotonic
     for fd, sock in socks.items():
@@ -254,13 +297,14 @@ def load(port: int, connections: int, seconds: float, results: Connection) -> No
             if not data.startswith(b"HTTP/1.1 200") or data[-12:-9] not in (b"old", b"new"):
                 errors += 1
             firsts.setdefault(data[-12:-9], now)
+            counts[data[-12:-9]] += 1
             if not data or now > end:
                 poll.unregister(fd)
                 del sent[fd]
                 continue
             sent[fd] = now
             socks[fd].sendall(REQUEST)
-    results.send((latencies, errors + len(sent), firsts))
+    results.send((latencies, errors + len(sent), firsts, counts))
 
 
 @contextmanager
@@ -285,16 +329,17 @@ def begin(port: int, connections: int, seconds: float, processes: int) -> list[C
     return pipes
 
 
-def gather(pipes: list[Connection]) -> tuple[list[float], int, dict[bytes, float]]:
+def gather(pipes: list[Connection]) -> tuple[list[float], int, dict[bytes, float], Counter[bytes]]:
     latencies: list[float] = []
-    errors, firsts = 0, {}
+    errors, firsts, counts = 0, {}, Counter()
     for pipe in pipes:
-        some, wrong, seen = pipe.recv()
+        some, wrong, seen, counted = pipe.recv()
+        counts += counted
         latencies += some
         errors += wrong
         for body, when in seen.items():
             firsts[body] = min(when, firsts.get(body, when))
-    return latencies, errors, firsts
+    return latencies, errors, firsts, counts
 
 
 def summary(latencies: list[float], errors: int, seconds: float) -> dict[str, float]:
@@ -340,7 +385,7 @@ def switching(pipe: Connection, requests: int, connections: int = 16) -> dict[st
         time.sleep(0.5)
         pipe.send(route(there, name))
         before, after = pipe.recv()
-        latencies, errors, firsts = gather(pipes)
+        latencies, errors, firsts, _ = gather(pipes)
         made += len(latencies)
         lost += errors
         calls.append(after - before)
@@ -353,6 +398,54 @@ def switching(pipe: Connection, requests: int, connections: int = 16) -> dict[st
         "call_to_first_new_ms": round(statistics.median(waits) * 1000, 2),
         "worst_ms": round(max(waits) * 1000, 2),
     }
+
+
+def trials(pipe: Connection, rounds: int = 10, connections: int = 16, share: int = 20) -> dict[str, object]:
+    """A release on trial gets its share, and then, in turns, all requests or none any more, all under load."""
+    lost, made, counts = 0, 0, Counter[bytes]()
+    for number in range(rounds):
+        tell(pipe, route(OLD, "old"))
+        before = begin(ROUTER, connections, 0.8, 1)
+        time.sleep(0.4)
+        tell(pipe, on_trial(share))
+        found = gather(before)
+        during = gather(begin(ROUTER, connections, 1, 1))
+        counts += during[3]
+        after = begin(ROUTER, connections, 0.8, 1)
+        time.sleep(0.4)
+        tell(pipe, route(NEW, "new") if number % 2 else route(OLD, "old"))
+        parts = (found, during, gather(after))
+        made, lost = made + sum(len(part[0]) for part in parts), lost + sum(part[1] for part in parts)
+    return {
+        "requests": made,
+        "lost": lost,
+        "trials": rounds,
+        "share_asked": share,
+        "share_got": round(100 * counts[b"new"] / counts.total(), 2),
+    }
+
+
+def naps(pipe: Connection, rounds: int = 20, connections: int = 16) -> dict[str, object]:
+    """An app that sleeps is woken by who comes, all at once; its dyno is there `STARTING` seconds later."""
+    lost, waits = 0, []
+    for _ in range(rounds):
+        tell(pipe, asleep())
+        began = time.monotonic()
+        _, errors, firsts, _ = gather(begin(ROUTER, connections, STARTING, 1))
+        waits.append(firsts[b"old"] - began - STARTING)
+        lost += errors
+    return {
+        "naps": rounds,
+        "lost": lost,
+        "dyno_to_first_answer_ms": round(statistics.median(waits) * 1000, 1),
+        "worst_ms": round(max(waits) * 1000, 1),
+    }
+
+
+def tell(pipe: Connection, order: Route) -> None:
+    """Have the router take a route."""
+    pipe.send(order)
+    pipe.recv()
 
 
 def upload(pipe: Connection, megabytes: int) -> dict[str, object]:
@@ -402,7 +495,7 @@ def main() -> None:
         process(serve, OLD, "old"),
         process(serve, NEW, "new"),
         process(swallow, SINK),
-        process(run_proxy if options.router == "haproxy" else run_router, theirs),
+        process(run_proxy if options.router == "haproxy" else run_router, theirs) as router,
     ):
         ours.recv()
         runs = [
@@ -419,9 +512,12 @@ def main() -> None:
                 else {}
             ),
             "switch": switching(ours, options.switch_requests),
+            "trial": trials(ours),
+            "nap": naps(ours),
             "upload": upload(ours, options.upload_mib),
         }
         ours.send("stop")
+        router.join(10)  # it ends HAProxy
     show(figures)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
@@ -430,7 +526,7 @@ def main() -> None:
 def show(figures: dict) -> None:
     print(json.dumps(figures))
     print("\n| what | figure |\n|---|---:|")
-    for section in ("throughput", "switch", "upload"):
+    for section in ("throughput", "switch", "trial", "nap", "upload"):
         for key, value in figures[section].items():
             for name, figure in value.items() if isinstance(value, dict) else [("", value)]:
                 print(f"| {section}: {key} {name} | {figure:,} |")
