@@ -15,7 +15,28 @@ FAMILIES = [
         r"/apps/[^/]+/(telemetry-drains|outbound-ruleset).*|/telemetry-drains(/.*)?",
         "It is not served here. heroku drains sends logs on.",
     ),
-    (r"/(invoices|teams/[^/]+/invoices|account/(credits|invoices))(/.*)?", "Nothing is billed here."),
+    (
+        r"/(invoices|teams/[^/]+/(invoices|delinquency)|account/(credits|invoices|invoice-address|delinquency))(/.*)?",
+        "Nothing is billed here.",
+    ),
+    (r"/oauth/tokens(/.*)?", "Programs get tokens from POST /oauth/token, as OAuth 2 has it: docs/cli.md."),
+    (r"/password-resets(/.*)?|/users/[^/]+/sms-number(/.*)?", "Who forgot a password uses the sign-in page."),
+    (r"/(organizations|invitations)(/.*)?", "Organizations are teams here: GET /teams, POST /teams/apps."),
+    (
+        r"/teams/[^/]+/(identity-providers|preferences|allowed-addon-services|spaces)(/.*)?",
+        "Teams have no such settings here. The operator chooses sign-in and add-ons for all: docs/operating.md.",
+    ),
+    (r"/teams/[^/]+/usage/(daily|monthly)", "What dynos and add-ons used is on the page Usage."),
+    (r"/teams/invitations/.*", "Invitations are accepted by their link, in a browser."),
+    (
+        r"/addons/[^/]+/(webhooks|webhook-events|webhook-deliveries|log-drains|actions/deprovision)(/.*)?",
+        "Partners of add-ons have no such call here: docs/addons.md says which they have.",
+    ),
+    (
+        r"/apps/[^/]+/build-metadata",
+        "The repository is had by heroku git:clone; builds:cache:purge empties the cache.",
+    ),
+    (r"/(generations|teams/[^/]+/available-generations)(/.*)?", "All apps are of one generation here."),
 ]
 UNKNOWN = "The requested API endpoint was not found."
 

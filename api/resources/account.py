@@ -7,10 +7,10 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema, Status
 
 from accounts import keys
-from accounts.models import Membership, SshKey, User
+from accounts.models import SshKey, User
 from api.asker import asker
 from api.http import ranged
-from api.shapes import AccountOut, TeamOut, Time
+from api.shapes import AccountOut, Time
 from apps.access import app_for
 from core.errors import NotFound
 
@@ -153,8 +153,13 @@ def spaces(request: HttpRequest) -> list[dict[str, str]]:
     return []
 
 
-@router.get("/teams", response={200: list[TeamOut], 206: list[TeamOut]})
-def teams(request: HttpRequest, response: HttpResponse) -> Status[list[TeamOut]]:
-    """The teams that the asker is in."""
-    rows = Membership.objects.filter(user=asker(request)).select_related("team")
-    return ranged(request, response, rows, TeamOut.of)
+@router.get("/account/invoices", response=list[dict[str, str]])
+def invoices(request: HttpRequest) -> list[dict[str, str]]:
+    """None: nothing is billed here."""
+    return []
+
+
+@router.get("/account/credits", response=list[dict[str, str]])
+def credits(request: HttpRequest) -> list[dict[str, str]]:
+    """None: nothing is billed here."""
+    return []

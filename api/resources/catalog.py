@@ -7,7 +7,9 @@ from uuid import UUID
 from django.http import HttpRequest
 from ninja import Router, Schema
 
+from api.asker import asker
 from api.shapes import SINCE, Named, RegionOut, StackOut
+from apps.access import app_for
 from apps.stacks import available
 from core.errors import NotFound, Refusal
 from core.names import size as size_name
@@ -50,6 +52,13 @@ def _region() -> RegionOut:
 def stacks(request: HttpRequest) -> list[StackOut]:
     """The stacks there are."""
     return [_stack(name) for name in available()]
+
+
+@router.get("/apps/{app}/available-stacks", response=list[StackOut])
+def stacks_for(request: HttpRequest, app: str) -> list[StackOut]:
+    """The stacks that an app can have: all."""
+    app_for(asker(request), app)
+    return stacks(request)
 
 
 def stack_name(ref: str) -> str:
@@ -106,6 +115,13 @@ def sizes(request: HttpRequest) -> list[SizeOut]:
         )
         for name, size in SIZES.items()
     ]
+
+
+@router.get("/apps/{app}/available-dyno-sizes", response=list[SizeOut])
+def sizes_for(request: HttpRequest, app: str) -> list[SizeOut]:
+    """The dyno sizes that an app can have: all."""
+    app_for(asker(request), app)
+    return sizes(request)
 
 
 @router.get("/dyno-sizes/{ref}", response=SizeOut)

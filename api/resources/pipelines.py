@@ -13,6 +13,7 @@ from api.http import ranged
 from api.resources.releases import release_of
 from api.shapes import BuildOut, CouplingOut, PipelineOut, PromotionOut, ReleaseOut, TargetOut
 from apps import access as app_access
+from apps.models import App
 from core.errors import NotFound, Refusal
 from pipelines import access, actions
 from pipelines.models import Coupling, Pipeline, Promotion, Stage
@@ -156,6 +157,14 @@ def all_couplings(request: HttpRequest, response: HttpResponse) -> Status[list[C
 def own_couplings(request: HttpRequest, response: HttpResponse) -> Status[list[CouplingOut]]:
     """The stage of every app that the asker may view."""
     return all_couplings(request, response)
+
+
+@router.get("/teams/{team}/pipeline-couplings", response=COUPLINGS)
+def couplings_of_team(request: HttpRequest, response: HttpResponse, team: str) -> Status[list[CouplingOut]]:
+    """The stage of every app of a team."""
+    owner = account_access.team_for(asker(request), team)
+    rows = Coupling.objects.filter(app__in=App.objects.alive().listed().filter(team=owner))
+    return ranged(request, response, rows.select_related("pipeline", "stage"), CouplingOut.of)
 
 
 @router.get("/apps/{app}/pipeline-couplings", response=CouplingOut)

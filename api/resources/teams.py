@@ -107,6 +107,18 @@ class MemberIn(Schema):
         return role
 
 
+class TeamIn(Schema):
+    """A new team. Whose card pays for it, which Heroku's clients tell as well, nobody asks here."""
+
+    name: str
+
+
+class TeamChange(Schema):
+    """What of a team can be changed; what is absent stays."""
+
+    name: str | None = None
+
+
 class CollaboratorIn(Schema):
     """A person, and which rights they shall have."""
 
@@ -166,11 +178,45 @@ def change_rights(request: HttpRequest, app: str, ref: str, body: RightsIn) -> C
     return CollaboratorOut.of(app_actions.share(found, row.user, body.permissions, by=by))
 
 
+@router.get("/teams", response={200: list[TeamOut], 206: list[TeamOut]})
+def index(request: HttpRequest, response: HttpResponse) -> Status[list[TeamOut]]:
+    """The teams that the asker is in."""
+    rows = Membership.objects.filter(user=asker(request)).select_related("team")
+    return ranged(request, response, rows, TeamOut.of)
+
+
+@router.post("/teams", response={201: TeamOut})
+def create(request: HttpRequest, body: TeamIn) -> Status[TeamOut]:
+    """Make a team, with the asker as its admin."""
+    by = asker(request)
+    return Status(201, _own(actions.create_team(body.name, by=by), by))
+
+
+@router.patch("/teams/{ref}", response=TeamOut)
+def update(request: HttpRequest, ref: str, body: TeamChange) -> TeamOut:
+    """Rename a team."""
+    by = asker(request)
+    team = _team(by, ref, to=access.MANAGE)
+    if body.name and body.name != team.name:
+        actions.rename_team(team, body.name, by=by)
+    return _own(team, by)
+
+
+@router.delete("/teams/{ref}", response=TeamOut)
+def delete(request: HttpRequest, ref: str) -> TeamOut:
+    """Delete a team that owns nothing any more."""
+    by = asker(request)
+    team = _team(by, ref, to=access.MANAGE)
+    answer = _own(team, by)
+    actions.delete_team(team, confirm=team.name, by=by)
+    return answer
+
+
 @router.get("/teams/{ref}", response=TeamOut)
 def info(request: HttpRequest, ref: str) -> TeamOut:
     """One team that the asker is in, by name or id."""
     by = asker(request)
-    return TeamOut.of(Membership.objects.select_related("team").get(team=_team(by, ref), user=by))
+    return _own(_team(by, ref), by)
 
 
 @router.get("/teams/{ref}/features", response=list[FeatureOut])
@@ -276,6 +322,10 @@ def _set_role(request: HttpRequest, ref: str, body: MemberIn) -> MemberOut:
     row = _member(team, body.email)
     actions.set_role(team, row.user, body.own_role, by=by)
     return MemberOut.of(_member(team, body.email))
+
+
+def _own(team: Team, by: User) -> TeamOut:
+    return TeamOut.of(Membership.objects.select_related("team").get(team=team, user=by))
 
 
 def _team(by: User, ref: str, *, to: str = access.VIEW) -> Team:

@@ -189,3 +189,35 @@ def test_nothing_is_metered(api, as_charlie, team):
     ):
         assert api.get(path).json()[none] == []
         assert as_charlie.get(path).status_code == 404
+
+
+def test_what_an_app_can_have(api, as_charlie, alice):
+    make_app("shop", owner=alice)
+    assert [one["name"] for one in api.get("/apps/shop/available-stacks").json()] == ["slipway-24"]
+    assert api.get("/apps/shop/available-dyno-sizes").json() == api.get("/dyno-sizes").json()
+    assert as_charlie.get("/apps/shop/available-stacks").status_code == 404
+    assert as_charlie.get("/apps/shop/available-dyno-sizes").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "instead"),
+    [
+        ("/oauth/tokens", "POST /oauth/token"),
+        ("/password-resets", "sign-in page"),
+        ("/organizations/apps", "POST /teams/apps"),
+        ("/teams/acme/identity-providers", "operating.md"),
+        ("/teams/acme/invoices", "Nothing is billed"),
+        ("/teams/acme/usage/daily", "page Usage"),
+        ("/addons/pg-1/webhooks", "addons.md"),
+        ("/apps/shop/build-metadata", "git:clone"),
+        ("/generations", "one generation"),
+    ],
+)
+def test_what_is_not_served_says_what_to_do_instead(api, path, instead):
+    for method in ("GET", "POST"):
+        answer = api(method, path)
+        assert (answer.status_code, instead in answer.json()["message"]) == (404, True), answer.text
+
+
+def test_nothing_is_billed(api):
+    assert api.get("/account/invoices").json() == api.get("/account/credits").json() == []

@@ -2,7 +2,8 @@
 
 import pytest
 
-from accounts.models import Invitation, Membership
+from accounts.models import Invitation, Membership, Team
+from apps.models import App
 from tests.factories import make_app
 
 
@@ -110,3 +111,30 @@ def test_an_app_moves_between_person_and_team(api, alice, team):
     back = api.patch("/teams/apps/mine", {"owner": "alice@example.com"}).json()
     assert (back["team"], back["owner"]["email"], back["locked"]) == (None, "alice@example.com", False)
     assert Membership.objects.filter(team=team).count() == 3
+
+
+def test_a_team_is_made_renamed_and_deleted(api, as_bob, bob):
+    made = api.post("/teams", {"name": "works", "card_number": "1"})
+    assert (made.status_code, made.json()["role"]) == (201, "admin")
+    assert api.post("/teams", {"name": "works"}).status_code == 422
+    assert as_bob.patch("/teams/works", {"name": "mine"}).status_code == 404
+    id = made.json()["id"]
+    assert api.patch(f"/teams/{id}", {"name": "workshop"}).json()["name"] == "workshop"
+    make_app("tool", owner=Team.objects.get(pk=id))
+    kept = api.delete("/teams/workshop")
+    assert (kept.status_code, "owns tool" in kept.json()["message"]) == (422, True)
+    App.objects.all().delete()
+    assert api.delete("/teams/workshop").status_code == 200
+    assert "workshop" not in [one["name"] for one in api.get("/teams").json()]
+
+
+def test_who_is_no_admin_changes_no_team(team, as_bob, as_charlie):
+    assert as_bob.patch("/teams/acme", {"name": "mine"}).status_code == 403
+    assert as_bob.delete("/teams/acme").status_code == 403
+    assert as_charlie.delete("/teams/acme").status_code == 404
+
+
+def test_the_stages_of_a_teams_apps(shop, api, as_bob, as_charlie):
+    found = as_bob.get("/teams/acme/pipeline-couplings").json()
+    assert sorted(one["stage"] for one in found) == ["production", "staging"]
+    assert as_charlie.get("/teams/acme/pipeline-couplings").status_code == 404
