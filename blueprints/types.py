@@ -212,7 +212,7 @@ class Table:
         entries = reader.entries(node, [one.key for one in self.fields], what)
         for one in self.fields:
             if one.needed and one.key not in entries:
-                reader.wrong(node, f"{what} needs a {one.key}.")
+                reader.wrong(node, f"{what} needs a {one.key}: {one.type.words}.")
         return {
             one.key: one.type.read(entries[one.key], reader, f"{what}.{one.key}" if what else one.key)
             if one.key in entries

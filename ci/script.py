@@ -23,13 +23,14 @@ SCRIPT = (
 setup=$SLIPWAY_CI_SETUP test=$SLIPWAY_CI_TEST; unset SLIPWAY_CI_SETUP SLIPWAY_CI_TEST
 export CI_REPORTS="${CI_REPORTS:-$HOME/test-reports}"; mkdir -p "$CI_REPORTS"
 status=0
+say() { printf -- '-----> Running %s command `%s`...\n' "$1" "$(printf %s "$2" | head -n 1)"; }
 if [ -n "$setup" ]; then
-  printf -- '-----> Running test-setup command `%s`...\n' "$setup"
+  say test-setup "$setup"
   /bin/bash -c "$setup"; status=$?
   [ $status = 0 ] || printf '\036setup %s\n' $status
 fi
 if [ $status = 0 ]; then
-  printf -- '-----> Running test command `%s`...\n' "$test"
+  say test "$test"
   /bin/bash -c "$test"; status=$?
 fi
 n=0

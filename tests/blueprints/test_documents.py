@@ -206,7 +206,7 @@ def test_the_secret_of_a_new_webhook_is_told_once(shop, alice):
         ("ci:\n  on_push: maybe", 2, "true or false"),
         ("ci: {on_push: true, on_push: false}", 1, "on_push is there twice"),
         ("stages: []", 1, "A pipeline needs a stage"),
-        ("stages:\n- name: x", 2, "needs a word"),
+        ("stages:\n- name: x", 2, "needs a word: review, development, staging, production."),
         ("stages:\n- {name: X y, word: staging}", 2, "written like security-review"),
         ("stages:\n- {name: a1, word: live}", 2, "not “live”"),
         ("stages:\n- {name: a1, word: staging}\n- {name: a1, word: staging}", 1, "a1 is there twice"),

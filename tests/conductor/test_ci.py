@@ -134,6 +134,20 @@ def test_a_run_that_passes(platform, start):
     eventually(gone, 20)
 
 
+def test_the_output_tells_of_the_command_and_not_of_what_is_around_it(platform, start):
+    """Nor are lines of the command itself taken for results."""
+    run = over(start(app_json("printf '1..1\nok 1 - adds\n'", setup="true\n# not ok 1 - of a comment")))
+    (node,) = run.nodes.all()
+    lines = platform.lines(node.log_stream)
+    assert lines[lines.index("-----> Running test-setup command `true`...") + 1 :][:3] == [
+        "-----> Running test command `printf '1..1`...",
+        "1..1",
+        "ok 1 - adds",
+    ]
+    assert not any("Starting process" in line or "CI_REPORTS" in line for line in lines)
+    assert (run.state, run.passed, run.failed) == ("succeeded", 1, 0)
+
+
 def test_bin_test_is_the_default(platform, start):
     run = over(start(**{"bin/test": "#!/bin/sh\necho it ran\nexit 3\n"}))
     assert run.state == "failed", output(platform, run)
