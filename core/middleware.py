@@ -91,13 +91,20 @@ class PrivateMiddleware:
 
 class RefusalMiddleware:
     """Answers a `Refusal` that a view let through, as the asker can use it: a flash for htmx, a message and a way
-    back for a form, a page else. The API has its own answer in `api.http`."""
+    back for a form, a page else. The API has its own answer in `api.http`. Who asks to see what is only done (a reload, or
+    a sign-in that led back to it) gets a page as well."""
 
     def __init__(self, respond: Respond) -> None:
         self.respond = respond
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.respond(request)
+        response = self.respond(request)
+        asks = request.method == "GET" and "text/html" in request.headers.get("Accept", "")
+        if response.status_code != 405 or not asks:
+            return response
+        page = render(request, "405.html", status=405)
+        page.headers["Allow"] = response.headers["Allow"]
+        return page
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         refusal = error if isinstance(error, Refusal) else space.refusal(error)

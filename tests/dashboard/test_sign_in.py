@@ -140,3 +140,12 @@ class TestSetup:
         assert client.post(url).status_code == 303
         assert client.session["_auth_user_id"] == str(alice.pk)
         assert User.objects.count() == 1
+
+
+def test_who_is_led_back_to_what_is_only_done_finds_a_page(client, alice):
+    address = "/pipelines/shop/review-apps/"
+    client.force_login(alice)
+    found = client.get(address, headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (found.status_code, found.headers["Allow"]) == (405, "POST")
+    assert "press the button again" in found.content.decode()
+    assert client.get(address, headers={"Accept": "*/*"}).content == b""
