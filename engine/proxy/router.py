@@ -76,9 +76,8 @@ class ProxyRouter:
         """How many requests a backend is at work on, tunnels apart."""
         slot, waking = self._slots.get(backend_id), self._waking
         woken = waking.in_flight(backend_id) if waking else 0
-        if slot is None:
-            return woken
-        ask = f"show stat {slot} 4 -1"
+        # What another conductor took out of its route is looked for in all of them.
+        ask = f"show stat {-1 if slot is None else slot} 4 -1"
         try:
             answers = [self.runtime.ask(ask), *self.runtime.others(ask)]
             return woken + sum(self._busy(answer, backend_id) for answer in answers)

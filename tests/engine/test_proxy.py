@@ -67,6 +67,26 @@ async def test_routes_that_came_while_it_was_away_are_there_when_it_is_back():
         assert (await rig.get()).endswith(b"ok")
 
 
+async def test_who_takes_over_knows_what_an_old_dyno_is_still_at_work_on():
+    go = asyncio.Event()
+
+    async def slow(head, reader, writer):
+        await go.wait()
+        writer.write(OK)
+
+    async with ProxyRig() as rig:
+        await rig.app(slow, ids=["old"])
+        waiting = asyncio.create_task(rig.get())
+        await until(lambda: rig.router.in_flight("old") == 1)
+        rig.put(await rig.dyno(says(OK)), ids=["new"])
+        next_one = ProxyRouter(rig.router.folder.root)
+        assert next_one.in_flight("old") == 1
+        go.set()
+        assert (await waiting).endswith(b"ok")
+        await until(lambda: next_one.in_flight("old") == 0)
+        assert next_one.in_flight("never") == 0
+
+
 async def test_no_request_fails_while_it_reads_its_files_anew():
     async with ProxyRig() as rig:
         await rig.app(says(OK))
