@@ -86,6 +86,11 @@ class Platform:
             timeout=180,
         )
 
+    def instance(self) -> str:
+        """The label of all that is its own on a Docker engine, where others may be at work too."""
+        asked = "from apps.stacks import instance; print(instance())"
+        return self.manage("shell", "-v0", "-c", asked).stdout.split()[-1]
+
     def sign_up(self, email: str = "alice@example.com") -> str:
         """An account and a token for it, by the commands that scripts use."""
         password = self.data.parent / "password"

@@ -12,7 +12,7 @@ from tests.conftest import eventually
 from tests.engine.proxy_rig import demand_haproxy
 from tests.platform.harness import ROOT, commit, repository
 from tests.platform.test_apart import bus, database  # noqa: F401 - fixtures
-from tests.platform.test_swarm import PROCFILE, instances, says, server
+from tests.platform.test_swarm import PROCFILE, says, server
 
 pytestmark = [
     pytest.mark.platform,
@@ -70,7 +70,6 @@ class Several:
 @pytest.fixture
 def several(fresh, database, bus, engine, tmp_path):  # noqa: F811
     demand_haproxy()
-    before = instances(engine)
     platform = fresh("several", DATABASE_URL=database, REDIS_URL=bus, ENGINE_URL=engine.engine_url, **LEASE)
     data = platform.data
     sockets = [data.parent / f"web-{n}" / "w" for n in (1, 2)]
@@ -93,7 +92,7 @@ def several(fresh, database, bus, engine, tmp_path):  # noqa: F811
     subprocess.run(
         [sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=platform.env, check=True, timeout=200
     )
-    made = Several(platform)
+    made, ours = Several(platform), platform.instance()
     try:
         for n, place in enumerate(sockets, 1):
             made.start(f"web-{n}", "web", "--listen", f"unix:{place}", says="Serving on")
@@ -103,8 +102,7 @@ def several(fresh, database, bus, engine, tmp_path):  # noqa: F811
         yield made
     finally:
         made.stop()
-        for instance in instances(engine) - before:
-            engine.remove(instance)
+        engine.remove(ours)
 
 
 class Load:

@@ -34,20 +34,12 @@ def server(version: str) -> str:
     return SERVER.replace("VERSION", version)
 
 
-def instances(engine) -> set[str]:
-    """Whose dynos and networks are on the engine."""
-    found = [*engine.client.networks.list(), *engine.client.services.list()]
-    labels = [each.attrs.get("Labels") or each.attrs.get("Spec", {}).get("Labels", {}) for each in found]
-    return {label["slipway.instance"] for label in labels if "slipway.instance" in label}
-
-
 @pytest.fixture(scope="module")
 def platform(engine):
-    before = instances(engine)
     folder = Path(tempfile.mkdtemp(prefix="slipway-swarm-"))
     folder.chmod(0o755)
     started = Platform(folder / "data", ENGINE_URL=engine.engine_url).start()
-    ours = (instances(engine) - before).pop()
+    ours = started.instance()
     started.sign_up()
     yield started
     started.stop(seconds=40)
