@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ from api.absent import why
 from api.bodies import BadBody, StrictParser
 from api.gate import gate
 from api.scopes import needed
-from core import space
+from core import outage, space
 from core.errors import Refusal, Unauthorized
 
 PAGE, PAGE_MAX = 200, 1000
@@ -137,8 +138,8 @@ def _handler(refusal: Callable[[Any], Refusal]) -> Callable[[HttpRequest, Any], 
 
 
 def _unforeseen(request: HttpRequest, error: Any) -> HttpResponse:
-    """A full disk is nobody's bug; everything else goes on to `broken`."""
-    refusal = space.refusal(error)
+    """A full disk or an absent database is nobody's bug; everything else goes on to `broken`."""
+    refusal = outage.refusal(error) or space.refusal(error)
     if refusal is None:
         raise error
     space.note("API", error)
@@ -151,7 +152,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """The answer when it is our bug."""
+    """The answer when it is our bug, or an outage."""
+    if refusal := outage.refusal(sys.exc_info()[1]):
+        return _error(request, refusal)
     text = f"Something went wrong on our side. Give this id when you ask about it: {getattr(request, 'request_id', '')}"
     return _error(request, Refusal(text, id="internal_server_error", status=500))
 
@@ -304,6 +307,8 @@ def _error(request: HttpRequest, refusal: Refusal) -> HttpResponse:
         response.headers["WWW-Authenticate"] = 'Basic realm="Slipway API"'
     if refusal.status == 429:
         response.headers["Retry-After"] = "60"
+    if refusal.status == outage.STATUS:
+        response.headers["Retry-After"] = str(outage.RETRY_SECONDS)
     return response
 
 

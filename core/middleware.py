@@ -10,10 +10,11 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
+from django.template import loader
 from django.urls import set_urlconf
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from core import activity, space
+from core import activity, outage, space
 from core.errors import Refusal
 from core.text import is_text, storable
 
@@ -107,7 +108,12 @@ class RefusalMiddleware:
         return page
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        refusal = error if isinstance(error, Refusal) else space.refusal(error)
+        if isinstance(error, Refusal):
+            refusal: Refusal | None = error
+        elif away := outage.refusal(error):
+            return unavailable(request, away)
+        else:
+            refusal = space.refusal(error)
         if refusal is None:
             return None
         if refusal is not error:
@@ -121,6 +127,12 @@ class RefusalMiddleware:
             return HttpResponseRedirect(_way_back(request))
         template = {403: "403.html", 404: "404.html"}.get(refusal.status, "refusal.html")
         return render(request, template, {"refusal": refusal}, status=refusal.status)
+
+
+def unavailable(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    """The page of an outage. It asks the database for nothing."""
+    page = loader.render_to_string("refusal.html", {"request": request, "refusal": refusal})
+    return HttpResponse(page, status=refusal.status, headers={"Retry-After": str(outage.RETRY_SECONDS)})
 
 
 def _without_nul(given: QueryDict) -> QueryDict:

@@ -36,7 +36,7 @@ def is_full(error: BaseException) -> bool:
         (isinstance(each, OSError) and each.errno in FULL)
         or getattr(each, "sqlite_errorcode", None) in SQLITE_FULL
         or getattr(each, "sqlstate", None) == POSTGRESQL_FULL
-        for each in _chain(error)
+        for each in chain(error)
     )
 
 
@@ -71,7 +71,7 @@ def forgone(what: str) -> Iterator[None]:
             raise
 
 
-class _Quiet:
+class Quiet:
     """Says once a minute that it is time to speak."""
 
     def __init__(self) -> None:
@@ -87,10 +87,11 @@ class _Quiet:
             return True
 
 
-_quiet = _Quiet()
+_quiet = Quiet()
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """`error` and all that led to it."""
     seen: set[int] = set()
     each: BaseException | None = error
     while each is not None and id(each) not in seen:

@@ -17,7 +17,7 @@ from core.middleware import RefusalMiddleware
 
 @pytest.fixture(autouse=True)
 def not_told_yet(monkeypatch):
-    monkeypatch.setattr(space, "_quiet", space._Quiet())
+    monkeypatch.setattr(space, "_quiet", space.Quiet())
 
 
 def full() -> OSError:
