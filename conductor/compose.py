@@ -123,6 +123,7 @@ def _swarm_driver() -> Driver:
         ports=_ports(settings.DYNO_PORTS),
         registry=settings.REGISTRY,
         registry_sign_in=_registry_sign_in(),
+        node_port=settings.NODE_PORT,
     )
 
 

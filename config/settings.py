@@ -63,6 +63,7 @@ DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{DATA / 'db.sqlite3'}
 REDIS_URL = env.str("REDIS_URL", default="")
 ENGINE_URL = env.str("ENGINE_URL", default="local:")
 DYNO_PORTS = env.str("SLIPWAY_DYNO_PORTS", default="20000-29999")
+NODE_PORT = env.int("SLIPWAY_NODE_PORT", default=2378)  # where other nodes' engines call the conductor
 SERVER_PORTS = env.str("SLIPWAY_SERVER_PORTS", default="19000-19999")
 MAILER_PORT = env.int("SLIPWAY_MAILER_PORT", default=0)
 KEEP_LAST_BACKUP_DAYS = env.int("SLIPWAY_KEEP_LAST_BACKUP_DAYS", default=7)

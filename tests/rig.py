@@ -43,6 +43,11 @@ class Node:
         """Run the docker command against this engine."""
         return call("docker", "-H", self.url, *words, check=check, **options)
 
+    def use_for(self, availability: str) -> None:
+        """What the Swarm may have it do: `active`, `pause`, `drain`. Of a manager only."""
+        own = self.docker("info", "--format", "{{.Swarm.NodeID}}")
+        self.docker("node", "update", "--availability", availability, own)
+
     def start(self) -> None:
         """Start the engine. Its mounts are its own: /run, and images in memory, so that both vanish with it. An engine
         that ends without them is started again."""
@@ -50,7 +55,7 @@ class Node:
             f"hostname {self.name} && mount -t tmpfs tmpfs /run && mkdir -p /run/lock {self.folder}/data && "
             f"mount -t tmpfs -o size=4g tmpfs {self.folder}/data && "
             f"while :; do dockerd --data-root {self.folder}/data --exec-root {self.folder}/exec "
-            f"--pidfile {self.folder}/pid -H unix://{self.folder}/docker.sock --cgroup-parent /{self.name} "
+            f"--pidfile {self.folder}/pid -H unix://{self.folder}/docker.sock -H unix:///run/docker.sock --cgroup-parent /{self.name} "
             f"--insecure-registry 10.0.0.0/8 --default-address-pool base=10.{self._pool()}.0.0/16,size=24 "
             f"--bip {self._bip()} --log-level warn; done"
         )

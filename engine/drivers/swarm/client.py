@@ -37,12 +37,16 @@ class Taken(EngineError):
 
 
 class Client:
-    """One engine, at `url`: `unix:///…` or `tcp://host:port`. `sign_in` is the name and password for the registry."""
+    """One engine, at `url`: `unix:///…` or `tcp://host:port`, which has `seconds` for each answer. `sign_in` is the name and
+    password for the registry."""
 
-    def __init__(self, url: str, *, sign_in: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, url: str, *, sign_in: Mapping[str, str] | None = None, seconds: float = SECONDS
+    ) -> None:
         self.url, self._sign_in = url, dict(sign_in) if sign_in else None
+        self._seconds = seconds
         try:
-            self._api = docker.APIClient(base_url=url, version=API, timeout=SECONDS, num_pools=32)
+            self._api = docker.APIClient(base_url=url, version=API, timeout=seconds, num_pools=32)
         except DockerException as error:
             raise EngineError(f"ENGINE_URL can't be used: {error}", permanent=True) from error
 
@@ -161,6 +165,10 @@ class Client:
             return False
         return True
 
+    def tag(self, image: str, repository: str, tag: str) -> None:
+        """Give an image another name."""
+        self._ask(self._api.tag, image, repository, tag)
+
     def push(self, repository: str, tag: str) -> str:
         """Have the registry in the name keep an image; returns the reference that never means another."""
         return self._ask(self._push, repository, tag)
@@ -255,9 +263,9 @@ class Client:
     def _connect(self) -> socket.socket:
         parts = urlsplit(self.url)
         if parts.scheme != "unix":
-            return socket.create_connection((parts.hostname or "", parts.port or 2375), SECONDS)
+            return socket.create_connection((parts.hostname or "", parts.port or 2375), self._seconds)
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(SECONDS)
+        connection.settimeout(self._seconds)
         connection.connect(parts.path)
         return connection
 

@@ -1,5 +1,6 @@
 """The Swarm driver: dynos run on a Docker engine, and go on when the platform ends."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -21,6 +22,7 @@ from engine.drivers.swarm.services import Last, Services
 from engine.drivers.swarm.slugs import Slugs
 from engine.drivers.swarm.visitor import visit
 from engine.drivers.swarm.watch import Watch
+from engine.drivers.swarm.ways import Ways
 from engine.plan import plan
 from engine.spec import Attached, DynoState, LineSink, ProcessSpec
 
@@ -47,7 +49,8 @@ class SwarmDriver:
     of the app with slot n run as the user `first_uid + n`. `publish` says whether web dynos are reached by the address
     of their node instead of their own; None: when there is more than one node. `close` leaves dynos running, unless
     `keep` is false. With more than one node, `registry` (`host:port`, with `username` and `password` to sign in) is
-    where all of them fetch slugs; without it, dynos stay on the engine's own node.
+    where all of them fetch slugs; without it, dynos stay on the engine's own node. Other nodes call us at `node_port`
+    (0: any that is free), so that their engines can be asked.
 
     `EngineError` when the engine can't be reached, or is in no Swarm.
     """
@@ -68,6 +71,7 @@ class SwarmDriver:
         keep: bool = True,
         registry: str = "",
         registry_sign_in: Mapping[str, str] | None = None,
+        node_port: int = 0,
     ) -> None:
         self._client = Client(url, sign_in=registry_sign_in)
         info = _reach(self._client)
@@ -85,6 +89,13 @@ class SwarmDriver:
         self._outlet = Outlet(sink, "swarm-driver-lines")
         self._pool = ThreadPoolExecutor(8, "swarm-driver-work")
         self._health = ThreadPoolExecutor(4, "swarm-driver-health")
+        slugs = Slugs(
+            self._client, tree=tree, images=images, several=self._has_several_nodes, registry=registry
+        )
+        self._registry = registry
+        self._ways = Ways(
+            self._client, instance=instance, own=self._node, image=slugs.anywhere, port=node_port
+        )
         self._services = Services(
             client=self._client,
             loop=self._loop,
@@ -92,9 +103,8 @@ class SwarmDriver:
             health=self._health,
             outlet=self._outlet,
             ports=Ports(ports),
-            slugs=Slugs(
-                self._client, tree=tree, images=images, several=self._has_several_nodes, registry=registry
-            ),
+            slugs=slugs,
+            ways=self._ways,
             instance=instance,
             node=self._node,
             address=info["Swarm"].get("NodeAddr", ""),
@@ -119,7 +129,7 @@ class SwarmDriver:
         self._loop.start()
         self._wait_for_adopted()
         self._watch.start()
-        self._loop.post(self._sample_later)
+        self._loop.post(self._sample_soon)
 
     # --- engine.spec.Driver -------------------------------------------------------------------------------------
 
@@ -193,6 +203,7 @@ class SwarmDriver:
         self._loop.stop()
         self._pool.shutdown(cancel_futures=True)
         self._health.shutdown(wait=False, cancel_futures=True)
+        self._ways.close()
         self._outlet.close()
         self._client.close()
 
@@ -288,12 +299,20 @@ class SwarmDriver:
     # --- nodes --------------------------------------------------------------------------------------------------
 
     def _look_at_nodes(self) -> None:
-        self._addresses = {node["ID"]: node["Status"].get("Addr", "") for node in self._client.nodes()}
+        nodes = self._client.nodes()
+        self._addresses = {node["ID"]: node["Status"].get("Addr", "") for node in nodes}
+        self._ready = {node["ID"] for node in nodes if node["Status"].get("State") == "ready"}
 
     def _address(self, node: str) -> str:
         if node not in self._addresses:
             self._look_at_nodes()
         return self._addresses.get(node, "")
+
+    def _look_after_nodes(self) -> None:
+        """Have a way to the engine of each node that dynos can be on. Without a registry that is our own alone."""
+        self._look_at_nodes()
+        there = [(id, address) for id, address in self._addresses.items() if id in self._ready]
+        self._ways.look(there if self._registry else ())
 
     def _must_publish(self) -> bool:
         if self._publish is not None:
@@ -314,6 +333,8 @@ class SwarmDriver:
 
     def _sample(self) -> None:
         try:
+            with contextlib.suppress(EngineError):  # it is away, and is asked again
+                self._look_after_nodes()
             for dyno in self._known().values():
                 if not dyno.over:
                     dyno.sample()

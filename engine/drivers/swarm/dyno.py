@@ -3,7 +3,6 @@ loop's thread; whatever asks the engine runs in the pool."""
 
 import contextlib
 import logging
-import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +11,10 @@ from core.errors import EngineError
 from engine.drivers.boot import Boot, answers
 from engine.drivers.start import R15, Start, reason_of
 from engine.drivers.swarm import describe
-from engine.drivers.swarm.client import Absent
+from engine.drivers.swarm.client import Absent, Client
 from engine.drivers.swarm.describe import Place
-from engine.drivers.swarm.lines import MICRO, Frames, micro
+from engine.drivers.swarm.hearing import Hearing
+from engine.drivers.swarm.lines import MICRO, micro
 from engine.drivers.swarm.services import Services
 from engine.drivers.swarm.streams import Carried
 from engine.drivers.voice import Voice
@@ -55,17 +55,26 @@ class Dyno(Start):
         self._name = describe.name(spec, services.instance)
         self._made: float | None = None  # when the engine had been told, on the monotonic clock
         self._container = ""
+        self._there = ("", "")  # its node and container, when that is another node's
         self._began = 0.0  # on the monotonic clock
         self._ran = False  # its container was seen running, or to have run
         self._shown = False  # and its state says so
         self._adopted = False
         self._published = False
         self._env = ""
+        self._brings_code = False  # its slug is on its way to where all nodes find it
         self._hindrance = ""  # why the Swarm has not started it yet
-        self._frames = Frames(spec.dyno)
-        self._log: socket.socket | None = None
-        self._log_over = False  # nobody follows it
-        self._rest_asked = False
+        self._hearing = Hearing(
+            spec.dyno,
+            client=services.client,
+            loop=services.loop,
+            pool=services.pool,
+            voice=self._voice,
+            where=self._whose_log,
+            is_over=lambda: self.over,
+            broke=self._log_ended,
+            done=lambda: self._end(),
+        )
         self._early: tuple[int | None, bool] | None = None  # how it ended, before we knew that it had started
         self.guests: list[Callable[[], None]] = []  # each puts out one who was let in
 
@@ -78,8 +87,7 @@ class Dyno(Start):
     def adopt(self, port: int | None, published: bool) -> None:
         """It runs since before this driver did. For any thread, before anything else."""
         self._adopted, self._published, self._made = True, published, time.monotonic()
-        at, known = self._services.last(self._stream, self.spec.dyno)
-        self._frames = Frames(self.spec.dyno, round(at * MICRO), known)
+        self._hearing.know(*self._services.last(self._stream, self.spec.dyno))
         self._show(port=port)
 
     def _prepare(self) -> None:
@@ -117,7 +125,11 @@ class Dyno(Start):
     def _make(self) -> None:  # in the pool
         spec, services = self.spec, self._services
         self._published = services.publish() and spec.web
-        code = services.slugs.code(spec)
+        self._brings_code = True
+        try:
+            code = services.slugs.code(spec)
+        finally:
+            self._brings_code = False
         place = Place(
             instance=services.instance,
             image=code.image,
@@ -144,7 +156,9 @@ class Dyno(Start):
             self._end()
 
     def _not_placed(self) -> None:
-        if not self._ran and not self._stopping:
+        if self._brings_code:  # which is no fault of the Swarm's
+            self._after(PLACE_SECONDS, self._not_placed)
+        elif not self._ran and not self._stopping:
             why = f": {self._hindrance}" if self._hindrance else "."
             self._never(f"The engine did not start it within {PLACE_SECONDS:g} seconds{why}")
 
@@ -158,6 +172,14 @@ class Dyno(Start):
     def container(self) -> str:
         """The id of its container once there is one, or `ELSEWHERE`. For any thread."""
         return self._container
+
+    def engine(self) -> tuple[Client, str] | None:
+        """Whom to ask about its container, and the id to name; None when nobody can be asked. For any thread."""
+        if self._container != ELSEWHERE:
+            return (self._client, self._container) if self._container else None
+        node, id = self._there
+        client = self._services.ways.to(node)
+        return (client, id) if client and id else None
 
     # --- the engine's news --------------------------------------------------------------------------------------
 
@@ -202,7 +224,7 @@ class Dyno(Start):
             self._reason = R15
             self._voice.say(R15)
         self._after(LAST_WORDS_SECONDS, self._end)
-        if self._log_over:
+        if self._hearing.over:
             self._read_rest()
 
     def short_of_memory(self) -> None:
@@ -222,16 +244,31 @@ class Dyno(Start):
         if self.over or (here and self._ran):
             return
         self._hindrance = status.get("Err", "")
+        self._there = task.get("NodeID", ""), status.get("ContainerStatus", {}).get("ContainerID", "")
         if not here and state == "running" and not self._container:
             self._container = ELSEWHERE
             self._show(host=address)
             self._begin_to_run()
         elif self._ran and (state in GONE or (task.get("DesiredState") in GONE and not self._stopping)):
-            self.died(code if state in GONE else None)
+            self._died_there(code if state in GONE else None)
         elif not self._container and state in GONE:
             self._never(
                 f"The engine could not start it: {status.get('Err') or status.get('Message') or state}"
             )
+
+    def _died_there(self, code: int | None) -> None:
+        """It has ended on another node, whose engine knows why it was killed."""
+        engine = self.engine() if code == KILLED and not (self._stopping or self._reason) else None
+        if engine:
+            self._services.pool.submit(self._ask_why, *engine)
+        else:
+            self.died(code)
+
+    def _ask_why(self, client: Client, id: str) -> None:  # in the pool
+        oom = False
+        with contextlib.suppress(EngineError):
+            oom = bool(client.container(id)["State"]["OOMKilled"])
+        self._loop.post(lambda: self.died(KILLED, oom))
 
     def absent(self, since: float) -> None:
         """The engine knew nothing of it at `since`, on the monotonic clock."""
@@ -273,9 +310,8 @@ class Dyno(Start):
         state = found["State"]
         if state["Status"] in OVER:
             self.died(state["ExitCode"], state["OOMKilled"])
-        elif self._log_over and not self.spec.attach and not self.over:
-            self._frames, self._log_over = self._frames.again(), False
-            self._services.pool.submit(self._open_log)
+        elif self._hearing.over and not self.spec.attach and not self.over:
+            self._hearing.follow()
 
     # --- meanwhile ----------------------------------------------------------------------------------------------
 
@@ -285,7 +321,7 @@ class Dyno(Start):
         if not self._adopted:
             self._voice.say(f"Starting process with command `{self.spec.command}`")
         if self.spec.attach:
-            self._log_over = True
+            self._hearing.over = True
             if self._streams:
                 self._streams.started()
                 self._after(ATTACH_SECONDS, self._not_attached)
@@ -294,7 +330,7 @@ class Dyno(Start):
                     "Error R13 (Attach error) -> The platform that it was attached to has ended"
                 )
         else:
-            self._services.pool.submit(self._open_log)
+            self._hearing.follow()
         if self.spec.seconds is not None:
             self._after(max(0.0, self.spec.seconds - age), self._time_limit)
         self._wait_until_up(age)
@@ -330,9 +366,11 @@ class Dyno(Start):
 
     def sample(self) -> None:
         """Look at its memory. In the pool."""
-        if self._ran and self._container != ELSEWHERE:
+        engine = self.engine() if self._ran else None
+        if engine:
+            client, id = engine
             with contextlib.suppress(EngineError):
-                used = self._client.memory(self._container)
+                used = client.memory(id)
                 self._loop.post(lambda: self._sampled(used))
 
     def _sampled(self, used: int) -> None:
@@ -341,46 +379,21 @@ class Dyno(Start):
 
     # --- its lines ----------------------------------------------------------------------------------------------
 
-    def _open_log(self, *, follow: bool = True) -> None:  # in the pool
-        what, id = (
-            ("services", self._name) if self._container == ELSEWHERE else ("containers", self._container)
-        )
-        try:
-            connection = self._client.logs(what, id, self._frames.since, follow=follow)
-        except EngineError:
-            self._loop.post(self._log_ended if follow else self._end)
-        else:
-            self._loop.post(lambda: self._hear(connection, self._log_ended if follow else self._end))
-
-    def _hear(self, connection: socket.socket, ended: Callable[[], None]) -> None:
-        if self.over:
-            return connection.close()
-        connection.setblocking(False)
-        self._log = connection
-        self._voice.listen(connection.fileno(), self._frames, ended=ended)
+    def _whose_log(self) -> tuple[str, str]:
+        if self._container == ELSEWHERE:
+            return "services", self._name
+        return "containers", self._container
 
     def _log_ended(self) -> None:
-        self._log_over = True
-        self._close_log()
         if self._code is not None:
             self._read_rest()
         elif not self.over:
             self._after(LOG_SECONDS, self.check)
 
     def _read_rest(self) -> None:
-        """Who follows a log misses its last line at times; who reads it afterwards does not."""
         if self.spec.attach or self._container == ELSEWHERE or self._code is None:
             return self._end()
-        if self._rest_asked:
-            return
-        self._rest_asked, self._frames = True, self._frames.again()
-        self._services.pool.submit(self._open_log, follow=False)
-
-    def _close_log(self) -> None:
-        if self._log is not None:
-            self._voice.finish()
-            self._log.close()
-            self._log = None
+        self._hearing.read_rest()
 
     # --- the end ------------------------------------------------------------------------------------------------
 
@@ -397,7 +410,7 @@ class Dyno(Start):
 
     def let_go(self) -> None:
         """The driver ends, and it goes on."""
-        self._close_log()
+        self._hearing.close()
 
     def _has_process(self) -> bool:
         return self._ran
@@ -431,10 +444,11 @@ class Dyno(Start):
 
     def _send(self, name: str) -> None:  # in the pool
         try:
-            if self._container == ELSEWHERE:
-                self._client.remove_service(self._name)  # with SIGTERM first, by its own engine
+            if engine := self.engine():
+                client, id = engine
+                client.kill(id, name)
             else:
-                self._client.kill(self._container, name)
+                self._client.remove_service(self._name)  # with SIGTERM first, by the node's engine
         except EngineError as error:
             log.warning("%s did not get %s: %s", self.spec.id, name, error)
             self._loop.post(lambda: self._after(RETRY_SECONDS, lambda: self._signal(name)))
@@ -446,7 +460,7 @@ class Dyno(Start):
             self._services.pool.submit(self._clean)
 
     def _last_words(self) -> None:
-        self._close_log()
+        self._hearing.close()
         if self._code is not None:
             super()._last_words()
 

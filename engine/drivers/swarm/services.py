@@ -10,6 +10,7 @@ from engine.drivers.loop import Loop
 from engine.drivers.output import Outlet
 from engine.drivers.swarm.client import Client
 from engine.drivers.swarm.slugs import Slugs
+from engine.drivers.swarm.ways import Ways
 
 if TYPE_CHECKING:
     from engine.drivers.swarm.dyno import Dyno
@@ -28,6 +29,7 @@ class Services:
     outlet: Outlet
     ports: Ports
     slugs: Slugs
+    ways: Ways
     instance: str
     node: str  # the id of the node whose engine we ask
     address: str  # and where other nodes find it

@@ -15,7 +15,7 @@ from engine.drivers.swarm.client import Client
 from engine.drivers.swarm.image import SLUG, run_image
 from engine.spec import ProcessSpec
 
-REPOSITORY = "slipway/slug"
+REPOSITORY, BASE = "slipway/slug", "slipway/run"
 IN_MEMORY = 32 * 1024 * 1024  # bytes of an archive that need no file
 
 
@@ -60,6 +60,16 @@ class Slugs:
         if anywhere and self._registry:
             return Code(self._in_registry(spec.slug, base))
         return Code(base, self._tree(spec.slug), here=anywhere)
+
+    def anywhere(self) -> str:
+        """The reference of a stack's image that every node can fetch. Only with a registry."""
+        base = run_image(self._client, next(iter(self._images.values())))
+        name, tag = f"{self._registry}/{BASE}", base.removeprefix("sha256:")[:16]
+        with self._lock:
+            if (BASE, base) not in self._pushed:
+                self._client.tag(base, name, tag)
+                self._pushed[BASE, base] = self._client.push(name, tag)
+            return self._pushed[BASE, base]
 
     def _in_registry(self, slug: str, base: str) -> str:
         """The reference, by digest, of the image of a slug on a run image."""

@@ -18,7 +18,7 @@ from engine.spec import Attach, ProcessSpec
 
 ENDED = "The dyno that it ran in has ended."
 NOT_UP = "The dyno does not run, or not yet. Look at heroku ps."
-NOT_HERE = "The dyno runs on another node, where nobody is let in. heroku run starts one beside it."
+NO_WAY = "The dyno runs on a node that can't be reached now. Try again in a minute, or heroku run, which starts one beside it."
 NOBODY = "Who is let into a dyno has to sit at its streams."
 ENTER = Path(__file__).with_name("enter.pl").read_text()
 LOOK_SECONDS = 0.1  # between looks whether what wrote its last has ended
@@ -35,6 +35,7 @@ class Visitor(Dyno):
     def __init__(self, spec: ProcessSpec, services: Services, host: Dyno, attach: Attach) -> None:
         super().__init__(spec, services)
         self._host, self._attach = host, attach
+        self._place = ""  # the container, by the id that `self._client` knows
         self._exec = ""
         self._hung_up = False
         self._looks = False
@@ -46,12 +47,16 @@ class Visitor(Dyno):
             return self._end()
         if self._host.seen.state != "up" or self._host.over or not self._host.container:
             return self._never(NOT_UP)
+        engine = self._host.engine()
+        if engine is None:
+            return self._never(NO_WAY)
+        self._client, self._place = engine
         self._host.guests.append(self.put_out)
         self._services.pool.submit(self._enter)
 
     def _enter(self) -> None:  # in the pool
         try:
-            self._exec = self._client.create_exec(self._host.container, self._body())
+            self._exec = self._client.create_exec(self._place, self._body())
             connection = self._client.start_exec(self._exec, tty=self._attach.tty)
             self._streams = Carried(
                 self._attach,
@@ -120,7 +125,7 @@ class Visitor(Dyno):
         except Absent:  # with its container
             gone = True
         except EngineError:
-            runs = True
+            runs, gone = True, self._is_lost()
         self._loop.post(lambda: self._looked(runs, code, gone))
 
     def _looked(self, runs: bool, code: int | None, gone: bool) -> None:
@@ -170,7 +175,7 @@ class Visitor(Dyno):
     def _tell(self, signal: str) -> None:
         marker = f"SLIPWAY_DYNO={self.spec.id}"
         with contextlib.suppress(Absent, Taken):  # the container has ended, and all in it
-            self._client.do(self._host.container, ["/bin/sh", "-c", SIGNAL, "signal", marker, signal])
+            self._client.do(self._place, ["/bin/sh", "-c", SIGNAL, "signal", marker, signal])
 
     def _clean(self) -> None:  # in the pool
         if self._streams:
@@ -179,8 +184,13 @@ class Visitor(Dyno):
             if self._exec:
                 self._tell("KILL")  # what it left behind
         except EngineError:
-            return self._again_soon(self._clean)
+            if not self._is_lost():
+                return self._again_soon(self._clean)
         self._loop.post(self._gone)
+
+    def _is_lost(self) -> bool:
+        """Whether its node may never be heard of again, and what runs there is the Swarm's to end."""
+        return self._host.over and self._host.container == ELSEWHERE
 
     def _gone(self) -> None:
         if self.put_out in self._host.guests:
@@ -192,8 +202,8 @@ def visit(spec: ProcessSpec, services: Services, host: Dyno | None) -> Visitor:
     """The start of `spec` in the container of `host`; `EngineError` when that can't be."""
     if host is None or host.spec.app != spec.app:
         raise EngineError(NOT_UP, permanent=True)
-    if host.container == ELSEWHERE:
-        raise EngineError(NOT_HERE, permanent=True)
+    if host.container == ELSEWHERE and host.engine() is None:
+        raise EngineError(NO_WAY, permanent=True)
     if spec.attach is None:
         raise EngineError(NOBODY, permanent=True)
     return Visitor(spec, services, host, spec.attach)

@@ -1,0 +1,148 @@
+"""Dynos on nodes whose engines the platform does not ask by itself: who is let in, memory, and how they end."""
+
+import itertools
+import os
+import socket
+import ssl
+import threading
+
+import pytest
+
+from core.errors import EngineError
+from engine.drivers.swarm import SwarmDriver, network
+from engine.spec import MB, Attach, ProcessSpec, Size
+from tests.conftest import eventually
+from tests.engine.driver_contract import Recorder, Slugs, attach, read_all
+from tests.engine.inside_contract import InsideContract
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+INSTANCE = "other-nodes"
+SMALL = Size(32 * MB, 1024)
+HOLD = "exec /usr/bin/python3 -IS -c 'import time; held = bytearray({} * 1024**2); time.sleep(100)'"
+_ids = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def nodes(rig):
+    """The rig's, the first of which is the platform's own and takes no dynos."""
+    for node in rig.nodes:
+        node.docker(*network.command(INSTANCE, node.address)[1:])
+    rig.nodes[0].use_for("drain")
+    yield rig.nodes
+    rig.nodes[0].use_for("active")
+
+
+@pytest.fixture
+def lines():
+    return Recorder()
+
+
+@pytest.fixture
+def slugs(tmp_path):
+    return Slugs(tmp_path / "slugs")
+
+
+@pytest.fixture
+def driver(nodes, registry, engine, lines, slugs):
+    driver = SwarmDriver(
+        nodes[0].url,
+        sink=lines,
+        tree=slugs.tree,
+        instance=INSTANCE,
+        images={"slipway-24": engine.stack},
+        sample_seconds=1,
+        keep=False,
+        registry=registry.address,
+    )
+    others = {id for id in driver._addresses if id != driver._node}
+    eventually(lambda: all(driver._ways.to(id) for id in others), seconds=120)
+    yield driver
+    driver.close()
+    assert nodes[0].docker("service", "ls", "-q") == ""
+
+
+@pytest.fixture
+def spec(slugs):
+    default = slugs.make()
+
+    def make(command, dyno="worker.1", app="one", **extra):
+        values = {"slug": default, "env": {}, "slot": 1, "stop_seconds": 5, **extra}
+        return ProcessSpec(id=f"other-{next(_ids)}", app=app, dyno=dyno, command=command, **values)
+
+    return make
+
+
+class TestInside(InsideContract):
+    def up(self, driver, spec, *args, **extra):
+        host = super().up(driver, spec, *args, **extra)
+        assert driver._dynos[host.id].container == "elsewhere"
+        return host
+
+    def test_what_goes_in_and_out_at_the_same_time_comes_through_whole(self, driver, spec):
+        host = self.up(driver, spec)
+        one = spec("cat", attach=Attach(tty=False), one_off=True, inside=host.id)
+        driver.run(one)
+        streams, sent = attach(driver, one), os.urandom(3 * MB)
+
+        def write():
+            os.set_blocking(streams.writer, True)
+            with os.fdopen(os.dup(streams.writer), "wb") as writer:
+                writer.write(sent)
+            streams.end_input()
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        assert read_all(streams) == sent
+        writer.join()
+
+
+def ended(driver, spec):
+    def look():
+        return next((s for s in driver.observe(spec.app) if s.id == spec.id and s.state == "crashed"), None)
+
+    return eventually(look, seconds=60)
+
+
+def up(driver, spec):
+    driver.apply(spec.app, [spec])
+    eventually(lambda: [s for s in driver.observe(spec.app) if s.id == spec.id and s.state == "up"], 60)
+
+
+def test_memory_above_the_quota_is_told(driver, spec, lines):
+    up(driver, spec(HOLD.format(40), size=SMALL))
+    eventually(lambda: "Error R14 (Memory quota exceeded)" in lines.texts(dyno="worker.1"), 60)
+
+
+def test_a_dyno_that_takes_far_too_much_ends_for_that(driver, spec, lines):
+    greedy = spec(HOLD.format(200), size=SMALL)
+    driver.apply(greedy.app, [greedy])
+    assert ended(driver, greedy).reason == "Error R15 (Memory quota vastly exceeded)"
+
+
+def test_how_a_dyno_ended_is_told_after_it_was_stopped(driver, spec, lines):
+    up(driver, spec("trap 'echo bye; exit 7' TERM; echo here; while :; do sleep 0.1; done"))
+    eventually(lambda: "here" in lines.texts(source="app"), 60)
+    driver.apply("one", [])
+    eventually(lambda: "Process exited with status 7" in lines.texts(dyno="worker.1"), 60)
+    assert "bye" in lines.texts(source="app")
+
+
+def test_a_node_that_no_way_leads_to_lets_nobody_in(driver, spec):
+    host = spec("exec sleep 100")
+    up(driver, host)
+    driver._registry = ""  # so that it looks for no ways any more
+    eventually(lambda: driver._dynos[host.id].engine() is None, 60)
+    with pytest.raises(EngineError, match="can't be reached"):
+        driver.run(spec("true", attach=Attach(), one_off=True, inside=host.id))
+    driver.apply("one", [])  # nor is its end known, but it ends
+    eventually(lambda: driver.observe("one") == [], 60)
+
+
+def test_a_caller_without_a_nodes_secret_is_hung_up_on(driver):
+    ((address, port),) = driver._ways._ports.items()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(driver._ways._authority.certificate)
+    with socket.create_connection((address, port), 10) as plain:
+        with context.wrap_socket(plain, server_hostname="engine.internal") as caller:
+            caller.sendall(b"a guess\n")
+            assert caller.recv(1) == b""
