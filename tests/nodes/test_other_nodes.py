@@ -16,6 +16,7 @@ from tests.engine.driver_contract import Recorder, Slugs, attach, read_all
 from tests.engine.inside_contract import InsideContract
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+SERVE = "exec /usr/bin/python3 -IS -m http.server $PORT"
 INSTANCE = "other-nodes"
 SMALL = Size(32 * MB, 1024)
 HOLD = "exec /usr/bin/python3 -IS -c 'import time; held = bytearray({} * 1024**2); time.sleep(100)'"
@@ -125,6 +126,27 @@ def test_how_a_dyno_ended_is_told_after_it_was_stopped(driver, spec, lines):
     driver.apply("one", [])
     eventually(lambda: "Process exited with status 7" in lines.texts(dyno="worker.1"), 60)
     assert "bye" in lines.texts(source="app")
+
+
+@pytest.mark.promise("I-12")
+def test_dynos_reach_no_dyno_of_another_node_and_whoever_may_does(driver, nodes, spec, lines):
+    apps = [spec(SERVE, "web.1", app=app, slot=slot, web=True) for slot, app in enumerate(("one", "two"), 1)]
+    for app in apps:
+        up(driver, app)
+    (one,), (two,) = driver.observe("one"), driver.observe("two")
+    assert one.host != two.host
+    with socket.create_connection((two.host, two.port), 5):  # as a router does
+        pass
+    knock = f"timeout 3 bash -c '</dev/tcp/{two.host}/{two.port}' 2>/dev/null && echo in || echo out"
+    visit = spec(knock, app="one", attach=Attach(tty=False), one_off=True, inside=apps[0].id)
+    driver.run(visit)
+    assert read_all(attach(driver, visit)).split() == [b"out"]
+    nodes[0].use_for("active")  # a node that is drained runs no one-off dynos
+    try:
+        driver.run(spec(knock, "run.1", app="one", one_off=True))
+        eventually(lambda: lines.texts(source="app", dyno="run.1") == ["out"], 60)
+    finally:
+        nodes[0].use_for("drain")
 
 
 def test_a_node_that_no_way_leads_to_lets_nobody_in(driver, spec):

@@ -205,6 +205,10 @@ class Client:
             with contextlib.suppress(Taken):
                 self._post("/networks/create", body)
 
+    def network(self, name: str) -> str:
+        """The id of a network."""
+        return str(self._ask(self._api.inspect_network, name)["Id"])
+
     # --- streams ------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager

@@ -18,6 +18,7 @@ from engine.drivers.start import CLOSE_SECONDS
 from engine.drivers.swarm import describe, network
 from engine.drivers.swarm.client import Client
 from engine.drivers.swarm.dyno import Dyno
+from engine.drivers.swarm.fence import Fence
 from engine.drivers.swarm.services import Last, Services
 from engine.drivers.swarm.slugs import Slugs
 from engine.drivers.swarm.visitor import visit
@@ -96,6 +97,7 @@ class SwarmDriver:
         self._ways = Ways(
             self._client, instance=instance, own=self._node, image=slugs.anywhere, port=node_port
         )
+        self._fence = Fence(self._client, instance=instance, image=slugs.anywhere, ports=ports)
         self._services = Services(
             client=self._client,
             loop=self._loop,
@@ -204,6 +206,9 @@ class SwarmDriver:
         self._pool.shutdown(cancel_futures=True)
         self._health.shutdown(wait=False, cancel_futures=True)
         self._ways.close()
+        if not self._keep:
+            with contextlib.suppress(EngineError):
+                self._fence.take_down()
         self._outlet.close()
         self._client.close()
 
@@ -309,8 +314,10 @@ class SwarmDriver:
         return self._addresses.get(node, "")
 
     def _look_after_nodes(self) -> None:
-        """Have a way to the engine of each node that dynos can be on. Without a registry that is our own alone."""
+        """Have a fence around the dynos of each node, and a way to its engine. Without a registry dynos are on ours alone."""
         self._look_at_nodes()
+        if self._registry:
+            self._fence.look(self._addresses.values())
         there = [(id, address) for id, address in self._addresses.items() if id in self._ready]
         self._ways.look(there if self._registry else ())
 
