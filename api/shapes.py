@@ -301,7 +301,7 @@ class SourceBlobOut(Schema):
     def of(cls, source: Source) -> Self:
         return cls(
             url="",
-            version=source.commit or source.version or None,
+            version=source.commit or source.version,  # the builds plugin fails on null
             checksum=_upper(source.checksum),
             version_description=source.message or None,
         )

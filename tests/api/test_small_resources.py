@@ -221,3 +221,9 @@ def test_what_is_not_served_says_what_to_do_instead(api, path, instead):
 
 def test_nothing_is_billed(api):
     assert api.get("/account/invoices").json() == api.get("/account/credits").json() == []
+
+
+def test_a_build_without_a_version_has_an_empty_one(api, alice):
+    app = make_app("shop", owner=alice)
+    build = Build.objects.create(app=app, source=Source.objects.create(app=app, user=alice), by=alice)
+    assert api.get(f"/apps/shop/builds/{build.pk}").json()["source_blob"]["version"] == ""
