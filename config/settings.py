@@ -65,6 +65,12 @@ ENGINE_URL = env.str("ENGINE_URL", default="local:")
 DYNO_PORTS = env.str("SLIPWAY_DYNO_PORTS", default="20000-29999")
 NODE_PORT = env.int("SLIPWAY_NODE_PORT", default=2378)  # where other nodes' engines call the conductor
 SERVER_PORTS = env.str("SLIPWAY_SERVER_PORTS", default="19000-19999")
+SERVER_ADDRESS = env.str("SLIPWAY_SERVER_ADDRESS", default="")
+SERVER_IMAGES = {
+    "postgresql": env.str("SLIPWAY_POSTGRES_IMAGE", default="postgres:16"),
+    "valkey": env.str("SLIPWAY_VALKEY_IMAGE", default="valkey/valkey:8"),
+    "memcached": env.str("SLIPWAY_MEMCACHED_IMAGE", default="memcached:1.6"),
+}
 MAILER_PORT = env.int("SLIPWAY_MAILER_PORT", default=0)
 KEEP_LAST_BACKUP_DAYS = env.int("SLIPWAY_KEEP_LAST_BACKUP_DAYS", default=7)
 MAINTENANCE_WINDOW = env.str("SLIPWAY_MAINTENANCE_WINDOW", default="Sunday 03:00")

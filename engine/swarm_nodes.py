@@ -66,7 +66,8 @@ class SwarmMachines:
     def _tasks(self, client: Any) -> list[tuple[str, dict[str, Any]]]:
         """Our tasks that are alive, each with the spec id of its dyno."""
         found = client.api.services(filters={"label": f"{INSTANCE}={self._instance}"})
-        dynos = {service["ID"]: service["Spec"]["Labels"].get(DYNO, "") for service in found}
+        marks = {service["ID"]: service["Spec"]["Labels"] for service in found}
+        dynos = {id: labels[DYNO] for id, labels in marks.items() if DYNO in labels}
         running = client.api.tasks(filters={"desired-state": "running"})
         alive = [task for task in running if task.get("ServiceID") in dynos and _is_alive(task)]
         return [(dynos[task["ServiceID"]], task) for task in alive]

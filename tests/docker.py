@@ -43,7 +43,9 @@ class Engine:
         for container in self.client.containers.list(all=True, filters=which, ignore_removed=True):
             gone(lambda container=container: container.remove(force=True, v=True))
         for volume in self.client.volumes.list(filters=which):
-            gone(volume.remove)
+            eventually_gone(volume.remove, used=409)
+        for each in (*self.client.secrets.list(filters=which), *self.client.configs.list(filters=which)):
+            gone(each.remove)
         for network in self.client.networks.list(names=[f"slipway-{instance}-"]):
             if network.name.endswith("-dynos"):  # made of another, and so without labels
                 remove_named = (
@@ -71,16 +73,18 @@ def gone(remove: Any) -> None:
             raise
 
 
-def eventually_gone(remove: Any) -> None:
-    """The same for what is still in use for a moment."""
+def eventually_gone(remove: Any, *, used: int = 403) -> None:
+    """The same for what is still in use for a moment, which the engine tells by 400 or the status `used`."""
     from docker.errors import APIError
 
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while True:
         try:
-            return gone(remove)
+            return remove() if used == 409 else gone(remove)
         except APIError as error:
-            if error.status_code not in (400, 403) or time.monotonic() > deadline:
+            if error.status_code == 404:
+                return None
+            if error.status_code not in (400, used) or time.monotonic() > deadline:
                 raise
         time.sleep(0.1)
 

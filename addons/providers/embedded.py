@@ -1,4 +1,4 @@
-"""The servers that this installation runs itself."""
+"""The servers that this installation runs itself: beside local dynos, or as services where dynos run in containers."""
 
 import shutil
 from functools import cache
@@ -12,24 +12,45 @@ from engine.servers import Servers
 ROOM_BYTES = 100 * 1024**2  # a new cluster takes 40 MB, and its log grows by 16 MB at a time
 
 
-@cache
 def servers() -> Servers:
-    """All of them, in `settings.DATA / "servers"`. The conductor keeps them running; see `engine.servers`."""
+    """All of them, in `settings.DATA / "servers"`. The conductor keeps them running; see `engine.servers`, and for dynos in
+    containers `engine.servers.swarm`."""
+    return _servers(settings.ENGINE_URL)
+
+
+@cache
+def _servers(engine_url: str) -> Servers:
     from addons.mails import Inboxes  # which needs the models, and they the providers
 
-    return Servers(
-        settings.DATA / "servers",
-        ports=_ports(settings.SERVER_PORTS),
-        post=Inboxes(),
-        mailer_port=settings.MAILER_PORT,
+    root, ports = settings.DATA / "servers", _ports(settings.SERVER_PORTS)
+    if not in_containers():
+        return Servers(root, ports=ports, post=Inboxes(), mailer_port=settings.MAILER_PORT)
+    from apps.stacks import instance
+    from engine.servers.swarm import SwarmServers  # loads what the local engine has no use for
+
+    return SwarmServers(
+        root,
+        url=engine_url.partition("+")[2],
+        instance=instance(),
+        images=settings.SERVER_IMAGES,
+        ports=ports,
+        address=settings.SERVER_ADDRESS,
     )
+
+
+def in_containers() -> bool:
+    """Whether dynos run in containers, and so do the servers for them."""
+    return not settings.ENGINE_URL.startswith("local:")
 
 
 def why_unreachable() -> str:
     """Why dynos could not use a server on this machine's loopback; "" when they can."""
-    if settings.ENGINE_URL.startswith("local:"):
-        return ""
-    return "dynos in containers do not reach what the platform runs on loopback"
+    return "dynos in containers do not reach what the platform runs on loopback" if in_containers() else ""
+
+
+def why_no_service(kind: str) -> str:
+    """Where servers are services: why there can be none of a kind, as the conductor last saw it; "" when there can."""
+    return servers().why_not(kind)
 
 
 def demand_room(what: str) -> None:

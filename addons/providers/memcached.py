@@ -1,4 +1,4 @@
-"""Caches: a memcached for each add-on, on loopback, with a user and a password of its own."""
+"""Caches: a memcached for each add-on, with a user and a password of its own."""
 
 from uuid import UUID
 
@@ -39,7 +39,11 @@ class Memcached(OwnServers):
             clients=order.limits.get("connections", CLIENTS),
         )
         port = self.servers().ensure(order.id, wish)
-        config = {"SERVERS": f"127.0.0.1:{port}", "USERNAME": wish.user, "PASSWORD": wish.password}
+        config = {
+            "SERVERS": f"{self.servers().host(order.id)}:{port}",
+            "USERNAME": wish.user,
+            "PASSWORD": wish.password,
+        }
         return Provided(config, message="The cache is ready.")
 
     def facts(self, order: Order) -> list[tuple[str, str]]:

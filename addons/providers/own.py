@@ -11,7 +11,7 @@ from engine.servers.each import Each
 
 
 class OwnServers(ABC):
-    """Small servers on loopback that the platform runs itself."""
+    """Small servers that the platform runs itself, on loopback or as services."""
 
     shared = False
     absent: ClassVar[str]  # what is said where no program is installed
@@ -30,13 +30,13 @@ class OwnServers(ABC):
 
     def why_not(self) -> str:
         """Why there can be no server."""
-        if why := embedded.why_unreachable():
-            return f"{why[0].upper()}{why[1:]}."
+        if embedded.in_containers():
+            return embedded.why_no_service(self.servers().kind)
         return "" if self.is_installed() else self.absent
 
     def provision(self, order: Order) -> Provided | None:
-        """A server with a password. Without TLS: it listens on loopback only."""
-        return self.ensure(order)
+        """A server with a password. Without TLS: nothing is on the way but the machine."""
+        return self.ensure(order) if self.servers().fetched() else None
 
     def change_plan(self, order: Order, plan: str, limits: Mapping[str, int]) -> Provided:
         """More memory or less, more clients or fewer."""

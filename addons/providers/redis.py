@@ -1,4 +1,4 @@
-"""Key-value stores: a Valkey or Redis server for each add-on, on loopback."""
+"""Key-value stores: a Valkey or Redis server for each add-on."""
 
 import re
 from collections.abc import Mapping
@@ -34,9 +34,8 @@ class Redis(OwnServers):
         """A server with a password."""
         wish = wished(order)
         port = self.servers().ensure(order.id, wish)
-        return Provided(
-            {"URL": f"redis://:{wish.password}@127.0.0.1:{port}"}, message="The key-value store is ready."
-        )
+        url = f"redis://:{wish.password}@{self.servers().host(order.id)}:{port}"
+        return Provided({"URL": url}, message="The key-value store is ready.")
 
     def facts(self, order: Order) -> list[tuple[str, str]]:
         """Version, memory, clients, policy."""

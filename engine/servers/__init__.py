@@ -52,6 +52,10 @@ class Servers:
         self.valkeys.stop()
         self.postgres.stop()
 
+    def why_not(self, kind: str) -> str:
+        """Why no server of a kind can be had. "": who asks looks for the program itself."""
+        return ""
+
     def processes(self) -> list[dict[str, Any]]:
         """What runs, for `manage.py ps`: name, pid, state, port."""
         keepers = [self.postgres.supervisor(), *self.valkeys.supervisors(), *self.memcacheds.supervisors()]

@@ -79,6 +79,10 @@ class Cluster:
         self._supervisor.ensure(seconds)
         return self.url
 
+    def fetched(self) -> bool:
+        """Whether what is needed to make it is there; else it is on its way."""
+        return True
+
     def start(self) -> None:
         """Have it run if it exists; returns at once."""
         if self.exists:

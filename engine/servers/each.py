@@ -23,6 +23,7 @@ else:
     W = TypeVar("W")
 
 log = logging.getLogger(__name__)
+HOST = "127.0.0.1"
 
 
 class Each(Generic[W]):
@@ -47,6 +48,14 @@ class Each(Generic[W]):
             return self.wishes(**json.loads(self._file(id, "wish").read_text()))
         except (OSError, ValueError, TypeError):
             return None
+
+    def host(self, id: str) -> str:
+        """Where `id`'s server is found."""
+        return HOST
+
+    def fetched(self) -> bool:
+        """Whether what is needed to make one is there; else it is on its way."""
+        return True
 
     def remove(self, id: str) -> None:
         """End `id`'s server and forget its data. No error when it is gone."""

@@ -58,10 +58,10 @@ class Client:
 
 
 @contextlib.contextmanager
-def connect(port: int, user: str, password: str) -> Iterator[Client]:
-    """A client of the server at `port` of this machine, signed in."""
+def connect(host: str, port: int, user: str, password: str) -> Iterator[Client]:
+    """A client of the server at `host` and `port`, signed in."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as line:
+        with socket.create_connection((host, port), timeout=SECONDS) as line:
             client = Client(line)
             client.sign_in(user, password)
             yield client

@@ -5,12 +5,13 @@ The server looks its user up in a file of Cyrus SASL, which `saslpasswd2` writes
 
 import socket
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import EngineError
 from engine.servers import memcache, programs
-from engine.servers.each import Each, write
+from engine.servers.each import HOST, Each, write
 from engine.servers.supervisor import Program
 
 MISSING = "memcached with SASL, or saslpasswd2, is not installed on this machine."
@@ -53,7 +54,7 @@ class Memcacheds(Each[Wish]):
         wish, port = self.wish(id), self._file(id, "port")
         if wish is None or not port.exists():
             raise EngineError("There is no such server.", permanent=True)
-        with memcache.connect(int(port.read_text()), wish.user, wish.password) as client:
+        with memcache.connect(self.host(id), int(port.read_text()), wish.user, wish.password) as client:
             return client.stats()
 
     # --- inside -----------------------------------------------------------------------------------------------------
@@ -66,10 +67,7 @@ class Memcacheds(Each[Wish]):
         place.make()
         self._let_in(id, wish, found)  # again: the machine may be called differently by now
         port = self._port(id)
-        argv = [
-            str(found.path), "--listen=127.0.0.1", f"--port={port}", "--udp-port=0", "--enable-sasl",
-            f"--memory-limit={wish.memory_mb}", f"--conn-limit={wish.clients + SPARE}", "--threads=2",
-        ]  # fmt: skip
+        argv = [str(found.path), "--enable-sasl", *arguments(wish, hosts=[HOST], port=port)]
         env = {"SASL_CONF_PATH": str(place.folder)}
         return Program(found.name, place, argv, lambda: self._answers(id), port=port, env=env)
 
@@ -89,6 +87,14 @@ class Memcacheds(Each[Wish]):
             return bool(self.stats(id))
         except EngineError:
             return False
+
+
+def arguments(wish: Wish, *, hosts: Iterable[str], port: int) -> list[str]:
+    """What a server is told that shall be as wished and listen on `hosts`."""
+    return [
+        f"--listen={','.join(hosts)}", f"--port={port}", "--udp-port=0", f"--memory-limit={wish.memory_mb}",
+        f"--conn-limit={wish.clients + SPARE}", "--threads=2",
+    ]  # fmt: skip
 
 
 def _installed() -> programs.Memcached:

@@ -3,13 +3,14 @@
 import contextlib
 import hashlib
 import signal
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import EngineError
 from engine.servers import programs
-from engine.servers.each import Each, write
+from engine.servers.each import HOST, Each, write
 from engine.servers.supervisor import Program
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Valkeys(Each[Wish]):
         import redis  # a third of a second, which only who has such servers is to wait
 
         return redis.Redis(
-            "127.0.0.1", int(port.read_text()), username=ADMIN, password=wish.admin_password,
+            self.host(id), int(port.read_text()), username=ADMIN, password=wish.admin_password,
             socket_timeout=5, socket_connect_timeout=2, decode_responses=True,
         )  # fmt: skip
 
@@ -95,22 +96,10 @@ class Valkeys(Each[Wish]):
             return False
         (self._root / id).mkdir(mode=0o700, exist_ok=True)
         conf = self._conf(id)
-        write(conf, self._settings(id, wish))
+        write(conf, conf_of(wish, hosts=[HOST, "-::1"], port=self._port(id), folder=str(self._root / id)))
         self._place(id).give(conf)
         self._note(id, wish)
         return True
-
-    def _settings(self, id: str, wish: Wish) -> str:
-        lines = [
-            "bind 127.0.0.1 -::1", f"port {self._port(id)}", "protected-mode yes", f"dir {self._root / id}",
-            "daemonize no", "loglevel warning", "logfile \"\"", "databases 16",
-            "appendonly yes", "appendfsync everysec", "save \"\"",
-            f"maxmemory {wish.memory}", f"maxmemory-policy {wish.policy}", f"maxclients {wish.clients + 8}",
-            f"timeout {wish.timeout}", f"notify-keyspace-events \"{wish.notify}\"",
-            f"user default on #{_digest(wish.password)} {RIGHTS}",
-            f"user {ADMIN} on #{_digest(wish.admin_password)} ~* &* +@all",
-        ]  # fmt: skip
-        return "\n".join(lines) + "\n"
 
     def _tell(self, id: str, wish: Wish) -> None:
         """Change a running server to what its file says now."""
@@ -135,6 +124,21 @@ class Valkeys(Each[Wish]):
 
     def _conf(self, id: str) -> Path:
         return self._root / id / "server.conf"
+
+
+def conf_of(wish: Wish, *, hosts: Iterable[str], port: int, folder: str) -> str:
+    """What a server reads that shall be as wished, listen on `hosts` and keep its data in `folder`. No password is in it,
+    but what passwords are checked with."""
+    lines = [
+        f"bind {' '.join(hosts)}", f"port {port}", "protected-mode yes", f"dir {folder}",
+        "daemonize no", "loglevel warning", "logfile \"\"", "databases 16",
+        "appendonly yes", "appendfsync everysec", "save \"\"",
+        f"maxmemory {wish.memory}", f"maxmemory-policy {wish.policy}", f"maxclients {wish.clients + 8}",
+        f"timeout {wish.timeout}", f"notify-keyspace-events \"{wish.notify}\"",
+        f"user default on #{_digest(wish.password)} {RIGHTS}",
+        f"user {ADMIN} on #{_digest(wish.admin_password)} ~* &* +@all",
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
 
 
 def _installed() -> programs.Valkey:

@@ -205,9 +205,21 @@ def test_an_absent_server_is_tried_again(settings):
     assert not fault.value.permanent
 
 
-def test_dynos_in_containers_need_a_server_with_a_name(settings):
-    settings.ENGINE_URL = "swarm+unix:///var/run/docker.sock"
-    assert "SLIPWAY_POSTGRES_ADDONS_URL" in Postgresql().why_not()
+def test_where_dynos_run_in_containers_it_is_told_what_the_conductor_noted(settings, monkeypatch, tmp_path):
+    monkeypatch.undo()  # the servers are those of the settings
+    settings.ENGINE_URL, settings.DATA = "swarm+unix:///nowhere", tmp_path
+    why = "The image postgres:16 can't be had: no route to host."
+    noted = tmp_path / "servers" / "swarm" / "postgresql.why"
+    noted.parent.mkdir(parents=True)
+    noted.write_text(why)
+    embedded._servers.cache_clear()
+    try:
+        assert Postgresql().why_not() == why
+        assert [provider_for(name).why_not() for name in ("heroku-redis", "memcachier")] == ["", ""]
+        settings.ENGINE_URL = "local:"
+        assert Postgresql().why_not() == ""
+    finally:
+        embedded._servers.cache_clear()
 
 
 # --- Valkey ----------------------------------------------------------------------------------------------------------
