@@ -151,7 +151,15 @@ def _approval(gate: Gate, case: Case) -> Answer:
     have = {one.user_id for one in yes}
     people = [user.get_full_name() for user in _named(said) if user.pk not in have]
     words = "waits for approval" if needed == 1 else f"{len(yes)} of {needed} approvals"
-    return WAITING, words, people, None
+    return WAITING, words if said["people"] else f"{words} by {_whose(said)}", people, None
+
+
+def _whose(said: Mapping[str, Any]) -> str:
+    """Who may say yes where nobody is named."""
+    by = {("admin",): "an admin", ("member",): "a member"}.get(tuple(said["roles"]), "who may promote there")
+    if {"admin", "member"} <= set(said["roles"]):
+        by = "a member or admin"
+    return by if said["own"] else f"{by}, not the author"
 
 
 def _named(said: Mapping[str, Any]) -> list[User]:

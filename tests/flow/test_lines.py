@@ -9,7 +9,7 @@ from apps.models import Crash, Traffic
 from apps.traffic import BOUNDS
 from conductor.flow import Flow
 from core.errors import Conflict, Forbidden, Refusal
-from flow import actions, passages, stands
+from flow import actions, gates, passages, stands
 from flow.models import Freeze, Hold, Line, Passage, Verdict
 from pipelines import actions as pipeline_actions
 from pipelines.models import Coupling, Promotion
@@ -363,7 +363,23 @@ def test_bad_settings_are_refused_by_field(line, alice, kind, settings, field):
 def test_boards_ask_two_queries_whatever_waits(guarded, django_assert_num_queries):
     with django_assert_num_queries(2):
         found = stands.stands(guarded.stage.pipeline)
-        assert [one.why for one in found[guarded.stage_id].passages] == ["waits for approval"]
+        (passage,) = found[guarded.stage_id].passages
+    assert passage.why == "waits for approval by who may promote there, not the author"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"own": True}, "waits for approval by who may promote there"),
+        ({"roles": ["admin"], "count": 2}, "0 of 2 approvals by an admin, not the author"),
+        ({"roles": ["member", "admin"], "own": True}, "waits for approval by a member or admin"),
+    ],
+)
+def test_an_approval_says_whose_it_waits_for(line, alice, settings, words):
+    gate(line, "approval", alice, **settings)
+    turn()
+    (state,) = gates.states(waiting(line))
+    assert state.words == words
 
 
 def test_an_app_that_leaves_takes_what_waits_along(guarded, alice):
