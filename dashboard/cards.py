@@ -37,13 +37,14 @@ ROOM, LEAST = 32, 4
 MENU = 6  # targets in the menu of a card; more are chosen in the dialog
 CHIPS = {
     "crashed": "crashed",
+    "failed": "failed",
     "approval": "awaiting approval",
     "degraded": "degraded",
     "waiting": "waiting",
     "building": "building",
     "releasing": "releasing",
 }
-TROUBLE = ("crashed", "approval", "waiting", "degraded", "building", "releasing")
+TROUBLE = ("crashed", "failed", "approval", "waiting", "degraded", "building", "releasing")
 
 
 @dataclass

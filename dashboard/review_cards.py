@@ -21,7 +21,7 @@ OF_ROW = {
     ReviewApp.State.PENDING: Standing("waiting", "Waiting"),
     ReviewApp.State.CREATING: Standing("building", "Creating"),
     ReviewApp.State.CREATED: Standing("live", "Live"),
-    ReviewApp.State.ERRORED: Standing("crashed", "Failed"),
+    ReviewApp.State.ERRORED: Standing("failed", "Failed"),
     ReviewApp.State.DELETING: Standing("waiting", "Going"),
     ReviewApp.State.DELETED: Standing("stopped", "Gone"),
 }

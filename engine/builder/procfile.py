@@ -63,7 +63,7 @@ def parse_app_json(data: bytes) -> dict[str, Any]:
     except json.JSONDecodeError as fault:
         raise BuildFailed(f"app.json, line {fault.lineno}, column {fault.colno}: {fault.msg}.") from None
     except RecursionError:
-        raise BuildFailed("app.json is nested too deeply.") from None
+        raise _too_deep() from None
     except ValueError:  # of thousands of digits
         raise BuildFailed("app.json has a number that is too long.") from None
     if not isinstance(found, dict):
@@ -88,11 +88,15 @@ def _check_depth(found: dict[str, Any]) -> None:
         ]
         if not level:
             return
-    raise BuildFailed(f"app.json is nested too deeply: {MAX_DEPTH} levels are the most.")
+    raise _too_deep()
+
+
+def _too_deep() -> BuildFailed:
+    return BuildFailed(f"app.json is nested too deeply: {MAX_DEPTH} levels are the most.")
 
 
 def _too_long(name: str, most: int) -> BuildFailed:
-    return BuildFailed(f"{name} is over {most // 1024} kB.")
+    return BuildFailed(f"{name} is over {most // 1024} kB. Leave out of it what is not needed here.")
 
 
 def read_small(path: Path, *, most: int = MAX_BYTES) -> bytes | None:

@@ -119,8 +119,11 @@ def test_a_card_shows_the_app_and_why_it_failed(row, team, alice, client):
         app.web_url,
         "Try again",
         f'data-live="app:{app.pk}"',
+        "<span data-count>1</span> failed",
     ):
         assertContains(page, text)
+    assertContains(page, "<span data-count>0</span> crashed")
+    assertContains(client.get("/pipelines/shop/?only=failed"), "The postdeploy script exited")
     assertContains(client.get(f"/pipelines/shop/review-apps/{row.pk}/card/"), f'id="review-{row.pk}"')
     App.objects.filter(pk=app.pk).update(ephemeral="review")
     assertNotContains(client.get("/apps/"), app.name)

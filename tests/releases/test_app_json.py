@@ -145,10 +145,10 @@ def test_an_empty_one_asks_for_nothing():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (json.dumps({"description": "x" * 5_000_000}), "app.json is over 256 kB."),
-        ('{"a":' * 1000 + "1" + "}" * 1000, "app.json is nested too deeply"),
-        ('{"a":' * 100 + "1" + "}" * 100, "app.json is nested too deeply"),
-        ('{"a":' + "[" * 100_000, "app.json is nested too deeply"),
+        (json.dumps({"description": "x" * 5_000_000}), "app.json is over 256 kB. Leave out"),
+        ('{"a":' * 1000 + "1" + "}" * 1000, "app.json is nested too deeply: 64 levels are the most."),
+        ('{"a":' * 100 + "1" + "}" * 100, "app.json is nested too deeply: 64 levels are the most."),
+        ('{"a":' + "[" * 100_000, "app.json is nested too deeply: 64 levels are the most."),
         ('{"a": ' + "9" * 10_000 + "}", "app.json has a number that is too long."),
         ('{"a": NaN}', "app.json: NaN is no number that can be kept."),
     ],
