@@ -1,5 +1,6 @@
 """Formation and dynos."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ from releases.images import RELEASE
 from releases.models import Release
 
 router = Router(tags=["Dynos"])
+QUANTITY_LENGTH = 6  # of the text
 
 
 class SizeIn(Schema):
@@ -297,8 +299,10 @@ def _restart(request: HttpRequest, app: str, dyno: str | None) -> Status[dict[st
 def _quantity(asked: int | str | None, now: int) -> int | None:
     if asked is None or isinstance(asked, int):
         return asked
-    if not asked.lstrip("+-").isdecimal() or len(asked) > 6:
+    if not re.fullmatch(r"[+-]?\d+", asked, re.ASCII):
         raise Refusal(f"A quantity is a number, or one with a sign; “{asked[:20]}” is neither.")
+    if len(asked) > QUANTITY_LENGTH:
+        raise Refusal(f"{asked[:20]} dynos are too many: an app can have {actions.MAX_DYNOS} at most.")
     return now + int(asked) if asked[0] in "+-" else int(asked)
 
 

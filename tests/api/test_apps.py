@@ -95,7 +95,15 @@ def test_formation_and_restart(api, alice):
     assert (
         api.patch("/apps/shop/formation", {"updates": [{"type": "none", "quantity": 1}]}).status_code == 404
     )
-    assert api.patch("/apps/shop/formation/web", {"quantity": 101}).status_code == 422
+    for asked, why in (
+        (101, "100"),
+        ("1000000", "100 at most"),
+        ("+-1", "neither"),
+        ("٣", "neither"),
+        ("", "neither"),
+    ):
+        answer = api.patch("/apps/shop/formation/web", {"quantity": asked})
+        assert (answer.status_code, why in answer.json()["message"]) == (422, True), answer.text
     assert api.patch("/apps/shop/formation/web", {"size": "huge"}).status_code == 422
     assert api.delete("/apps/shop/dynos").status_code == 202
 
