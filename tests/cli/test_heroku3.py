@@ -32,7 +32,7 @@ def conn(platform):
 
 @pytest.fixture(scope="module")
 def app(conn, platform, tmp_path_factory):
-    made = conn.create_app(name="third-way", stack_id_or_name="slipway-24", region_id_or_name="local")
+    made = conn.create_app(name="third-way")  # which asks for the stack cedar in the region us
     folder = tmp_path_factory.mktemp("third") / "way"
     platform.push(repository(folder, **FILES), "third-way")
     eventually(lambda: platform.get("third-way")[0] == 200, seconds=60)
