@@ -2,13 +2,14 @@
 
 import itertools
 import socket
+import time
 import uuid
 from pathlib import Path
 
 import pytest
 
 from core.errors import EngineError
-from engine.drivers.swarm import SwarmDriver
+from engine.drivers.swarm import SwarmDriver, dyno
 from engine.spec import ProcessSpec
 from engine.volumes import Volumes
 from tests.conftest import eventually
@@ -196,6 +197,23 @@ def test_dynos_reach_neither_each_other_nor_what_listens_on_this_machines_loopba
             for host, port in tries
         )
         assert output(driver, lines, spec(knock)) == ["out"] * len(tries)
+
+
+def test_a_slug_that_takes_its_time_is_not_taken_for_a_swarm_that_starts_nothing(
+    engine, instance, lines, slugs, spec, monkeypatch
+):
+    monkeypatch.setattr(dyno, "PLACE_SECONDS", 10)
+
+    def slow(digest):
+        time.sleep(11)
+        return slugs.tree(digest)
+
+    driver = SwarmDriver(engine.url, sink=lines, tree=slow, instance=instance, ports=PORTS, keep=False)
+    try:
+        driver.apply("one", [spec("exec sleep 100", "worker.1", one_off=False)])
+        until(driver, "up", seconds=60)
+    finally:
+        driver.close()
 
 
 @pytest.mark.promise("I-37")

@@ -16,6 +16,7 @@ from engine.drivers.swarm.describe import Place
 from engine.drivers.swarm.hearing import Hearing
 from engine.drivers.swarm.lines import MICRO, micro
 from engine.drivers.swarm.services import Services
+from engine.drivers.swarm.slugs import Code
 from engine.drivers.swarm.streams import Carried
 from engine.drivers.voice import Voice
 from engine.spec import ProcessSpec
@@ -63,6 +64,7 @@ class Dyno(Start):
         self._published = False
         self._env = ""
         self._brings_code = False  # its slug is on its way to where all nodes find it
+        self._waits_since = 0.0  # for the Swarm to start it, on the monotonic clock
         self._hindrance = ""  # why the Swarm has not started it yet
         self._hearing = Hearing(
             spec.dyno,
@@ -98,6 +100,7 @@ class Dyno(Start):
                 self._show(port=self._services.ports.take())
         except EngineError as error:
             return self._never(reason_of(error))
+        self._waits_since = time.monotonic()
         self._after(PLACE_SECONDS, self._not_placed)
         self._create_soon()
 
@@ -125,11 +128,7 @@ class Dyno(Start):
     def _make(self) -> None:  # in the pool
         spec, services = self.spec, self._services
         self._published = services.publish() and spec.web
-        self._brings_code = True
-        try:
-            code = services.slugs.code(spec)
-        finally:
-            self._brings_code = False
+        code = self._bring_code()
         place = Place(
             instance=services.instance,
             image=code.image,
@@ -150,14 +149,24 @@ class Dyno(Start):
         self._client.start(id)
         self._loop.post(lambda: self.started(id))
 
+    def _bring_code(self) -> Code:  # in the pool
+        """What it runs, once that is where its node finds it. How long that takes is no fault of the Swarm's."""
+        began, self._brings_code = time.monotonic(), True
+        try:
+            return self._services.slugs.code(self.spec)
+        finally:
+            self._waits_since += time.monotonic() - began
+            self._brings_code = False
+
     def _is_made(self) -> None:
         self._made = time.monotonic()
         if self._stopping and not self._ran:
             self._end()
 
     def _not_placed(self) -> None:
-        if self._brings_code:  # which is no fault of the Swarm's
-            self._after(PLACE_SECONDS, self._not_placed)
+        left = self._waits_since + PLACE_SECONDS - time.monotonic()
+        if self._brings_code or left > 0:
+            self._after(max(left, RETRY_SECONDS), self._not_placed)
         elif not self._ran and not self._stopping:
             why = f": {self._hindrance}" if self._hindrance else "."
             self._never(f"The engine did not start it within {PLACE_SECONDS:g} seconds{why}")
