@@ -85,6 +85,8 @@ def test_databases_are_on_one_service_which_outlives_the_platform_and_its_contai
     provider, wanted = ordered("heroku-postgresql")
     url = provider.provision(wanted).config["URL"]
     run(url, "CREATE TABLE t AS SELECT 7 AS n", "CREATE EXTENSION pgcrypto")
+    with psycopg.connect(f"{url}?sslmode=require") as inside:
+        assert inside.pgconn.ssl_in_use, "the CLI insists on it"
     assert provider.provision(wanted).config["URL"] == url
     other, second = ordered("heroku-postgresql")
     theirs = other.provision(second).config["URL"]

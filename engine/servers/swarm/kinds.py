@@ -10,7 +10,8 @@ from core.errors import EngineError
 from engine.servers import memcached, valkey
 from engine.servers.cluster import ADMIN, SETTINGS, Cluster
 from engine.servers.each import log, write
-from engine.servers.swarm.body import MB, VOLUME, Server
+from engine.servers.swarm.body import MB, SECRETS, VOLUME, Server
+from engine.servers.swarm.certificate import certificate
 from engine.servers.swarm.each import Services, seen
 from engine.servers.swarm.keeper import Keeper, Note
 
@@ -125,10 +126,15 @@ class ClusterService(Cluster):
 
     def _server(self, note: Note) -> Server:
         settings = SETTINGS | {"listen_addresses": ",".join(note.hosts), "port": str(note.port)}
+        settings |= {
+            "ssl": "on", "ssl_key_file": f"{SECRETS}/server.key", "ssl_cert_file": f"{SECRETS}/server.crt"
+        }  # fmt: skip
         settings |= dict(self._more)
+        key, chain = certificate(self._keeper.root / "postgresql.tls")
+        kept = {"admin": self._password_file.read_text(), "server.key": key, "server.crt": chain}
         return Server(
             self.kind, CLUSTER, "", "postgresql.sh", [f"{name}={value}" for name, value in settings.items()],
-            secrets={"admin": self._password_file.read_text()}, pids=1000, stop_signal="SIGINT",
+            secrets=kept, pids=1000, stop_signal="SIGINT",
             stop_seconds=POSTGRES_STOP_SECONDS,
         )  # fmt: skip
 
