@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ADMIN = "slipway"
 # An app has its server to itself, but neither the files of it nor its limits.
-RIGHTS = "~* &* +@all -@admin +slowlog +latency +monitor +client -client|kill -debug -keys +keys"
+RIGHTS = "~* &* +@all -@admin +slowlog +latency +monitor +client -client|kill -debug -migrate -keys +keys"
 POLICIES = {
     "noeviction": "return errors when memory limit has been reached",
     "allkeys-lru": "remove less recently used keys first",

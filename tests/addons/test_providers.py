@@ -251,6 +251,10 @@ def test_an_app_has_no_say_in_its_stores_limits(store):
         for command in (["CONFIG", "SET", "maxmemory", "0"], ["SHUTDOWN"], ["ACL", "LIST"], ["SAVE"]):
             with pytest.raises(redis.exceptions.NoPermissionError):
                 mine.execute_command(*command)
+        elsewhere = ["127.0.0.1", "1"]  # what listens there is nobody's to reach by way of a store
+        for command in (["MIGRATE", *elsewhere, "a", "0", "1"], ["REPLICAOF", *elsewhere]):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                mine.execute_command(*command)
         assert mine.flushall()
         assert mine.keys() == []
 
