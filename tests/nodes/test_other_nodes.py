@@ -137,14 +137,20 @@ def test_dynos_reach_no_dyno_of_another_node_and_whoever_may_does(driver, nodes,
     assert one.host != two.host
     with socket.create_connection((two.host, two.port), 5):  # as a router does
         pass
-    knock = f"timeout 3 bash -c '</dev/tcp/{two.host}/{two.port}' 2>/dev/null && echo in || echo out"
-    visit = spec(knock, app="one", attach=Attach(tty=False), one_off=True, inside=apps[0].id)
-    driver.run(visit)
-    assert read_all(attach(driver, visit)).split() == [b"out"]
+    gets_in = f"timeout 3 bash -c '</dev/tcp/{two.host}/{two.port}' 2>/dev/null"
+    knock = f"{gets_in} && echo in || echo out"
+
+    def is_kept_out():
+        visit = spec(knock, app="one", attach=Attach(tty=False), one_off=True, inside=apps[0].id)
+        driver.run(visit)
+        return read_all(attach(driver, visit)).split() == [b"out"]
+
+    eventually(is_kept_out, 60)  # the Swarm puts the fence up on each node while the first dynos start
     nodes[0].use_for("active")  # a node that is drained runs no one-off dynos
     try:
-        driver.run(spec(knock, "run.1", app="one", one_off=True))
-        eventually(lambda: lines.texts(source="app", dyno="run.1") == ["out"], 60)
+        patient = f"for _ in $(seq 40); do {gets_in} || break; sleep 1; done; {knock}"  # this node has it from now on
+        driver.run(spec(patient, "run.1", app="one", one_off=True))
+        eventually(lambda: lines.texts(source="app", dyno="run.1") == ["out"], 120)
     finally:
         nodes[0].use_for("drain")
 

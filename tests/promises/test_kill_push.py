@@ -26,16 +26,18 @@ class Web:
         self.outside, self.port = outside, free_port()
 
     def start(self, failpoints=""):
-        with (self.outside.data / "web.log").open("a") as log:
-            self.outside.process = subprocess.Popen(
+        path = self.outside.data / "web.log"
+        with path.open("a") as log:
+            web = self.outside.process = subprocess.Popen(
                 [sys.executable, "manage.py", "web", "--listen", f"127.0.0.1:{self.port}"],
                 cwd=ROOT,
                 env=self.outside.environment(FAILPOINTS=failpoints),
                 stdout=log,
                 stderr=log,
             )
-        eventually(lambda: "Serving" in (self.outside.data / "web.log").read_text(), 30, every=0.1)
-        return self.outside.process
+        eventually(lambda: "Serving" in path.read_text() or web.poll() is not None, 60, every=0.1)
+        assert web.poll() is None, path.read_text()
+        return web
 
 
 @pytest.mark.platform
