@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 SERVE = "exec /usr/bin/python3 -IS -m http.server $PORT"
 INSTANCE = "other-nodes"
 SMALL = Size(32 * MB, 1024)
-HOLD = "exec /usr/bin/python3 -IS -c 'import time; held = bytearray({} * 1024**2); time.sleep(100)'"
+HOLD = "exec /usr/bin/python3 -IS -c 'import time; time.sleep(5); held = bytearray({} * 1024**2); time.sleep(100)'"
 _ids = itertools.count(1)
 
 

@@ -50,5 +50,6 @@ class Command(BaseCommand):
             platform.prepare_socket(place)
             web = await server.serve(application, unix=place)
         self.stdout.write(f"Serving on {listen or settings.CONTROL_SOCKET}.")
+        self.stdout.flush()
         await stop.wait()
         await web.stop()
