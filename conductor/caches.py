@@ -45,8 +45,9 @@ def of_pipelines() -> set[str]:
 
 def drop_of_gone_pipelines(data: Path) -> None:
     """Remove what test runs have left on the platform's disk to pipelines that are gone."""
-    alive = of_pipelines()
-    for folder in (data / "caches").glob(f"{_OF_TESTS}*"):
+    folders = list((data / "caches").glob(f"{_OF_TESTS}*"))
+    alive = of_pipelines()  # asked afterwards: a pipeline made meanwhile keeps its folder
+    for folder in folders:
         if folder.name not in alive:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -50,10 +50,12 @@ def route(
 
 
 def _is_waited_for(app: App, rows: Sequence[Dyno]) -> bool:
-    """Whether requests wait for its web dynos: they sleep, or start since somebody came."""
+    """Whether requests wait for its web dynos: they sleep, or start since somebody came. Rows are read before the app
+    (`wishes.views`): of one woken in between, they still say that they sleep."""
     if app.asleep_since:
         return bool(rows)
-    return bool(app.woken_at and rows) and all(r.state == Dyno.State.STARTING and not r.crashes for r in rows)
+    coming = (Dyno.State.IDLE, Dyno.State.STARTING)
+    return bool(app.woken_at and rows) and all(r.state in coming and not r.crashes for r in rows)
 
 
 def _why_none(states: Sequence[str]) -> str:

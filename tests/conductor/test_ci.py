@@ -4,6 +4,7 @@ import json
 import uuid
 
 import pytest
+from django.db import transaction
 
 from apps import access, limits
 from apps.models import App, Dyno
@@ -116,7 +117,8 @@ def test_a_run_builds_with_what_the_last_one_left(platform, start, shop):
 
 
 def test_a_run_that_finds_the_cache_taken_begins_with_none(platform, start, shop, alice):
-    other = make_run(shop, by=alice, state="building", lease_token=uuid.uuid4())
+    with transaction.atomic():  # or the conductor might take it while it is pending
+        other = make_run(shop, by=alice, state="building", lease_token=uuid.uuid4())
     assert other.take_cache() and other.take_cache()
     kept = platform.data / "caches" / f"tests-{shop.pk}"
     (kept / "wheels").mkdir(parents=True)

@@ -10,6 +10,7 @@ from apps import sleep
 from apps.actions import scale
 from apps.models import App, Dyno
 from apps.one_offs import run_detached
+from conductor import routes, wishes
 from conductor.parts import Parts
 from conductor.sleepers import Sleepers
 from core.errors import Refusal
@@ -62,6 +63,18 @@ def test_who_comes_wakes_it_once(platform, sleeper):
     assert platform.get(sleeper)[0] == "v1"
     lines = platform.lines(sleeper.log_stream)
     assert lines.count("Unidling") == 1 and lines.count("State changed from idle to starting") == 1
+
+
+def test_requests_wait_while_its_rows_were_read_just_before_it_woke(stage, alice):
+    app = make_app(owner=alice)
+    release = make_release(app, slug=stage.slug(app))
+    Dyno.objects.create(app=app, type="web", number=1, command=SERVER, release_version=release.version)
+    sleep.put_to_sleep(app, by=None)
+    view = wishes.view(app.pk)
+    sleep.wake(app, by=None)
+    view.app.refresh_from_db()
+    assert [row.state for row in view.dynos] == ["idle"] and view.app.asleep_since is None
+    assert routes.route(view, [], view.dynos).asleep
 
 
 def test_what_crashes_at_its_start_is_said(platform, alice):
