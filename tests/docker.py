@@ -4,6 +4,7 @@
 what carries the test's own goes in the end: the machine's engine may be at work for somebody else too.
 """
 
+import io
 import os
 import secrets
 import time
@@ -15,6 +16,12 @@ import pytest
 
 SOCKET = "unix:///var/run/docker.sock"
 STACK = "slipway/stack:24"
+LEAN = "slipway/test-lean:1"
+# Two thirds of the stack, which nothing needs that tests run on engines of their own.
+HEAVY = (
+    "/usr/share/nodejs /usr/share/locale /usr/share/doc /usr/share/man /usr/lib/git-core /usr/include /usr/lib/*/*.a "
+    "/usr/lib/*/libnode.so.* /usr/lib/*/gconv /var/lib/apt /var/cache"
+)
 LABEL = "slipway.instance"
 
 
@@ -30,6 +37,13 @@ class Engine:
     def engine_url(self) -> str:
         """What ENGINE_URL says to use it."""
         return f"swarm+{self.url}"
+
+    def lean(self) -> str:
+        """The name of an image like the stack's without what is large in it, for engines that it has to be brought to."""
+        if not self.client.images.list(name=LEAN):
+            lines = f"FROM {self.stack} AS whole\nRUN rm -rf {HEAVY}\nFROM scratch\nCOPY --from=whole / /\n"
+            self.client.images.build(fileobj=io.BytesIO(lines.encode()), tag=LEAN)
+        return LEAN
 
     def instance(self) -> str:
         """A fresh name, for the label of what one test makes."""

@@ -31,7 +31,7 @@ http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler).s
 @pytest.fixture(scope="module")
 def node(engine):
     can_rig()
-    rig = Rig(1).start(engine.stack)
+    rig = Rig(1).start(engine.lean())
     yield rig.nodes[0]
     rig.stop()
 
@@ -44,7 +44,7 @@ def driver(engine, node, tmp_path):
         sink=Recorder(),
         tree=slugs.tree,
         instance="restart",
-        images={"slipway-24": engine.stack},
+        images={"slipway-24": engine.lean()},
         ports=PORTS,
         publish=True,  # its addresses are in a network namespace of its own
         keep=False,

@@ -13,7 +13,7 @@ def rig():
     can_rig()
     made = Rig()
     try:
-        yield made.start(find().stack)
+        yield made.start(find().lean())
     finally:
         made.stop()
 

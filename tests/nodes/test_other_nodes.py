@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 SERVE = "exec /usr/bin/python3 -IS -m http.server $PORT"
 INSTANCE = "other-nodes"
 SMALL = Size(32 * MB, 1024)
-HOLD = "exec /usr/bin/python3 -IS -c 'import time; time.sleep(5); held = bytearray({} * 1024**2); time.sleep(100)'"
+HOLD = "exec /usr/bin/python3 -IS -c 'import time; held = bytearray({} * 1024**2); time.sleep(100)'"
 _ids = itertools.count(1)
 
 
@@ -50,7 +50,7 @@ def driver(nodes, registry, engine, lines, slugs):
         sink=lines,
         tree=slugs.tree,
         instance=INSTANCE,
-        images={"slipway-24": engine.stack},
+        images={"slipway-24": engine.lean()},
         sample_seconds=1,
         keep=False,
         registry=registry.address,
@@ -118,6 +118,15 @@ def test_a_dyno_that_takes_far_too_much_ends_for_that(driver, spec, lines):
     greedy = spec(HOLD.format(200), size=SMALL)
     driver.apply(greedy.app, [greedy])
     assert ended(driver, greedy).reason == "Error R15 (Memory quota vastly exceeded)"
+
+
+def test_a_dyno_that_ends_before_anybody_saw_it_run_is_told_with_its_status(driver, spec, lines):
+    brief = spec("echo my last words; exit 3")
+    driver.apply(brief.app, [brief])
+    state = ended(driver, brief)
+    assert (state.exit_code, state.reason) == (3, "Process exited with status 3")
+    eventually(lambda: "my last words" in lines.texts(source="app"), 60)
+    eventually(lambda: "Process exited with status 3" in lines.texts(dyno="worker.1"), 60)
 
 
 def test_how_a_dyno_ended_is_told_after_it_was_stopped(driver, spec, lines):

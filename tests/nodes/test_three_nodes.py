@@ -73,7 +73,7 @@ class Load:
 
 
 @pytest.fixture
-def stage(transactional_db, data, settings, rig, registry):  # noqa: F811
+def stage(transactional_db, data, settings, rig, registry, engine):  # noqa: F811
     settings.BOOT_SECONDS = 180  # a node's first dyno fetches the stack
     for node in rig.nodes:
         node.docker(*network.command(INSTANCE, node.address)[1:])
@@ -83,6 +83,7 @@ def stage(transactional_db, data, settings, rig, registry):  # noqa: F811
         sink=stage.logs,
         tree=stage.slugs.tree,
         instance=INSTANCE,
+        images={"slipway-24": engine.lean()},
         keep=False,
         registry=registry.address,
     )

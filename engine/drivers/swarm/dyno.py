@@ -254,10 +254,15 @@ class Dyno(Start):
             return
         self._hindrance = status.get("Err", "")
         self._there = task.get("NodeID", ""), status.get("ContainerStatus", {}).get("ContainerID", "")
-        if not here and state == "running" and not self._container:
+        gone_unseen = _ran_and_ended(status) and not self._container
+        if not here and not self._container and (state == "running" or gone_unseen):
             self._container = ELSEWHERE
             self._show(host=address)
             self._begin_to_run()
+            if gone_unseen:
+                self._died_there(code)
+        elif here and gone_unseen:  # the event of its start is on its way
+            self.started(self._there[1])
         elif self._ran and (state in GONE or (task.get("DesiredState") in GONE and not self._stopping)):
             self._died_there(code if state in GONE else None)
         elif not self._container and state in GONE:
@@ -501,6 +506,13 @@ class Dyno(Start):
         if self.seen.port is not None:
             self._services.ports.give_back(self.seen.port)
         super()._cleaned()
+
+
+def _ran_and_ended(status: dict[str, Any]) -> bool:
+    """Whether a task ended by its own process: it may do so between two looks at it. One that could not be started says so
+    in other words."""
+    own = status.get("State") == "complete" or status.get("Err", "").startswith("task: non-zero exit")
+    return own and bool(status.get("ContainerStatus", {}).get("ContainerID"))
 
 
 def _ignore(_: object) -> None:
