@@ -12,6 +12,7 @@ from accounts.access import demand_not_suspended
 from accounts.models import User
 from addons import attachments, catalog, naming, transfers
 from addons.models import Addon, AddonService, Attachment, Plan
+from apps import drains
 from apps.models import App, ConfigVar
 from core import activity, changes, live
 from core.changes import Change
@@ -161,6 +162,7 @@ def remove(addon: Addon, *, by: User | None) -> None:
     for row in used:
         changes.note(Change(row, "detached", by, row.app_id))
     Attachment.objects.filter(addon=addon).delete()
+    drains.take_from_addon(addon.pk)
     addon.state = Addon.State.DEPROVISIONING
     Addon.objects.filter(pk=addon.pk).update(state=addon.state, tasks=[])
     addon.tasks = []

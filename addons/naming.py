@@ -2,7 +2,8 @@
 
 import re
 import secrets as random
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from uuid import UUID
 
 from addons.models import Addon, AddonService, key_of
 from apps.models import App, ConfigVar
@@ -103,3 +104,9 @@ def free_attachment_name(app: App, service: AddonService) -> str:
 
 def _is_free(name: str, service: AddonService, taken: Collection[str], keys: Collection[str]) -> bool:
     return name not in taken and not any(key_of(name, suffix) in keys for suffix in service.config)
+
+
+def names_of(ids: Iterable[UUID]) -> dict[UUID, str]:
+    """What add-ons are called, by id; asks nothing when there are none."""
+    wanted = set(ids)
+    return dict(Addon.objects.filter(pk__in=wanted).values_list("pk", "name")) if wanted else {}

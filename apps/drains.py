@@ -29,7 +29,7 @@ def add_drain(app: App, url: str, *, by: User) -> LogDrain:
         app=app, shown_url=shown(url), token=f"d.{uuid.uuid4()}", position=store().last(app.log_stream)
     )
     drain.url = url
-    others = LogDrain.objects.filter(app=app)
+    others = LogDrain.objects.filter(app=app, addon=None)
     if others.filter(url_digest=drain.url_digest).exists():
         raise Refusal("This log drain is there already.", fields={"url": "This log drain is there already."})
     if others.count() >= MAX_DRAINS:
@@ -41,8 +41,28 @@ def add_drain(app: App, url: str, *, by: User) -> LogDrain:
 
 
 @transaction.atomic
+def give_to_addon(app: App, addon: uuid.UUID, url: str, *, token: str) -> None:
+    """Send the app's log, from now on, to the provider of an add-on, which knows it by `token`; to `url` instead of another
+    address, if it has one. `Refusal` for an address that no log may go to."""
+    url = check_url(url)
+    drain = LogDrain.objects.filter(addon=addon).first()
+    if drain is None:
+        drain = LogDrain(app=app, addon=addon, token=token, position=store().last(app.log_stream))
+    drain.url, drain.shown_url = url, shown(url)
+    drain.save()
+    live.tell(app.topic)
+
+
+def take_from_addon(addon: uuid.UUID) -> None:
+    """Send nothing more to the provider of an add-on."""
+    LogDrain.objects.filter(addon=addon).delete()
+
+
+@transaction.atomic
 def remove_drain(drain: LogDrain, *, by: User) -> None:
-    """Send nothing more to it."""
+    """Send nothing more to it. `Refusal` for one that an add-on brought along."""
+    if drain.addon:
+        raise Refusal("This log drain came with an add-on, and goes with it: destroy that.")
     activity.record(by, "removed", drain, app=drain.app)
     live.tell(drain.app.topic)
     drain.delete()

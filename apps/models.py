@@ -233,6 +233,9 @@ class LogDrain(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="log_drains")
+    addon = models.UUIDField(
+        null=True, editable=False, help_text="Of the add-on whose provider gets it; empty: people added it."
+    )
     sealed_url = models.TextField(editable=False)
     shown_url = models.CharField(max_length=2000, help_text="Its address without the secrets in it.")
     url_digest = models.CharField(max_length=64, editable=False)
@@ -248,7 +251,10 @@ class LogDrain(models.Model):
     class Meta:
         ordering: ClassVar = ["created_at"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["app", "url_digest"], name="one_drain_per_url")
+            models.UniqueConstraint(
+                fields=["app", "url_digest"], condition=models.Q(addon=None), name="one_drain_per_url"
+            ),
+            models.UniqueConstraint(fields=["addon"], name="one_drain_per_addon"),
         ]
 
     def __str__(self) -> str:

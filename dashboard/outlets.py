@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from accounts.models import User
+from addons import naming
 from apps.models import App, LogDrain
 from dashboard.panels import frame
 from hooks.actions import deliveries_of, webhooks_of
@@ -23,16 +24,30 @@ class Line:
     why: str
 
 
+@dataclass(frozen=True)
+class Drain:
+    """A log drain, with the name of the add-on that brought it along."""
+
+    row: LogDrain
+    addon: str
+
+
 def of(app: App, user: User) -> dict[str, Any]:
     """Everything of the page."""
     recent = deliveries_of(app).select_related("news", "webhook").order_by("-seq")[:RECENT]
     return {
         **frame(app, user, "settings"),
-        "drains": list(LogDrain.objects.filter(app=app)),
+        "drains": _drains(app),
         "webhooks": list(webhooks_of(app)),
         "deliveries": [_line(delivery) for delivery in recent],
         "includes": OF_APPS,
     }
+
+
+def _drains(app: App) -> list[Drain]:
+    rows = list(LogDrain.objects.filter(app=app))
+    names = naming.names_of(row.addon for row in rows if row.addon)
+    return [Drain(row, names.get(row.addon, "") if row.addon else "") for row in rows]
 
 
 def _line(delivery: Delivery) -> Line:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
@@ -17,12 +18,15 @@ from addons.models import Addon
 from addons.partner_models import Partner, PartnerResource
 from addons.providers.base import Order, Provided
 from addons.providers.wire import Reply, Wire, tidy
+from apps import drains
 from core import secrets
 from core.errors import EngineError, Refusal
 from core.text import is_text
 
 GRANT = "grant"  # how codes begin that partners exchange for tokens
 GRANT_MINUTES = 5
+LOGS = "syslog_drain"  # in a manifest: it gets the log of the app
+MOST_URL = 2000
 WAIT = timedelta(hours=12)  # after which nobody waits any more for a partner to be ready
 State = PartnerResource.State
 
@@ -61,6 +65,7 @@ class ByPartner:
         reply = wire.raw("DELETE", _path(order))
         if reply.status not in (404, 410) and not 200 <= reply.status < 300:
             raise EngineError(wire.why(reply))
+        drains.take_from_addon(UUID(order.id))
         PartnerResource.objects.filter(addon_id=order.id).delete()
 
     def credential(self, order: Order, name: str) -> Provided:
@@ -80,6 +85,7 @@ class ByPartner:
         given = _config(partner, reply)
         resource.provider_id = _id(partner, reply, order)
         PartnerResource.objects.filter(pk=resource.pk).update(provider_id=resource.provider_id)
+        _send_log(partner, reply, order)
         if reply.status != 202:
             return Provided(given, tidy(reply.message, without=given))
         # It may have said already that it is ready, in the time that its answer took.
@@ -101,6 +107,29 @@ def _partner(order: Order) -> Partner:
     return found
 
 
+def _send_log(partner: Partner, reply: Reply, order: Order) -> None:
+    """Send the log of the app that the add-on belongs to where the partner wants it, if its manifest says that it does."""
+    url, name = reply.body.get("log_drain_url"), partner.service.human_name
+    if url is None:
+        return
+    if LOGS not in partner.requires:
+        raise EngineError(f"{name} wants logs, but its manifest does not require {LOGS}.", permanent=True)
+    app = Addon.objects.select_related("app").get(pk=order.id).app
+    if app is None:  # a pipeline's: it has no log
+        return
+    try:
+        if not isinstance(url, str) or not is_text(url) or len(url) > MOST_URL:
+            raise Refusal("The log_drain_url is no URL.")
+        drains.give_to_addon(app, UUID(order.id), url, token=drain_token(order.id))
+    except Refusal as refusal:
+        raise EngineError(f"{name} answers: {refusal.message}", permanent=True) from None
+
+
+def drain_token(id: str) -> str:
+    """How the partner knows the log of an add-on's app: told with the order, and with each line."""
+    return f"d.{id}"
+
+
 def _asked(order: Order, partner: Partner, grant: tuple[str, str]) -> dict[str, Any]:
     code, until = grant
     return {
@@ -111,6 +140,7 @@ def _asked(order: Order, partner: Partner, grant: tuple[str, str]) -> dict[str, 
         "options": dict(order.options),
         "callback_url": f"{settings.URL}/addons/{order.id}",
         "oauth_grant": {"code": code, "type": "authorization_code", "expires_at": until},
+        **({"log_drain_token": drain_token(order.id)} if LOGS in partner.requires else {}),
     }
 
 

@@ -1,17 +1,26 @@
 """Log drains."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 from uuid import UUID
 
 from django.http import HttpRequest
 from ninja import Router, Schema, Status
 
+from addons import naming
 from api.asker import asker
 from api.shapes import AppRef, Time
 from apps import access, drains
 from apps.models import LogDrain
 
 router = Router(tags=["Log drains"])
+
+
+class DrainAddon(Schema):
+    """The add-on that brought a drain along."""
+
+    id: UUID
+    name: str
 
 
 class DrainIn(Schema):
@@ -25,7 +34,7 @@ class DrainOut(Schema):
 
     id: UUID
     app: AppRef
-    addon: None = None
+    addon: DrainAddon | None
     url: str
     token: str
     created_at: Time
@@ -34,9 +43,21 @@ class DrainOut(Schema):
 
     @classmethod
     def of(cls, drain: LogDrain) -> Self:
+        return cls.all_of([drain])[0]
+
+    @classmethod
+    def all_of(cls, drains: Sequence[LogDrain]) -> list[Self]:
+        """Several, with one question for the names of their add-ons."""
+        names = naming.names_of(drain.addon for drain in drains if drain.addon)
+        return [cls._told(drain, names) for drain in drains]
+
+    @classmethod
+    def _told(cls, drain: LogDrain, names: Mapping[UUID, str]) -> Self:
+        name = names.get(drain.addon) if drain.addon else None
         return cls(
             id=drain.pk,
             app=AppRef.of(drain.app),
+            addon=DrainAddon(id=drain.addon, name=name) if drain.addon and name else None,
             url=drain.shown_url,
             token=drain.token,
             created_at=drain.created_at,
@@ -49,7 +70,7 @@ class DrainOut(Schema):
 def of_app(request: HttpRequest, app: str) -> list[DrainOut]:
     """Where an app's log goes as well."""
     found = access.app_for(asker(request), app, to=access.OPERATE)
-    return [DrainOut.of(drain) for drain in found.log_drains.select_related("app")]
+    return DrainOut.all_of(list(found.log_drains.select_related("app")))
 
 
 @router.post("/apps/{app}/log-drains", response={201: DrainOut})

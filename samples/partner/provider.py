@@ -34,11 +34,27 @@ class Provider:
         """The same order twice is the same resource."""
         with self.lock:
             return self.resources.setdefault(
-                order["uuid"], {"id": order["uuid"], "plan": order["plan"], "token": secrets.token_hex(16)}
+                order["uuid"],
+                {"id": order["uuid"], "plan": order["plan"], "token": secrets.token_hex(16), "lines": 0},
             )
 
     def config(self, resource):
         return {"NOTES_URL": f"https://notes.example/{resource['id']}", "NOTES_TOKEN": resource["token"]}
+
+    def drain(self, resource, host):
+        """Where the log of the app shall go, with what it proves itself by."""
+        return f"http://logs:{resource['token']}@{host}/logs/{resource['id']}"
+
+    def hear(self, id, header, lines):
+        """Take lines of a log; whether they come from who was told where to."""
+        with self.lock:
+            resource = self.resources.get(id, {"token": secrets.token_hex(16)})
+            kind, _, text = header.partition(" ")
+            known = f"logs:{resource['token']}".encode()
+            if kind != "Basic" or not hmac.compare_digest(b64decode(text), known):
+                return False
+            resource["lines"] += lines
+            return True
 
     def finish(self, order, resource):
         """After a 202: get a token for the code that came with the order, tell the config, say that it is ready."""
@@ -78,17 +94,21 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path == "/sso/login":
             return self.sign_in({key: value[0] for key, value in parse_qs(body.decode()).items()})
+        if self.path.startswith("/logs/"):
+            lines = int(self.headers.get("Logplex-Msg-Count", 0))
+            heard = self.provider.hear(self.path[6:], self.headers.get("Authorization", ""), lines)
+            return self.answer(204 if heard else 403)
         if not self.may():
             return None
         order = json.loads(body)
         resource = self.provider.make(order)
+        host = self.headers.get("Host", "")
+        told = {"id": resource["id"], "log_drain_url": self.provider.drain(resource, host)}
         if order["plan"] == "slow":
             threading.Timer(0.2, self.provider.finish, [order, resource]).start()
-            return self.answer(202, {"id": resource["id"], "message": "It is being made."})
-        message = "Notes are kept from now on."
-        return self.answer(
-            201, {"id": resource["id"], "config": self.provider.config(resource), "message": message}
-        )
+            return self.answer(202, {**told, "message": "It is being made."})
+        config = self.provider.config(resource)
+        return self.answer(201, {**told, "config": config, "message": "Notes are kept from now on."})
 
     def do_PUT(self):
         order = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
@@ -106,8 +126,10 @@ class Handler(BaseHTTPRequestHandler):
     def sign_in(self, form):
         if not self.provider.is_signed(form):
             return self.answer(403, {"message": "This link is over, or forged."})
+        resource = self.provider.resources.get(form.get("resource_id"), {"lines": 0})
         return self.page(
             f"<h1>Notes of {escape(form.get('app', ''))}</h1><p>{escape(form.get('email', ''))}</p>"
+            f"<p>{resource['lines']} lines of its log</p>"
         )
 
     def may(self):

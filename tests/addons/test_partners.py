@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
@@ -11,12 +12,15 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 
+from accounts import actions as accounts
 from addons import actions, catalog, manifests, partners
 from addons.models import Addon, AddonService, Partner, PartnerResource
 from addons.partner_trial import Trial
 from addons.providers import wire
 from api.http import allowance
+from apps import drains
 from core.errors import Refusal
 from core.models import Event
 from tests.addons.test_ordering import newest, work
@@ -193,6 +197,51 @@ def test_an_app_gets_its_config_vars_another_plan_and_loses_them(sample, app, al
     assert not Addon.objects.exists() and not PartnerResource.objects.exists() and newest(app).config == {}
 
 
+def test_it_gets_the_log_of_the_app_that_it_belongs_to(sample, app, alice):
+    manifests.load(manifests.parse(manifest_at(sample)), by=alice)
+    addon = order(app, alice)
+    drain = app.log_drains.get()
+    assert (drain.addon, drain.token) == (addon.pk, f"d.{addon.pk}")
+    assert drain.url.endswith(f"/logs/{addon.pk}") and newest(app).config["NOTES_TOKEN"] in drain.url
+    assert newest(app).config["NOTES_TOKEN"] not in drain.shown_url
+    own = drains.add_drain(app, "http://127.0.0.1:9/", by=alice)
+    headers = {
+        "Authorization": f"Bearer {accounts.create_token(alice, 'laptop', by=alice)[1]}",
+        "Accept": ACCEPT,
+    }
+    told = Client().get("/apps/shop/log-drains", headers=headers).json()
+    assert [row["addon"] for row in told] == [{"id": str(addon.pk), "name": addon.name}, None]
+    answer = Client().delete(f"/apps/shop/log-drains/{drain.pk}", headers=headers)
+    assert answer.status_code == 422 and "goes with it" in answer.json()["message"]
+    browser = Client()
+    browser.force_login(alice)
+    page = browser.get("/apps/shop/outlets/").content.decode()
+    assert f"comes with {addon.name}" in page and page.count(">Remove</button>") == 1
+    actions.destroy(addon, confirm=addon.name, by=alice)
+    assert list(app.log_drains.all()) == [own]
+
+
+def test_it_gets_no_log_that_its_manifest_does_not_ask_for(odd, app, alice):
+    told = json.loads(manifest_at(odd.url))
+    told["api"]["requires"] = []
+    manifests.load(manifests.parse(json.dumps(told)), by=None)
+    odd.answers = [(201, {"config": {}, "log_drain_url": "http://127.0.0.1:9/"})]
+    addon = order(app, alice)
+    assert addon.state == "failed" and "its manifest does not require syslog_drain" in addon.message
+    assert "log_drain_token" not in odd.asked[0][2] and not app.log_drains.exists()
+
+
+def test_an_order_that_fails_later_takes_its_log_drain_along(odd, app, alice):
+    odd.answers = [(202, {"log_drain_url": "http://127.0.0.1:9/"})]
+    addon = order(app, alice)
+    assert app.log_drains.get().addon == addon.pk
+    PartnerResource.objects.update(since=timezone.now() - timedelta(hours=13))
+    Addon.objects.update(wake_at=None)
+    work()
+    addon.refresh_from_db()
+    assert addon.state == "failed" and not app.log_drains.exists()
+
+
 def test_people_are_signed_in_there_by_a_form(sample, app, alice):
     import urllib.parse
     import urllib.request
@@ -287,6 +336,9 @@ def test_only_names_of_the_manifest_are_set(odd, app, alice):
         ((200, {"config": {"NOTES_URL": ["secret-value"]}}), "NOTES_URL has a value that is no text"),
         ((200, {"config": {"NOTES_URL": "\ud800"}}), "NOTES_URL has a value that is no text"),
         ((200, {"id": "a\0", "config": {}}), "an id that is none"),
+        ((200, {"config": {}, "log_drain_url": 7}), "The log_drain_url is no URL"),
+        ((200, {"config": {}, "log_drain_url": "ftp://p:secret-value@127.0.0.1/"}), "Notes answers: "),
+        ((200, {"config": {}, "log_drain_url": "https://10.1.2.3/"}), "internal address"),
         ((422, {"message": "No\nroom\u0000 for change-this-password"}), "Notes says: No room for …"),
         ((401, b""), "does not accept the password"),
         ((302, b""), "status 302"),

@@ -6,11 +6,15 @@ import ssl
 import subprocess
 import sys
 import time
+import urllib.request
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings as current
 from django.db import connection
 
+from addons import actions as addon_actions
+from addons import manifests, partners
 from apps.drains import add_drain, remove_drain
 from apps.logs import store
 from apps.models import LogDrain
@@ -18,6 +22,8 @@ from conductor.drains import Drains
 from conductor.parts import Parts
 from engine.logstore import LogStore
 from engine.spec import Line
+from tests.addons.test_partners import manifest_at, order
+from tests.addons.test_partners import sample as sample
 from tests.certificates import issue
 from tests.conftest import eventually
 from tests.factories import make_app
@@ -88,6 +94,13 @@ def got(receiver):
     return [text.partition(" - ")[2].rstrip("\n") for one in receiver.received for text in frames(one.body)]
 
 
+def signed_in(addon, by):
+    """The page that a partner shows to somebody who is signed in there."""
+    made = partners.sign_in(addon, addon.app.name, by=by)
+    with urllib.request.urlopen(made.url, urlencode(made.fields).encode(), timeout=10) as answer:
+        return answer.read().decode()
+
+
 def said(receiver):
     return [text.partition(" - ")[2] for text in receiver.messages]
 
@@ -108,6 +121,16 @@ def test_https_drains_get_batches_with_a_count(app, alice, receiver, drains):
     texts = [text for one in receiver.received for text in frames(one.body)]
     assert texts[0].startswith("<190>1 20") and " host app web.1 - one\n" in texts[0]
     assert texts[2].startswith("<158>1 20") and " host heroku router - " in texts[2]
+
+
+def test_the_partner_of_an_addon_gets_the_log_until_that_goes(app, alice, drains, sample):
+    manifests.load(manifests.parse(manifest_at(sample)), by=alice)
+    addon = order(app, alice)
+    say(app, "one", "two")
+    until(lambda: LogDrain.objects.filter(sent_at__isnull=False, last_error=""), drains())
+    assert "2 lines of its log" in signed_in(addon, alice)
+    addon_actions.destroy(addon, confirm=addon.name, by=alice)
+    assert not LogDrain.objects.exists()
 
 
 def test_syslog_drains_get_frames_over_one_connection(app, alice, syslog, drains):
