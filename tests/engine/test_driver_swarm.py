@@ -280,6 +280,13 @@ time.sleep(100)
     assert said == [f"children: {SMALL.pids - 1}"]
 
 
+def test_a_long_log_is_waited_for_as_long_as_it_goes_on(start, spec, lines, monkeypatch):
+    monkeypatch.setattr(dyno, "LAST_WORDS_SECONDS", 0.5)
+    count = 300_000
+    assert output(start(), lines, spec(f"seq {count}"))[-1] == str(count)
+    assert len(lines.texts(source="app")) == count
+
+
 def test_an_image_runs_by_its_own_command(engine, start, spec, lines):
     """Without a slug and a launcher: the image's entrypoint, or a command through its shell."""
     driver = start()

@@ -27,7 +27,7 @@ STEADY_SECONDS = 1.0  # a dyno without a port is up once it has run for so long
 PLACE_SECONDS = 60.0  # a dyno that the engine has not started by then never settles
 RETRY_SECONDS = 1.0  # until the engine is asked again after it could not be reached
 LOOK_SECONDS = 0.01  # between looks whether somebody has come for what an ended dyno wrote
-LAST_WORDS_SECONDS = 5.0  # a log that does not end by then, after the dyno did, is not waited for
+LAST_WORDS_SECONDS = 5.0  # a log that has neither gone on nor ended for so long, after the dyno did, is not waited for
 DEAF_SECONDS = 0.2  # that a launcher takes at most to listen to signals
 HANG_UP_SECONDS = 1.0  # between two signals to what goes on in a terminal that nobody sits at
 LOG_SECONDS = 0.2  # until it is looked why a log ended before its dyno
@@ -232,9 +232,21 @@ class Dyno(Start):
         if oom and code == KILLED and not self._reason:
             self._reason = R15
             self._voice.say(R15)
-        self._after(LAST_WORDS_SECONDS, self._end)
+        self._await_last_words()
         if self._hearing.over:
             self._read_rest()
+
+    def _await_last_words(self) -> None:
+        """A log may be long, and the machine busy: it is waited for as long as something of it comes."""
+        heard = self._hearing.at
+
+        def look() -> None:
+            if self._hearing.at == heard:
+                self._end()
+            else:
+                self._await_last_words()
+
+        self._after(LAST_WORDS_SECONDS, look)
 
     def short_of_memory(self) -> None:
         """The kernel has killed one of its processes for want of memory."""

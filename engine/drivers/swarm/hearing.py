@@ -42,6 +42,11 @@ class Hearing:
         """The lines up to `at`, in seconds since the epoch, are known; `count` have that very time."""
         self._frames = Frames(self._dyno, round(at * MICRO), count)
 
+    @property
+    def at(self) -> tuple[int, int]:
+        """How far it is: goes on as long as there is something to hear."""
+        return self._frames.last, self._frames.known
+
     def follow(self) -> None:
         """Hear it from where we are."""
         if self.over:
