@@ -20,12 +20,20 @@ GOING = (Addon.State.DEPROVISIONING, Addon.State.FAILED)
 
 @transaction.atomic
 def attach(
-    addon: Addon, app: App, *, as_: str = "", credential: str = "", confirm: str = "", by: User | None
+    addon: Addon,
+    app: App,
+    *,
+    as_: str = "",
+    credential: str = "",
+    confirm: str = "",
+    by: User | None,
+    settles: bool = True,
 ) -> Attachment:
     """Have `app` use the add-on, as `as_` or under a name that is free, with one of the add-on's credentials.
 
     Its config vars come with one release, once the add-on is ready. What has the name already gives way when `confirm`
-    is the app's name, and keeps another name if it would be lost otherwise; `Refusal` without that.
+    is the app's name, and keeps another name if it would be lost otherwise; `Refusal` without that. Who attaches several
+    at once leaves the release to `settle_all`, with `settles=False`.
     """
     lock(app)
     demand_not_suspended(app)
@@ -35,7 +43,7 @@ def attach(
     gone = _make_room(attachment, confirm, by=by)
     save(attachment)
     activity.record(by, "attached", attachment, app=app, to=addon.name)
-    if addon.config_keys or gone is not None:
+    if settles and (addon.config_keys or gone is not None):
         settle(app, "; ".join([f"Attach {name} (@ref:{addon.name})", *(gone or [])]), by=by)
     live.tell(app.topic)
     return attachment
@@ -73,6 +81,14 @@ def settle(app: App, description: str, *, by: User | None, skips_phase: bool = F
     if App.objects.filter(pk=app.pk, destroyed_at__isnull=False).exists():
         return None
     return set_attached(app, wanted(app), by=by, description=description, skips_phase=skips_phase)
+
+
+def settle_all(app: App, attached: Iterable[Attachment], *, by: User | None) -> None:
+    """Bring the config vars of what was attached at once, with one release; none where no add-on of them is ready."""
+    ready = [row for row in attached if row.addon.config_keys]
+    if ready:
+        names = ", ".join(f"{row.name} (@ref:{row.addon.name})" for row in ready)
+        settle(app, f"Attach {names}", by=by)
 
 
 def wanted(app: App) -> dict[str, Attached]:

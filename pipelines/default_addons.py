@@ -1,9 +1,10 @@
 """Add-ons that come with a place: those that apps of a stage get of their own, and those of the pipeline's own that
 they share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
 
@@ -16,6 +17,7 @@ from core.errors import Refusal
 from pipelines import balancing
 from pipelines.models import Coupling, Pipeline, SharedAddon, Stage
 
+T = TypeVar("T")
 MOST = 10  # add-ons that a stage gives
 
 
@@ -37,12 +39,13 @@ def give(app: App, stage: Stage, *, by: User) -> None:
     have = set(Attachment.objects.filter(app=app).values_list("addon__plan__service__name", flat=True))
     for name in stage.addons:
         if name.partition(":")[0] not in have:
-            _try(app, name, by, lambda name=name: actions.provision(app, catalog.plan_called(name), by=by))
+            _try(app, name, by, partial(_order, app, name, by=by))
     if not Coupling.objects.filter(app=app, inherits=True).exists():
         return
-    for shared in SharedAddon.objects.filter(addon__pipeline=stage.pipeline_id).select_related("addon"):
-        if shared.stage_id in (None, stage.pk):
-            _attach(shared, app, by=by)
+    rows = SharedAddon.objects.filter(addon__pipeline=stage.pipeline_id).select_related("addon")
+    here = [shared for shared in rows if shared.stage_id in (None, stage.pk)]
+    attached = [row for shared in here if (row := _attach(shared, app, by=by, settles=False))]
+    attachments.settle_all(app, attached, by=by)
 
 
 def take_away(app: App, pipeline: Pipeline, *, stage: Stage | None = None, by: User) -> None:
@@ -128,16 +131,26 @@ def _detach(rows: Any, *, by: User) -> None:
         live.tell(of_app[0].app.topic)
 
 
-def _attach(shared: SharedAddon, app: App, *, by: User) -> None:
+def _order(app: App, plan: str, *, by: User) -> Addon:
+    return actions.provision(app, catalog.plan_called(plan), by=by)
+
+
+def _attach(shared: SharedAddon, app: App, *, by: User, settles: bool = True) -> Attachment | None:
     if shared.addon.state in attachments.GOING or app.attachments.filter(addon=shared.addon_id).exists():
-        return
+        return None
     addon = Addon.objects.whole().get(pk=shared.addon_id)
-    _try(app, addon.name, by, lambda: attachments.attach(addon, app, as_=shared.name, by=by))
+    return _try(
+        app,
+        addon.name,
+        by,
+        lambda: attachments.attach(addon, app, as_=shared.name, by=by, settles=settles),
+    )
 
 
-def _try(app: App, what: str, by: User, deed: Any) -> None:
+def _try(app: App, what: str, by: User, deed: Callable[[], T]) -> T | None:
     try:
         with transaction.atomic():
-            deed()
+            return deed()
     except Refusal as refusal:
         activity.record(by, "could not add an add-on to", app, what=f"{what}: {refusal.message}"[:300])
+        return None

@@ -82,6 +82,20 @@ def test_a_pipeline_shares_its_add_on_with_all_its_apps_and_those_that_join(shop
     pipeline_actions.destroy_pipeline(shop, confirm="shop", by=alice)
 
 
+def test_who_joins_gets_all_that_is_shared_with_one_release(shop, team, alice):
+    made = [
+        default_addons.share(shop, catalog.plan_called(MINI), name=f"db-{name}", as_=name, by=alice)
+        for name in ("one", "two")
+    ]
+    work()
+    under_way = default_addons.share(shop, catalog.plan_called(MINI), as_="later", by=alice)
+    joined = make_app("joined", owner=team, stage=stage(shop, "development"))
+    release = Release.objects.get(app=joined)
+    assert release.config_keys == ["ONE_URL", "TWO_URL"]
+    assert release.description == "Attach ONE (@ref:db-one), TWO (@ref:db-two)"
+    assert joined.attachments.count() == len([*made, under_way])
+
+
 def test_one_stage_s_add_on_stays_in_it(shop, team, alice):
     default_addons.share(shop, catalog.plan_called(MINI), stage=stage(shop, "staging"), by=alice)
     work()
