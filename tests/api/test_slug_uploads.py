@@ -105,10 +105,11 @@ def test_an_address_takes_one_upload_within_the_hour(api, client, alice):
 def test_what_is_no_slug_is_refused_and_can_be_sent_anew(api, client, alice, settings, data, why):
     make_app("shop", owner=alice)
     slug = api.post("/apps/shop/slugs", WEB).json()
+    before = set((settings.DATA / "sources").glob("*"))
     answer = put(client, slug, data)
     assert (answer.status_code, why in answer.text) == (422, True), answer.text
     assert Slug.objects.get().is_empty
-    assert not list((settings.DATA / "sources").iterdir())
+    assert set((settings.DATA / "sources").glob("*")) == before
     assert put(client, slug, GOOD).status_code == 200
 
 
