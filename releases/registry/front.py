@@ -210,12 +210,23 @@ async def _response(
     if method == "HEAD" or answer.status in (204, 304):
         answer.close()
         return _signed(HttpResponse(status=answer.status, headers=headers, content_type=kind))
+    if answer.status == 404 and call.what.startswith("manifests/"):
+        answer.close()
+        return _refused(_never_pushed(call))
     if answer.status >= 400 or call.what == "tags/list":
         headers.pop("Content-Length", None)
         text = (await _aside(_whole, answer)).replace(repository.encode(), call.name.encode())
         return _signed(HttpResponse(text, status=answer.status, headers=headers, content_type=kind))
     return _signed(
         StreamingHttpResponse(_pieces(answer), status=answer.status, headers=headers, content_type=kind)
+    )
+
+
+def _never_pushed(call: Call) -> Refusal:
+    return Refusal(
+        f"No such image of {call.name} was pushed yet. Push it first: heroku container:push {call.type} -a {call.app}",
+        id="MANIFEST_UNKNOWN",
+        status=404,
     )
 
 
@@ -256,9 +267,10 @@ def _aside(call: Callable[..., T], *arguments: Any) -> "asyncio.Future[T]":
 
 
 def _refused(refusal: Refusal) -> HttpResponse:
-    """A refusal in the shape that Docker shows to its user."""
+    """A refusal in the shape that Docker shows to its user, and in the one that the Heroku CLI does."""
     code = refusal.id if refusal.id.isupper() else CODES.get(refusal.status, "DENIED")
-    body = {"errors": [{"code": code, "message": refusal.message, "detail": None}]}
+    told = {"code": code, "message": refusal.message, "detail": None}
+    body = {"errors": [told], "id": code.lower(), "message": refusal.message}
     response = JsonResponse(body, status=refusal.status)
     response._has_been_logged = True  # type: ignore[attr-defined]  # every push begins with a 401, no news for the log
     if refusal.status == 401:

@@ -121,6 +121,8 @@ def test_an_image_goes_in_and_comes_out(docker, app, alice):
 def test_what_is_behind_does_not_show(docker, app):
     docker.push("shop/web", make_image())
     assert docker.code("GET", "/v2/shop/web/manifests/other") == (404, "MANIFEST_UNKNOWN")
+    said = json.loads(docker.answers[-1].data)["message"]  # which the Heroku CLI shows
+    assert "Push it first: heroku container:push web -a shop" in said
     assert docker.code("GET", f"/v2/shop/web/blobs/sha256:{'0' * 64}") == (404, "BLOB_UNKNOWN")
     docker("GET", "/v2/shop/worker/tags/list")
     behind = paths.repository(app.pk, "web").rpartition("/")[0]
