@@ -199,21 +199,36 @@ setInterval(() => {
 }, 1000);
 
 // --- stage tabs on a phone: mark the stage in view ---------------------------------------------------------------------
-let watch;
+// It begins with the first one that has an app, and a board that is drawn anew stays where it was.
+let watch, across = 0;
 function watchStages() {
   watch?.disconnect();
   const board = document.getElementById("board");
   watch = new IntersectionObserver(seen => seen.forEach(one => {
     if (!one.isIntersecting) return;
-    document.querySelectorAll(".stage-tabs a").forEach(tab => tab.setAttribute("aria-current", tab.hash === `#${one.target.id}`));
+    document.querySelectorAll(".stage-tabs a").forEach(tab => {
+      const here = tab.hash === `#${one.target.id}`;
+      tab.setAttribute("aria-current", here);
+      if (here) tab.scrollIntoView({ inline: "center", block: "nearest" });
+    });
   }), { root: board, threshold: 0.6 });
   board.querySelectorAll(".stage").forEach(stage => watch.observe(stage));
 }
-document.addEventListener("htmx:afterSettle", event => event.target.id === "board" && watchStages());
+document.addEventListener("htmx:beforeSwap", event => {
+  if (event.target.id === "board") across = event.target.scrollLeft;
+});
+document.addEventListener("htmx:afterSettle", event => {
+  if (event.target.id !== "board") return;
+  document.getElementById("board").scrollLeft = across;
+  watchStages();
+});
 addEventListener("click", event => {
   const tab = event.target.closest(".stage-tabs a");
   if (!tab) return;
   event.preventDefault();
   document.querySelector(tab.hash)?.scrollIntoView({ inline: "start", block: "nearest" });
 });
+if (!location.hash && document.querySelector(".stage-tabs")?.offsetParent) {
+  document.querySelector(".stage:has(.card)")?.scrollIntoView({ inline: "start", block: "nearest" });
+}
 watchStages();

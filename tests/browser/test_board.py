@@ -57,6 +57,21 @@ def test_no_page_is_wider_than_a_phone(open_page, path):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_a_phone_shows_the_first_stage_that_has_apps_and_stays_where_it_is(open_page):
+    page = open_page("/pipelines/shop/", width=390, height=844)
+    current = page.locator(".stage-tabs a[aria-current='true']")
+    first = page.locator(".stage:has(.card)").first.get_attribute("id")
+    assert first != page.locator(".stage").first.get_attribute("id"), "the first stage of this board is empty"
+    expect(current).to_have_attribute("href", f"#{first}")
+    page.locator(".stage-tabs a").last.click()
+    last = page.locator(".stage").last.get_attribute("id")
+    expect(current).to_have_attribute("href", f"#{last}")
+    page.evaluate("window.drawn = document.getElementById('board'); htmx.trigger('#board', 'nudge')")
+    page.wait_for_function("document.getElementById('board') !== window.drawn")
+    expect(page.locator(".stage").last).to_be_in_viewport(ratio=0.9)
+    expect(current).to_have_attribute("href", f"#{last}")
+
+
 def test_promote_opens_a_dialog_and_posts(open_page):
     page = open_page("/pipelines/shop/")
     card = card_of(page, "shop-staging")
