@@ -144,6 +144,15 @@ class LocalCA:
         _write(self.certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
 
 
+def self_signed(name: str, *, days: int) -> str:
+    """A new key and a certificate for it that nobody vouches for, in PEM: for clients that want TLS and check nothing."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    end = datetime.now(UTC) + timedelta(days=days)
+    made = _builder(subject, subject, key, end).sign(key, hashes.SHA256())
+    return (_key_pem(key) + made.public_bytes(serialization.Encoding.PEM)).decode()
+
+
 def _context(key: Key, certificate: x509.Certificate) -> ssl.SSLContext:
     return certificates.context(
         certificate.public_bytes(serialization.Encoding.PEM).decode(), _key_pem(key).decode()

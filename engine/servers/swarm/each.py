@@ -41,7 +41,7 @@ class Services(Each[W]):
     def ensure(self, id: str, wish: W, seconds: float = 60) -> int:
         """Have `id`'s server up as wished; returns its port. Another wish starts it again."""
         with self._keeper.lock(self.kind, id):
-            (self._root).mkdir(parents=True, exist_ok=True)
+            self._root.mkdir(parents=True, exist_ok=True)
             if self.wish(id) != wish:
                 self._note(id, wish)
             return self._have(id, wish, seconds).port
