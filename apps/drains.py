@@ -41,15 +41,17 @@ def add_drain(app: App, url: str, *, by: User) -> LogDrain:
 
 
 @transaction.atomic
-def give_to_addon(app: App, addon: uuid.UUID, url: str, *, token: str) -> None:
-    """Send the app's log, from now on, to the provider of an add-on, which knows it by `token`; to `url` instead of another
-    address, if it has one. `Refusal` for an address that no log may go to."""
+def give_to_addon(app: App, addon: uuid.UUID, url: str, *, token: str, by: User | None) -> None:
+    """Send the app's log, from now on, to the provider of an add-on that `by` has ordered, which knows it by `token`; to
+    `url` instead of another address, if it has one. `Refusal` for an address that no log may go to."""
     url = check_url(url)
     drain = LogDrain.objects.filter(addon=addon).first()
     if drain is None:
         drain = LogDrain(app=app, addon=addon, token=token, position=store().last(app.log_stream))
-    drain.url, drain.shown_url = url, shown(url)
+    is_new, drain.url, drain.shown_url = drain._state.adding, url, shown(url)
     drain.save()
+    if is_new:
+        activity.record(by, "added", drain, app=app)
     live.tell(app.topic)
 
 

@@ -114,13 +114,13 @@ def _send_log(partner: Partner, reply: Reply, order: Order) -> None:
         return
     if LOGS not in partner.requires:
         raise EngineError(f"{name} wants logs, but its manifest does not require {LOGS}.", permanent=True)
-    app = Addon.objects.select_related("app").get(pk=order.id).app
-    if app is None:  # a pipeline's: it has no log
+    addon = Addon.objects.select_related("app", "by").get(pk=order.id)
+    if addon.app is None:  # a pipeline's: it has no log
         return
     try:
         if not isinstance(url, str) or not is_text(url) or len(url) > MOST_URL:
             raise Refusal("The log_drain_url is no URL.")
-        drains.give_to_addon(app, UUID(order.id), url, token=drain_token(order.id))
+        drains.give_to_addon(addon.app, addon.pk, url, token=drain_token(order.id), by=addon.by)
     except Refusal as refusal:
         raise EngineError(f"{name} answers: {refusal.message}", permanent=True) from None
 

@@ -204,6 +204,7 @@ def test_it_gets_the_log_of_the_app_that_it_belongs_to(sample, app, alice):
     assert (drain.addon, drain.token) == (addon.pk, f"d.{addon.pk}")
     assert drain.url.endswith(f"/logs/{addon.pk}") and newest(app).config["NOTES_TOKEN"] in drain.url
     assert newest(app).config["NOTES_TOKEN"] not in drain.shown_url
+    assert Event.objects.get(verb="added", app_id=app.pk).actor == alice.email
     own = drains.add_drain(app, "http://127.0.0.1:9/", by=alice)
     headers = {
         "Authorization": f"Bearer {accounts.create_token(alice, 'laptop', by=alice)[1]}",
