@@ -12,9 +12,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from addons import actions, partner_config
+from addons import actions, partner_config, partner_drains
 from addons.models import Addon, Partner, PartnerResource
 from addons.providers.partner import GRANT
+from apps.models import LogDrain
 from core import live, secrets
 from core.errors import Conflict, Refusal
 
@@ -97,6 +98,18 @@ def set_config(resource: PartnerResource, told: Mapping[str, Any]) -> Mapping[st
     config = {**addon.config.get("", {}), **given}
     actions.update_config(addon, config, by=None)
     return config
+
+
+@transaction.atomic
+def send_log(resource: PartnerResource, url: str) -> LogDrain:
+    """Send the log of the add-on's app, from now on, to `url`."""
+    addon, partner = actions.locked(resource.addon), _partner_of(resource.addon)
+    if addon.state != Addon.State.PROVISIONING:
+        _demand_there(addon)
+    drain = partner_drains.send(addon, partner, url) if partner else None
+    if drain is None:
+        raise Refusal(f"{addon.name} is a pipeline's own: it has no log.")
+    return drain
 
 
 @transaction.atomic

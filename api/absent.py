@@ -29,7 +29,7 @@ FAMILIES = [
     (r"/teams/[^/]+/usage/(daily|monthly)", "What dynos and add-ons used is on the page Usage."),
     (r"/teams/invitations/.*", "Invitations are accepted by their link, in a browser."),
     (
-        r"/addons/[^/]+/(webhooks|webhook-events|webhook-deliveries|log-drains|actions/deprovision)(/.*)?",
+        r"/addons/[^/]+/(webhooks|webhook-events|webhook-deliveries|actions/deprovision)(/.*)?",
         "Partners of add-ons have no such call here: docs/addons.md says which they have.",
     ),
     (

@@ -41,7 +41,7 @@ def add_drain(app: App, url: str, *, by: User) -> LogDrain:
 
 
 @transaction.atomic
-def give_to_addon(app: App, addon: uuid.UUID, url: str, *, token: str, by: User | None) -> None:
+def give_to_addon(app: App, addon: uuid.UUID, url: str, *, token: str, by: User | None) -> LogDrain:
     """Send the app's log, from now on, to the provider of an add-on that `by` has ordered, which knows it by `token`; to
     `url` instead of another address, if it has one. `Refusal` for an address that no log may go to."""
     url = check_url(url)
@@ -53,6 +53,7 @@ def give_to_addon(app: App, addon: uuid.UUID, url: str, *, token: str, by: User 
     if is_new:
         activity.record(by, "added", drain, app=app)
     live.tell(app.topic)
+    return drain
 
 
 def take_from_addon(addon: uuid.UUID) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import timezone
 
-from addons import partner_config
+from addons import partner_config, partner_drains
 from addons.models import Addon
 from addons.partner_models import Partner, PartnerResource
 from addons.providers.base import Order, Provided
@@ -25,8 +25,6 @@ from core.text import is_text
 
 GRANT = "grant"  # how codes begin that partners exchange for tokens
 GRANT_MINUTES = 5
-LOGS = "syslog_drain"  # in a manifest: it gets the log of the app
-MOST_URL = 2000
 WAIT = timedelta(hours=12)  # after which nobody waits any more for a partner to be ready
 State = PartnerResource.State
 
@@ -108,30 +106,21 @@ def _partner(order: Order) -> Partner:
 
 
 def _send_log(partner: Partner, reply: Reply, order: Order) -> None:
-    """Send the log of the app that the add-on belongs to where the partner wants it, if its manifest says that it does."""
-    url, name = reply.body.get("log_drain_url"), partner.service.human_name
-    if url is None:
+    """Send the log of the add-on's app where the partner's answer wants it."""
+    if (url := reply.body.get("log_drain_url")) is None:
         return
-    if LOGS not in partner.requires:
-        raise EngineError(f"{name} wants logs, but its manifest does not require {LOGS}.", permanent=True)
     addon = Addon.objects.select_related("app", "by").get(pk=order.id)
-    if addon.app is None:  # a pipeline's: it has no log
-        return
     try:
-        if not isinstance(url, str) or not is_text(url) or len(url) > MOST_URL:
-            raise Refusal("The log_drain_url is no URL.")
-        drains.give_to_addon(addon.app, addon.pk, url, token=drain_token(order.id), by=addon.by)
+        partner_drains.send(addon, partner, url)
     except Refusal as refusal:
-        raise EngineError(f"{name} answers: {refusal.message}", permanent=True) from None
-
-
-def drain_token(id: str) -> str:
-    """How the partner knows the log of an add-on's app: told with the order, and with each line."""
-    return f"d.{id}"
+        raise EngineError(
+            f"{partner.service.human_name} wants logs: {refusal.message}", permanent=True
+        ) from None
 
 
 def _asked(order: Order, partner: Partner, grant: tuple[str, str]) -> dict[str, Any]:
     code, until = grant
+    wants_log = partner_drains.REQUIRED in partner.requires
     return {
         "uuid": order.id,
         "name": order.name,
@@ -140,7 +129,7 @@ def _asked(order: Order, partner: Partner, grant: tuple[str, str]) -> dict[str, 
         "options": dict(order.options),
         "callback_url": f"{settings.URL}/addons/{order.id}",
         "oauth_grant": {"code": code, "type": "authorization_code", "expires_at": until},
-        **({"log_drain_token": drain_token(order.id)} if LOGS in partner.requires else {}),
+        **({"log_drain_token": partner_drains.token_of(order.id)} if wants_log else {}),
     }
 
 

@@ -7,11 +7,14 @@ from uuid import UUID
 from django.http import HttpRequest
 from ninja import Router, Schema, Status
 
-from addons import naming
+from addons import access as addon_access
+from addons import naming, partner_drains, partners
 from api.asker import asker
+from api.partner_auth import PartnerAuth, resource_of
 from api.shapes import AppRef, Time
 from apps import access, drains
 from apps.models import LogDrain
+from core.errors import NotFound
 
 router = Router(tags=["Log drains"])
 
@@ -79,6 +82,27 @@ def add(request: HttpRequest, app: str, body: DrainIn) -> Status[DrainOut]:
     by = asker(request)
     found = access.app_for(by, app, to=access.OPERATE)
     return Status(201, DrainOut.of(drains.add_drain(found, body.url, by=by)))
+
+
+@router.get("/addons/{ref}/log-drains", response=list[DrainOut])
+def of_addon(request: HttpRequest, ref: str) -> list[DrainOut]:
+    """Where an add-on's partner gets the log of the app that the add-on belongs to."""
+    by = asker(request)
+    addon = addon_access.addon_for(by, ref)
+    if addon.app is None:
+        return []
+    found = access.app_for(by, addon.app.name, to=access.OPERATE)
+    return DrainOut.all_of(list(found.log_drains.filter(addon=addon.pk).select_related("app")))
+
+
+@router.put("/addons/{ref}/log-drains/{token}", response=DrainOut, auth=PartnerAuth())
+def of_partner(request: HttpRequest, ref: str, token: str, body: DrainIn) -> DrainOut:
+    """For the add-on's partner, with its own token: get the log of the app, from now on, at this address. The drain is
+    the one whose token came with the order."""
+    resource = resource_of(request, ref)
+    if token != partner_drains.token_of(resource.addon_id):
+        raise NotFound("Couldn't find that log drain.", resource="log_drain")
+    return DrainOut.of(partners.send_log(resource, body.url))
 
 
 @router.get("/apps/{app}/log-drains/{path:ref}", response=DrainOut)

@@ -228,8 +228,30 @@ def test_it_gets_no_log_that_its_manifest_does_not_ask_for(odd, app, alice):
     manifests.load(manifests.parse(json.dumps(told)), by=None)
     odd.answers = [(201, {"config": {}, "log_drain_url": "http://127.0.0.1:9/"})]
     addon = order(app, alice)
-    assert addon.state == "failed" and "its manifest does not require syslog_drain" in addon.message
+    assert addon.state == "failed" and "manifest does not require syslog_drain" in addon.message
     assert "log_drain_token" not in odd.asked[0][2] and not app.log_drains.exists()
+
+
+def test_its_partner_may_say_later_where_the_log_goes(odd, app, alice):
+    odd.answers = [(202, {})]
+    addon = order(app, alice)
+    told = odd.asked[0][2]
+    token = token_for(told["oauth_grant"]["code"]).json()["access_token"]
+    there = f"/addons/{addon.pk}/log-drains"
+    for port in (9, 10):
+        body = {"url": f"http://127.0.0.1:{port}/"}
+        answer = partner_call("PUT", f"{there}/{told['log_drain_token']}", token, body)
+        assert answer.status_code == 200, answer.content
+    headers = {
+        "Authorization": f"Bearer {accounts.create_token(alice, 'laptop', by=alice)[1]}",
+        "Accept": ACCEPT,
+    }
+    (drain,) = Client().get(there, headers=headers).json()
+    assert (drain["url"], drain["addon"]["name"]) == ("http://127.0.0.1:10/", addon.name)
+    assert partner_call("PUT", f"{there}/d.other", token, body).status_code == 404
+    assert partner_call("PUT", f"{there}/{told['log_drain_token']}", token, {"url": "x"}).status_code == 422
+    Partner.objects.update(requires=[])
+    assert partner_call("PUT", f"{there}/{told['log_drain_token']}", token, body).status_code == 422
 
 
 def test_an_order_that_fails_later_takes_its_log_drain_along(odd, app, alice):
@@ -337,8 +359,8 @@ def test_only_names_of_the_manifest_are_set(odd, app, alice):
         ((200, {"config": {"NOTES_URL": ["secret-value"]}}), "NOTES_URL has a value that is no text"),
         ((200, {"config": {"NOTES_URL": "\ud800"}}), "NOTES_URL has a value that is no text"),
         ((200, {"id": "a\0", "config": {}}), "an id that is none"),
-        ((200, {"config": {}, "log_drain_url": 7}), "The log_drain_url is no URL"),
-        ((200, {"config": {}, "log_drain_url": "ftp://p:secret-value@127.0.0.1/"}), "Notes answers: "),
+        ((200, {"config": {}, "log_drain_url": 7}), "address of its log drain is no URL"),
+        ((200, {"config": {}, "log_drain_url": "ftp://p:secret-value@127.0.0.1/"}), "Notes wants logs: "),
         ((200, {"config": {}, "log_drain_url": "https://10.1.2.3/"}), "internal address"),
         ((422, {"message": "No\nroom\u0000 for change-this-password"}), "Notes says: No room for …"),
         ((401, b""), "does not accept the password"),

@@ -696,6 +696,7 @@ ROUTES = {
     "GET /addons/{}": "add-on",
     "GET /addons/{}/addon-attachments": "add-on-attachment[]",
     "GET /addons/{}/config": "add-on-config[]",
+    "GET /addons/{}/log-drains": "log-drain[]",
     "GET /app-setups/{}": "app-setup",
     "GET /apps": "app[]",
     "GET /apps/{}": "app",

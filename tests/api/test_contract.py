@@ -9,7 +9,7 @@ from accounts import invitations, keys, oauth
 from api.urls import api as served
 from apps import certificates, transfers
 from apps.actions import set_maintenance
-from apps.drains import add_drain
+from apps.drains import add_drain, give_to_addon
 from apps.models import Collaborator, Domain, Dyno, Formation
 from ci import actions as ci
 from ci.models import TestCase, TestNode
@@ -60,7 +60,8 @@ def things(alice, bob, team):
     Collaborator.objects.create(app=staging, user=bob, rights=["view"])
     staging.buildpacks = ["heroku/python"]
     staging.save()
-    make_addon(staging, name="pg-1")
+    addon = make_addon(staging, name="pg-1")
+    give_to_addon(staging, addon.pk, "https://logs.invalid/y", token="d.pg-1", by=alice)
     transfer = transfers.hand_over(mine, bob, by=alice)
     invitations.invite(team, "new@example.com", "member", by=alice)
     key = keys.add(alice, PUBLIC_KEY, by=alice)

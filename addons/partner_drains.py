@@ -1,0 +1,28 @@
+"""The log of an app, for the partner behind one of its add-ons: one that its manifest asks for."""
+
+from addons.models import Addon
+from addons.partner_models import Partner
+from apps import drains
+from apps.models import LogDrain
+from core.errors import Refusal
+from core.text import is_text
+
+REQUIRED = "syslog_drain"  # in the `requires` of a manifest
+MOST_URL = 2000
+
+
+def token_of(addon_id: object) -> str:
+    """How the partner knows the log of an add-on's app: told with the order, and with each line."""
+    return f"d.{addon_id}"
+
+
+def send(addon: Addon, partner: Partner, url: object) -> LogDrain | None:
+    """Send the log of the app that the add-on belongs to, from now on, to `url`; None for an add-on of a pipeline's, where
+    there is no log. `Refusal` if the manifest does not ask for it, or no log may go there."""
+    if REQUIRED not in partner.requires:
+        raise Refusal(f"Its manifest does not require {REQUIRED}, so it gets no logs.")
+    if not isinstance(url, str) or not is_text(url) or len(url) > MOST_URL:
+        raise Refusal("The address of its log drain is no URL.")
+    if addon.app is None:
+        return None
+    return drains.give_to_addon(addon.app, addon.pk, url, token=token_of(addon.pk), by=addon.by)
