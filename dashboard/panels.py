@@ -1,8 +1,9 @@
 """What the pages of an app show: one function a page or partial, with a constant number of queries each."""
 
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.core.paginator import Paginator
 from django.db.models import Q
 
@@ -52,6 +53,7 @@ def stand(app: App) -> dict[str, Any]:
         "state": now.state,
         "current": now.current,
         "lines": now.lines,
+        "currency": settings.CURRENCY,
         "busy": [line for line in now.lines if line.quantity],
         "dynos_wanted": sum(line.quantity for line in now.lines),
         "dynos_up": sum(line.up for line in now.lines),
@@ -92,13 +94,23 @@ def attachments(app: App) -> Any:
     )
 
 
-def sizes() -> list[tuple[str, str]]:
-    """The sizes of a dyno, each with its memory in words, and its price where prices are shown."""
+class DynoSize(NamedTuple):
+    """A size of a dyno to choose, in words, and what it costs a month: nothing where no prices are shown."""
+
+    name: str
+    words: str
+    cents: int
+
+
+def sizes() -> list[DynoSize]:
+    """The sizes of a dyno, each with its memory, and its price where prices are shown."""
     cents = prices.of_sizes()
-    each = {
-        name: f", {budgets.money(cents[name]).removesuffix('.00')}/month" for name in SIZES if cents.get(name)
-    }
-    return [(name, f"{name}, {_memory(size.memory)}{each.get(name, '')}") for name, size in SIZES.items()]
+    return [_size(name, _memory(size.memory), cents.get(name, 0)) for name, size in SIZES.items()]
+
+
+def _size(name: str, memory: str, cents: int) -> DynoSize:
+    price = f", {budgets.money(cents).removesuffix('.00')}/month" if cents else ""
+    return DynoSize(name, f"{name}, {memory}{price}", cents)
 
 
 def _memory(amount: int) -> str:

@@ -16,6 +16,18 @@ function effects(form, type) {
   return found;
 }
 
+// What all of it costs, as far as sizes have prices: “$50 a month more.”, from when it is applied.
+function price(form, types, currency) {
+  const cents = (size, name) => Number([...size.options].find(one => one.value === name)?.dataset.cents ?? 0);
+  const more = types.reduce((sum, type) => {
+    const [quantity, size] = ["quantity", "size"].map(name => form.elements[`${type}.${name}`]);
+    return sum + (parseInt(quantity.value, 10) || 0) * cents(size, size.value) - quantity.dataset.was * cents(size, size.dataset.was);
+  }, 0);
+  if (!more) return "";
+  const amount = (Math.abs(more) / 100).toLocaleString("en-US", { minimumFractionDigits: 2 }).replace(".00", "");
+  return ` ${currency}${amount} a month ${more > 0 ? "more" : "less"}.`;
+}
+
 function say(bar, changed) {
   const form = changed[0].form, types = [...new Set(changed.map(field => field.name.replace(/\.\w+$/, "")))];
   const what = document.createElement("strong"), then = document.createElement("span");
@@ -24,6 +36,7 @@ function say(bar, changed) {
   const usual = bar.dataset.usual && effect.some(text => / (re)?starts?\b/.test(text)) ? ` This takes ${bar.dataset.usual}.` : "";
   then.className = "pending__then";
   then.textContent = effect.length ? `At once: ${effect.join(", ")}.${usual}` : "No dyno runs of it now, so nothing restarts.";
+  then.textContent += price(form, types, bar.dataset.currency);
   bar.querySelector("[data-pending-text]").replaceChildren("Change not applied: ", what, then);
 }
 

@@ -22,8 +22,10 @@ def test_a_change_of_the_formation_says_what_it_does_before_it_is_applied(open_p
     page.click("[aria-label='One more web dyno']")
     expect(bar).to_contain_text("web 1 → 2")
     expect(bar).to_contain_text("1 web dyno starts")
+    expect(bar).to_contain_text("$25 a month more.")
     page.select_option("#size-web", "standard-2x")
     expect(bar).to_contain_text("1 web dyno restarts as standard-2x")
+    expect(bar).to_contain_text("$75 a month more.")
     page.click("[data-discard]")
     expect(bar).to_be_hidden()
     assert page.input_value("#quantity-web") == "1"
