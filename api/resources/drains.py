@@ -24,6 +24,7 @@ class DrainAddon(Schema):
 
     id: UUID
     name: str
+    app: AppRef
 
 
 class DrainIn(Schema):
@@ -60,7 +61,9 @@ class DrainOut(Schema):
         return cls(
             id=drain.pk,
             app=AppRef.of(drain.app),
-            addon=DrainAddon(id=drain.addon, name=name) if drain.addon and name else None,
+            addon=DrainAddon(id=drain.addon, name=name, app=AppRef.of(drain.app))
+            if drain.addon and name
+            else None,
             url=drain.shown_url,
             token=drain.token,
             created_at=drain.created_at,

@@ -211,7 +211,8 @@ def test_it_gets_the_log_of_the_app_that_it_belongs_to(sample, app, alice):
         "Accept": ACCEPT,
     }
     told = Client().get("/apps/shop/log-drains", headers=headers).json()
-    assert [row["addon"] for row in told] == [{"id": str(addon.pk), "name": addon.name}, None]
+    app_ref = {"id": str(app.pk), "name": "shop"}
+    assert [row["addon"] for row in told] == [{"id": str(addon.pk), "name": addon.name, "app": app_ref}, None]
     answer = Client().delete(f"/apps/shop/log-drains/{drain.pk}", headers=headers)
     assert answer.status_code == 422 and "goes with it" in answer.json()["message"]
     browser = Client()
