@@ -46,14 +46,15 @@ def give_to_addon(app: App, addon: uuid.UUID, url: str, *, token: str, by: User 
     `url` instead of another address, if it has one. `Refusal` for an address that no log may go to."""
     url = check_url(url)
     drain = LogDrain.objects.filter(addon=addon).first()
+    made = drain or LogDrain(app=app, addon=addon, token=token, position=store().last(app.log_stream))
+    made.url, made.shown_url = url, shown(url)
     if drain is None:
-        drain = LogDrain(app=app, addon=addon, token=token, position=store().last(app.log_stream))
-    is_new, drain.url, drain.shown_url = drain._state.adding, url, shown(url)
-    drain.save()
-    if is_new:
-        activity.record(by, "added", drain, app=app)
+        made.save(force_insert=True)
+        activity.record(by, "added", made, app=app)
+    else:  # how far it is, is the conductor's to write
+        made.save(update_fields=["sealed_url", "shown_url", "url_digest"])
     live.tell(app.topic)
-    return drain
+    return made
 
 
 def take_from_addon(addon: uuid.UUID) -> None:
