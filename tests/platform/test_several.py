@@ -48,6 +48,16 @@ class Several:
         )
         assert process.poll() is None, self.platform.text()[-3000:]
 
+    def await_router(self):
+        def answers():
+            try:
+                return self.platform.http("GET", "/health/live")[0] == 200
+            except OSError:
+                return self.processes["router"].poll() is not None
+
+        eventually(answers, seconds=20)
+        assert self.processes["router"].poll() is None, self.platform.text()[-3000:]
+
     def kill(self, name):
         process = self.processes.pop(name)
         process.send_signal(signal.SIGKILL)
@@ -99,6 +109,7 @@ def several(fresh, database, bus, engine, tmp_path):  # noqa: F811
         made.start("router", "router")
         made.start("first", "conduct", says="Conducting")
         platform.sign_up()
+        made.await_router()
         yield made
     finally:
         made.stop()
