@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.waiting import eventually
+
 PAGES = [
     "/",
     "/pipelines/new/",
@@ -67,7 +69,7 @@ def test_a_phone_shows_the_first_stage_that_has_apps_and_stays_where_it_is(open_
     last = page.locator(".stage").last.get_attribute("id")
     expect(current).to_have_attribute("href", f"#{last}")
     page.evaluate("window.drawn = document.getElementById('board'); htmx.trigger('#board', 'nudge')")
-    page.wait_for_function("document.getElementById('board') !== window.drawn")
+    eventually(lambda: page.evaluate("document.getElementById('board') !== window.drawn"))
     expect(page.locator(".stage").last).to_be_in_viewport(ratio=0.9)
     expect(current).to_have_attribute("href", f"#{last}")
 
