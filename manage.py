@@ -4,12 +4,9 @@
 import os
 import sys
 
-from core import garbage
-
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    garbage.look_seldom()
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

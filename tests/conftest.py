@@ -1,5 +1,6 @@
 """The cast: Alice owns, Bob is a member of her team, Vera only views, Charlie is a stranger."""
 
+import gc
 import os
 
 import pytest
@@ -8,7 +9,6 @@ from django.db import connection
 
 from accounts import actions as account_actions
 from addons.providers import provider_for, register
-from core import garbage
 from tests import clearing as clearing  # quicker than Django's flush
 from tests import strict as strict  # text that PostgreSQL would not take is an error on SQLite too
 from tests.docker import engine as engine  # for tests with the mark docker
@@ -16,8 +16,6 @@ from tests.factories import make_app, make_pipeline, make_user, stage
 from tests.forge import Forge
 from tests.shelf import Shelf
 from tests.waiting import eventually as eventually  # where most tests look for it
-
-garbage.look_seldom()
 
 
 @pytest.hookimpl(trylast=True)
@@ -30,7 +28,9 @@ def pytest_collection_modifyitems(items):
 def pytest_collection_finish(session):
     """All that was imported stays: who looks for garbage need not walk through it again and again. It was a tenth of the
     processor time of the tests of pages."""
-    garbage.keep_what_is_there()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def takes_long(item):

@@ -10,7 +10,7 @@ from conductor.compose import compose
 from conductor.ears import listen
 from conductor.fronts import front
 from conductor.probes import Probes
-from core import garbage, live
+from core import live
 from core.errors import EngineError
 
 
@@ -36,7 +36,6 @@ class Command(BaseCommand):
         conductor = compose(before.router, before.tally)
         await loop.run_in_executor(None, conductor.start)
         where = await before.start(conductor.find_guest, lambda: conductor.leads, conductor.wake)
-        garbage.keep_what_is_there()
         self.stdout.write(f"Conducting; apps answer on {where}.")
         self.stdout.flush()
         probes = Probes(conductor, settings.MONITOR) if settings.MONITOR else None

@@ -14,7 +14,7 @@ from accounts.models import User
 from apps.models import App
 from config import demo, platform
 from config.platform import CannotStart
-from core import garbage, space
+from core import space
 
 
 class Command(BaseCommand):
@@ -42,7 +42,6 @@ class Command(BaseCommand):
 
     def ready(self, started: float, *, with_demo: bool) -> None:
         """Say where everything is, once it answers."""
-        garbage.keep_what_is_there()
         say = self.say
         say("")
         say(

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from config import platform
-from core import garbage, live
+from core import live
 
 
 class Command(BaseCommand):
@@ -49,7 +49,6 @@ class Command(BaseCommand):
             place = Path(port) if listen else settings.CONTROL_SOCKET
             platform.prepare_socket(place)
             web = await server.serve(application, unix=place)
-        garbage.keep_what_is_there()
         self.stdout.write(f"Serving on {listen or settings.CONTROL_SOCKET}.")
         self.stdout.flush()
         await stop.wait()
