@@ -201,6 +201,12 @@ setInterval(() => {
 // --- stage tabs on a phone: mark the stage in view ---------------------------------------------------------------------
 // It begins with the first one that has an app, and a board that is drawn anew stays where it was.
 let watch, across = 0;
+
+// Sideways only: the page itself stays where it is.
+function bring(one, row, share) {
+  const [inner, outer] = [one, row].map(each => each.getBoundingClientRect());
+  row.scrollLeft += inner.left + inner.width * share - outer.left - outer.width * share;
+}
 function watchStages() {
   watch?.disconnect();
   const board = document.getElementById("board");
@@ -209,7 +215,7 @@ function watchStages() {
     document.querySelectorAll(".stage-tabs a").forEach(tab => {
       const here = tab.hash === `#${one.target.id}`;
       tab.setAttribute("aria-current", here);
-      if (here) tab.scrollIntoView({ inline: "center", block: "nearest" });
+      if (here) bring(tab, tab.parentElement, 0.5);
     });
   }), { root: board, threshold: 0.6 });
   board.querySelectorAll(".stage").forEach(stage => watch.observe(stage));
@@ -226,9 +232,11 @@ addEventListener("click", event => {
   const tab = event.target.closest(".stage-tabs a");
   if (!tab) return;
   event.preventDefault();
-  document.querySelector(tab.hash)?.scrollIntoView({ inline: "start", block: "nearest" });
+  const stage = document.querySelector(tab.hash);
+  if (stage) bring(stage, stage.parentElement, 0);
 });
 if (!location.hash && document.querySelector(".stage-tabs")?.offsetParent) {
-  document.querySelector(".stage:has(.card)")?.scrollIntoView({ inline: "start", block: "nearest" });
+  const stage = document.querySelector(".stage:has(.card)");
+  if (stage) bring(stage, stage.parentElement, 0);
 }
 watchStages();

@@ -65,6 +65,7 @@ def test_a_phone_shows_the_first_stage_that_has_apps_and_stays_where_it_is(open_
     first = page.locator(".stage:has(.card)").first.get_attribute("id")
     assert first != page.locator(".stage").first.get_attribute("id"), "the first stage of this board is empty"
     expect(current).to_have_attribute("href", f"#{first}")
+    assert page.evaluate("scrollY") == 0
     page.locator(".stage-tabs a").last.click()
     last = page.locator(".stage").last.get_attribute("id")
     expect(current).to_have_attribute("href", f"#{last}")
