@@ -15,6 +15,7 @@ from core.errors import EngineError, NotFound, Refusal
 from engine.outbound import Outbound
 
 MAX_DRAINS = 5  # of an app
+MOST_SHOWN = 2000  # characters of an address as it is shown
 SCHEMES = ("https", "http", "syslog+tls", "syslog")
 HIDDEN = "****"
 _SECRET = re.compile(r"(?i)([?&][^=&]*(?:key|token|secret|pass|auth|sig)[^=&]*=)[^&]*")
@@ -43,8 +44,7 @@ def add_drain(app: App, url: str, *, by: User) -> LogDrain:
 @transaction.atomic
 def give_to_addon(app: App, addon: uuid.UUID, url: str, *, token: str, by: User | None) -> LogDrain:
     """Send the app's log, from now on, to the provider of an add-on that `by` has ordered, which knows it by `token`; to
-    `url` instead of another address, if it has one. `Refusal` for an address that no log may go to."""
-    url = check_url(url)
+    `url`, which was checked, instead of another address, if it has one."""
     drain = LogDrain.objects.filter(addon=addon).first()
     made = drain or LogDrain(app=app, addon=addon, token=token, position=store().last(app.log_stream))
     made.url, made.shown_url = url, shown(url)
@@ -84,6 +84,8 @@ def drain_of(app: App, ref: str) -> LogDrain:
 def check_url(url: str) -> str:
     """`url`; `Refusal` when no log can go there. A host that is not known today may be tomorrow."""
     url = url.strip()
+    if len(shown(url)) > MOST_SHOWN:
+        raise Refusal("That is too long for an address.", fields={"url": "Too long for an address."})
     if any(char <= " " or char == "\x7f" for char in url):  # which splitting would take away in silence
         raise Refusal("That is not a URL.", fields={"url": "That is not a URL."})
     try:

@@ -30,6 +30,13 @@ def path(ref):
     return f"/apps/shop/log-drains/{quote(ref, safe='')}"
 
 
+def test_an_address_has_an_end(api, alice):
+    make_app("shop", owner=alice)
+    url = "https://logs.invalid/?" + "&key=" * 390  # as it is shown it is longer
+    answer = api.post("/apps/shop/log-drains", {"url": url})
+    assert answer.status_code == 422 and "too long" in answer.json()["message"]
+
+
 def test_add_list_show_remove(api, app):
     made = add(api)
     assert made["url"] == URL and made["token"].startswith("d.") and made["addon"] is None
