@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from django.conf import settings
 
-from addons import partner_config
+from addons import partner_config, partner_drains
 from addons.manifests import Manifest
 from addons.models import AddonService
 from addons.partners import fields_for
@@ -108,6 +108,8 @@ class Trial:
         if isinstance(told, bool) or not isinstance(told, str | int | None):
             raise Refusal("The id is neither text nor number.")
         self.known = str(told or self.uuid)
+        if (url := reply.body.get("log_drain_url")) is not None:
+            partner_drains.check(self.manifest.requires, url)
         return self._said(reply)
 
     def _again(self) -> str:
@@ -167,6 +169,7 @@ class Trial:
             "options": {},
             "callback_url": "",
             "oauth_grant": {},
+            **partner_drains.told(self.manifest.requires, self.uuid),
         }
 
     def _said(self, reply: Reply) -> str:

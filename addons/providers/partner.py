@@ -120,7 +120,6 @@ def _send_log(partner: Partner, reply: Reply, order: Order) -> None:
 
 def _asked(order: Order, partner: Partner, grant: tuple[str, str]) -> dict[str, Any]:
     code, until = grant
-    wants_log = partner_drains.REQUIRED in partner.requires
     return {
         "uuid": order.id,
         "name": order.name,
@@ -129,7 +128,7 @@ def _asked(order: Order, partner: Partner, grant: tuple[str, str]) -> dict[str, 
         "options": dict(order.options),
         "callback_url": f"{settings.URL}/addons/{order.id}",
         "oauth_grant": {"code": code, "type": "authorization_code", "expires_at": until},
-        **({"log_drain_token": partner_drains.token_of(order.id)} if wants_log else {}),
+        **partner_drains.told(partner.requires, order.id),
     }
 
 

@@ -178,6 +178,14 @@ def test_a_trial_shows_what_is_wrong_and_no_value(odd):
     assert "tell-nobody" not in str(steps) and "sent twice would be made twice" in steps[2].said
 
 
+def test_a_trial_looks_where_the_log_is_wanted(odd):
+    manifest = manifests.parse(manifest_at(odd.url))
+    odd.answers = [(401, b""), (200, {"log_drain_url": "https://10.1.2.3/"})]
+    steps = list(Trial(manifest).run())
+    assert not steps[1].fine and "internal address" in steps[1].said
+    assert odd.asked[1][2]["log_drain_token"] == f"d.{odd.asked[1][2]['uuid']}"
+
+
 # --- the sample -------------------------------------------------------------------------------------------------------
 
 
