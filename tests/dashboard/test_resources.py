@@ -1,5 +1,7 @@
 """Scaling, restarting, one-off dynos."""
 
+import re
+
 import pytest
 from pytest_django.asserts import assertRedirects
 
@@ -116,7 +118,8 @@ def test_without_a_script_what_was_typed_comes_back_with_what_is_wrong(app, clie
     answer = client.post("/apps/shop-staging/formation/", form)
     assert answer.status_code == 422 and "between 0 and 100" in answer.text
     assert 'value="101"' in answer.text and 'value="7"' in answer.text
-    assert '<option value="standard-2x" selected>' in answer.text
+    web = re.search(r'<select[^>]+name="web.size".*?</select>', answer.text, re.DOTALL).group()
+    assert re.findall(r'<option value="([^"]+)"[^>]* selected>', web) == ["standard-2x"]
     assert sizes(app)["worker"] == (0, "standard-1x")
 
 
