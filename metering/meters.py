@@ -25,6 +25,7 @@ BILLED = (Addon.State.PROVISIONED, Addon.State.CHANGING)
 OF_DYNOS = ("appeared", "went", "ran", "resized")
 IN_A_SWITCH = ("appeared", "went")  # said of a dyno while its twin of another release is there
 UNMETERED = (
+    "created",
     "started a build of",
     "changed config of",
 )  # what happens to apps often and costs nothing by itself
@@ -58,10 +59,12 @@ def _has_twin(dyno: Dyno) -> bool:
     return others.filter(size=dyno.size).exclude(state=Dyno.State.IDLE).exists()
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def settle(app_id: UUID, now: datetime | None = None, *, leaves: Any = None, gone: Any = None) -> None:
     """Have exactly the meters of one app run that should, each with what it costs and where it belongs now: without
     the pipeline (id) that it `leaves`, and without the add-on (id) that is `gone`."""
+    if not any(model.objects.filter(app_id=app_id).exists() for model in (Meter, Dyno, Addon)):
+        return
     app = App.objects.select_related("user", "team").filter(pk=app_id).first()
     wanted: list[Meter] = []
     if app is not None:
@@ -71,7 +74,7 @@ def settle(app_id: UUID, now: datetime | None = None, *, leaves: Any = None, gon
     _match(Meter.objects.filter(app_id=app_id), wanted, now or timezone.now())
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def settle_pipeline(pipeline_id: UUID, now: datetime | None = None, *, gone: Any = None) -> None:
     """The same for the add-ons that belong to a pipeline, and to no app."""
     pipeline = Pipeline.objects.select_related("user", "team").filter(pk=pipeline_id).first()
