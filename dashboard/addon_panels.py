@@ -220,7 +220,9 @@ def price_of(plan: Plan) -> str:
 def _from(plans: int, cheapest: int | None) -> str:
     if cheapest is None or not settings.SHOW_PRICES:
         return ""
-    return _monthly(cheapest) if plans == 1 else f"From {money(cheapest)} a month"
+    if plans == 1:
+        return _monthly(cheapest)
+    return f"From {money(cheapest)} a month" if cheapest else "Begins at no charge"
 
 
 def _monthly(cents: int) -> str:
