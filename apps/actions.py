@@ -2,8 +2,7 @@
 
 import re
 import secrets as random
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -14,13 +13,14 @@ from accounts import transfers
 from accounts.access import RIGHTS, demand_not_suspended
 from accounts.models import Membership, Team, User
 from apps import certificates, limits
-from apps.models import TEST, App, AppTransfer, Certificate, Collaborator, Domain, Dyno, Formation
-from core import activity, failpoints, live, names
+from apps.models import TEST, App, AppTransfer, Certificate, Collaborator, Domain, Dyno
+from apps.scaling import MAX_DYNOS as MAX_DYNOS
+from apps.scaling import check_start as check_start
+from apps.scaling import scale as scale
+from core import activity, live, names
 from core.errors import Forbidden, NotFound, Refusal
-from engine.spec import SIZES
 
 SLOT_TRIES = 20  # of apps that are made at the same moment
-MAX_DYNOS = 100
 MAX_COMMAND = 500  # characters of a build command
 _WORDS = [
     "amber",
@@ -209,51 +209,6 @@ def check_buildpacks(buildpacks: Sequence[str]) -> None:
     if len(buildpacks) > 20 or not all(re.fullmatch(r"[!-~]{1,500}", b) for b in buildpacks):
         text = "Give up to 20 buildpacks, each a name or a URL: no spaces, 500 characters at most."
         raise Refusal(text, fields={"buildpacks": text})
-
-
-def check_start(quantity: int, size: str) -> None:
-    """`Refusal` for a quantity or size that no formation can have."""
-    _resize(Formation(), quantity=quantity, size=size)
-
-
-@transaction.atomic
-def scale(app: App, changes: Mapping[str, Mapping[str, Any]], *, by: User) -> list[Formation]:
-    """Change quantities and sizes: `{"web": {"quantity": 2, "size": "standard-2x"}}`. All or nothing."""
-    demand_not_suspended(app)
-    rows = {row.type: row for row in Formation.objects.select_for_update().filter(app=app)}
-    before = {type: str(row) for type, row in rows.items()}
-    had = sum(row.quantity for row in rows.values())
-    for type, change in changes.items():
-        if type not in rows:
-            raise NotFound(
-                f"{app.name} has no process type {type}. It has: {', '.join(rows) or 'none yet'}.",
-                resource="formation",
-            )
-        _resize(rows[type], **change)
-    touched = [rows[type] for type in changes]
-    has = sum(row.quantity for row in rows.values())
-    if has > MAX_DYNOS:
-        raise Refusal(f"An app can have {MAX_DYNOS} dynos at most.")
-    limits.demand_dynos(app.owner, has - had)
-    for row in touched:
-        row.save()
-    activity.record(by, "scaled", app, before=before, after={type: str(row) for type, row in rows.items()})
-    _changed(app)
-    failpoints.reach("scale.applied")
-    return touched
-
-
-def _resize(row: Formation, *, quantity: int | None = None, size: str | None = None) -> None:
-    if quantity is not None:
-        if not 0 <= quantity <= MAX_DYNOS:
-            raise Refusal(f"A quantity is between 0 and {MAX_DYNOS}.", fields={"quantity": "Out of range."})
-        row.quantity = quantity
-    if size is not None:
-        if size.lower() not in SIZES:
-            raise Refusal(
-                f"There is no size {size}. Sizes: {', '.join(SIZES)}.", fields={"size": "No such size."}
-            )
-        row.size = size.lower()
 
 
 @transaction.atomic

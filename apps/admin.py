@@ -15,6 +15,7 @@ from apps import actions, limits, suspension
 from apps.models import (
     App,
     AppTransfer,
+    Autoscale,
     Certificate,
     Collaborator,
     ConfigVar,
@@ -194,6 +195,16 @@ class DynoAdmin(Endless, Shown):
     @display(description="State", ordering="state", label=STATUS)
     def condition(self, dyno: Dyno) -> str:
         return str(dyno.state)
+
+
+@admin.register(Autoscale)
+class AutoscaleAdmin(Shown):
+    """Which apps the platform scales, between which bounds, and what it last did."""
+
+    list_display = ("app", "enabled", "minimum", "maximum", "p95", "changed_at", "reason")
+    list_filter = ("enabled",)
+    search_fields = ("app__name", "app__id", "reason")
+    list_select_related = ("app",)
 
 
 @admin.register(Domain)

@@ -32,6 +32,33 @@ class Formation(models.Model):
         return f"{self.type}={self.quantity}:{self.size}"
 
 
+class Autoscale(models.Model):
+    """How many web dynos an app may have as the platform sees fit: see `apps.autoscale`. Without a row, and while it is
+    not enabled, people alone scale it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    app = models.OneToOneField("apps.App", on_delete=models.CASCADE, related_name="autoscale")
+    enabled = models.BooleanField(default=True)
+    minimum = models.PositiveIntegerField(help_text="Dynos that it always has.")
+    maximum = models.PositiveIntegerField(help_text="Dynos that it never exceeds.")
+    p95 = models.PositiveIntegerField(help_text="Milliseconds that 95 % of the answers should keep to.")
+    notify = models.BooleanField(default=False, help_text="Mail when it has come to its maximum.")
+    by = models.ForeignKey(
+        User, null=True, on_delete=models.SET_NULL, related_name="+", help_text="Who turned it on."
+    )
+    changed_at = models.DateTimeField(null=True, help_text="When the platform last changed the quantity.")
+    reason = models.CharField(max_length=300, blank=True, help_text="Why it did, or why it could not.")
+    told_at = models.DateTimeField(null=True, help_text="When somebody was last told of the maximum.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering: ClassVar = ["app__name"]
+
+    def __str__(self) -> str:
+        return f"{self.minimum}–{self.maximum} web dynos"
+
+
 class Dyno(models.Model):
     """One process of an app: what is wished of it, and what was last seen of it. Kept by the conductor.
 

@@ -277,7 +277,7 @@ class LogDrain(models.Model):
 
 
 from apps.domain_models import AuthorityAccount, Certificate, CertificateOrder, Domain  # noqa: E402 - Django finds models here
-from apps.dyno_models import Crash, Dyno, Formation, Traffic  # noqa: E402 - Django finds models here
+from apps.dyno_models import Autoscale, Crash, Dyno, Formation, Traffic  # noqa: E402 - Django finds models here
 
 __all__ = [
     "REVIEW",
@@ -286,6 +286,7 @@ __all__ = [
     "AppQuerySet",
     "AppTransfer",
     "AuthorityAccount",
+    "Autoscale",
     "Certificate",
     "CertificateOrder",
     "Collaborator",
