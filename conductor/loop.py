@@ -32,6 +32,7 @@ from ci.models import TestRun
 from conductor import (
     addons,
     agenda,
+    autoscaler,
     blueprints,
     ci,
     cleaning,
@@ -250,6 +251,7 @@ class Conductor:
             ("stale", reviews.look_for_stale, reviews.STALE_SECONDS),
             ("tests", lambda: ci.look(self.parts), ci.SWEEP_SECONDS),
             ("sleepers", self._sleepers.look, SLEEPERS_SECONDS),
+            ("autoscaler", lambda: autoscaler.look(self.keeper.poke), autoscaler.LOOK_SECONDS),
             ("meter", metering.keep, metering.EVERY_SECONDS),
             ("flow", self._flow.look, flow.LOOK_SECONDS),
             ("hosts", self._looks.look, hosts.LOOK_SECONDS),

@@ -58,7 +58,8 @@ def lines_of(event: Event) -> list[str]:
             return [f"{details.get('what', 'Release')} {by}", f"Release {event.label} created {by}"]
         case "scaled":
             after = details.get("after", {})
-            return [f"Scaled to {' '.join(_size(text) for text in after.values())} {by}"]
+            why = f": {details['what']}" if details.get("what") else ""
+            return [f"Scaled to {' '.join(_size(text) for text in after.values())} {by}{why}"]
         case "restarted":
             return [f"Restart of {details.get('dyno', 'all')} asked {by}"]
         case "turned maintenance on for":

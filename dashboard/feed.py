@@ -31,6 +31,8 @@ GLYPHS = {
 }
 VERB_GLYPHS = {
     "scaled": "sliders",
+    "set autoscaling of": "sliders",
+    "turned off autoscaling of": "sliders",
     "restarted": "restart",
     "set the sleep of": "sleep",
     "put to sleep": "sleep",

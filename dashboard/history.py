@@ -22,7 +22,10 @@ KINDS: dict[str, tuple[str, Q]] = {
         Q(kind__in=("build", "release", "source")) | Q(verb__contains="build of"),
     ),
     "config": ("Config", Q(verb__contains="config") | Q(kind="configvar")),
-    "dynos": ("Dynos", Q(kind="dyno") | Q(verb__in=("scaled", "restarted", "stopped"))),
+    "dynos": (
+        "Dynos",
+        Q(kind="dyno") | Q(verb__in=("scaled", "restarted", "stopped")) | Q(verb__contains="autoscaling of"),
+    ),
     "access": (
         "Access",
         Q(kind__in=("membership", "invitation", "collaborator"))

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from accounts.access import managers_of
 from accounts.models import User
-from apps.models import App
+from apps.autoscale import AT_MOST
+from apps.models import App, Autoscale
 from ci.models import State, TestRun
 from core.changes import MOVED_ON, Change
 from flow import hours
@@ -126,6 +128,12 @@ def _of_app(change: Change) -> Iterator[Occasion]:
         if watch is not None:
             about = _people(watch.release.by, watch.line.by)
             yield Occasion("rolled-back-alone", watch, change.pipeline_id, app.pk, about=about)
+    elif change.verb == AT_MOST:
+        people, row = managers_of(app.owner), Autoscale.objects.filter(app=app).select_related("by").first()
+        about = _people(*people, *([row.by] if row and row.by not in people else []))
+        yield Occasion(
+            "dynos-at-most", app, _pipeline_of(app.pk), app.pk, about=about, time=change.details["at"]
+        )
 
 
 def _of_freeze(change: Change) -> Iterator[Occasion]:

@@ -7,6 +7,8 @@ from django.apps import apps as registry
 from django.conf import settings
 from django.db.models import Model
 
+from apps import autoscale
+from apps.models import App
 from ci.models import TestRun
 from flow import access as flow_access
 from flow import kinds
@@ -226,6 +228,22 @@ def _review_failed(row: ReviewApp, notice: Notice) -> Story:
     return Story(title, facts, page("board", row.pipeline.name), "Open the board")
 
 
+# --- dynos ----------------------------------------------------------------------------------------------------------------
+
+
+def _dynos_at_most(app: App, notice: Notice) -> Story:
+    row = autoscale.of(app)
+    if row is None or not row.enabled:
+        raise Stale("It is not scaled by the platform any more.")
+    facts = (
+        ("Why", row.reason),
+        ("Asked for", f"{row}, 95 % of answers within {row.p95} ms"),
+        ("Now", "No more dynos are added. Raise the maximum, or look at what makes answers slow."),
+    )
+    title = f"{app.name} has come to the most dynos it may have, {row.maximum}"
+    return Story(title, facts, page("app-resources", app.name), "Open its resources")
+
+
 # --- a test ---------------------------------------------------------------------------------------------------------------
 
 
@@ -257,4 +275,5 @@ TELLERS: dict[str, Teller] = {
     "tests-failed": _tests_failed,
     "tests-fixed": _tests_fixed,
     "review-failed": _review_failed,
+    "dynos-at-most": _dynos_at_most,
 }

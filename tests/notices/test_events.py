@@ -6,6 +6,8 @@ import pytest
 from django.core import mail
 from django.utils import timezone
 
+from apps import autoscale
+from apps.autoscale import Rule, Step
 from ci.models import TestRun
 from conductor.notices import send
 from core import activity, changes
@@ -275,3 +277,40 @@ def test_no_summary_of_nothing(shop, bob):
 
 def test_every_event_has_something_to_say():
     assert set(OF_WORD) - {"plan-offered"} <= set(tellers.TELLERS)
+
+
+class TestAutoscaling:
+    @pytest.fixture
+    def scaled(self, production, alice):
+        """It may have two dynos, and somebody wants to know when it does."""
+        make_release(production, by=alice)
+        return autoscale.enable(production, Rule(1, 2, 500), notify=True, by=alice)
+
+    def test_who_wants_it_is_mailed_when_it_comes_to_its_most(self, scaled, told):
+        step = Step(2, "p95 812 ms over 500 ms")
+        assert autoscale.take(scaled, step, seen=1)
+        said = story("dynos-at-most", user__email="alice@example.com")
+        assert said.title == "shop-production has come to the most dynos it may have, 2"
+        assert dict(said.facts)["Why"] == step.reason
+        assert said.url.endswith("/apps/shop-production/resources/")
+        assert Notice.objects.filter(event="dynos-at-most", channel=told).exists()
+
+    def test_once_a_day(self, scaled, alice):
+        for hours in (0, 1, 25):
+            now = timezone.now() + timedelta(hours=hours)
+            scaled.refresh_from_db()
+            assert autoscale.take(scaled, Step(2, "slow"), seen=1, now=now)
+            scaled.refresh_from_db()
+            assert autoscale.take(scaled, Step(1, "quick"), seen=2, now=now)
+        assert Notice.objects.filter(event="dynos-at-most", user=alice).count() == 2
+
+    def test_nobody_who_does_not_want_it(self, scaled, production, alice):
+        row = autoscale.enable(production, Rule(1, 2, 500), by=alice)
+        assert autoscale.take(row, Step(2, "slow"), seen=1)
+        assert not Notice.objects.filter(event="dynos-at-most").exists()
+
+    def test_nothing_once_it_is_off(self, scaled, production, alice):
+        assert autoscale.take(scaled, Step(2, "slow"), seen=1)
+        autoscale.disable(production, by=alice)
+        with pytest.raises(Stale):
+            story("dynos-at-most", user=alice)
