@@ -216,6 +216,11 @@ PAGES: dict[str, list[Page]] = {
         Page("/apps/{new}/logs/"),
         Page("/apps/{app}/logs/?q=nothing-like-it"),
     ],
+    "app-metrics": [
+        Page("/apps/{app}/metrics/"),
+        Page("/apps/{app}/metrics/?span=7d"),
+        Page("/apps/{new}/metrics/?span=1h"),
+    ],
     "app-logs-histogram": [part("/apps/{app}/logs/histogram/")],
     "app-logs-text": [part("/apps/{app}/logs/text/")],
     "log-archive": [

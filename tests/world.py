@@ -2,6 +2,7 @@
 
 import datetime
 import itertools
+import math
 import time
 from typing import Any
 
@@ -19,9 +20,10 @@ from addons import archives, databases
 from addons.models import Addon, Attachment, Transfer
 from apps import actions as app_actions
 from apps import certificates, drains, logs
-from apps.models import App, Certificate, Dyno, Formation
+from apps.models import App, Certificate, Crash, Dyno, Formation, Traffic
 from blueprints.models import Proposal
 from engine.spec import Line
+from engine.tally import BOUNDS
 from flow import actions as flow_actions
 from flow import passages
 from flow.models import Freeze, Hold, Passage, Probe, Verdict
@@ -103,6 +105,7 @@ class World:
         self._flow()
         self._account()
         self._usage()
+        self._traffic()
         self._connected()
         seed(self.pipeline, by=self.mara, rows=rows)
         self.grow(rows)
@@ -325,6 +328,26 @@ class World:
         Meter.objects.update(since=now.replace(day=1) - datetime.timedelta(days=20))
         meters.cut()
         budgets.set_budget(self.team, "200", by=self.mara)
+
+    def _traffic(self) -> None:
+        """Half a day of requests: a slow hour, some minutes of errors, and a crash."""
+        now = timezone.now().replace(second=0, microsecond=0)
+        rows = []
+        for ago in range(1, 12 * 60):
+            spread = [0] * (len(BOUNDS) + 1)
+            count = int(60 + 30 * math.sin(ago / 90))
+            slow = 4 if 200 < ago < 260 else 0
+            for place, share in ((4, 30), (5, 40), (7, 20), (9, 8), (10 + slow, 2)):
+                spread[place + slow // 2] += count * share // 100
+            errors = count // 9 if 215 < ago < 240 else 0
+            row = Traffic(app=self.us, minute=now - datetime.timedelta(minutes=ago), release_version=2)
+            row.requests, row.errors, row.spread = sum(spread), errors, spread
+            rows.append(row)
+        Traffic.objects.bulk_create(rows)
+        crash = Crash.objects.create(
+            app=self.us, release_version=2, dyno="web.2", exit_code=137, reason="R15"
+        )
+        Crash.objects.filter(pk=crash.pk).update(at=now - datetime.timedelta(minutes=230))
 
     def grow(self, rows: int) -> None:
         """Have at least `rows` of everything that a page lists."""

@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from dashboard.views import app_access, app_activity, app_settings, certificates, config, logs, outlets
+from dashboard.views import (
+    app_access,
+    app_activity,
+    app_settings,
+    certificates,
+    config,
+    logs,
+    metrics,
+    outlets,
+)
 
 urlpatterns = [
     path("apps/<slug:name>/config/", config.config, name="app-config"),
@@ -19,6 +28,7 @@ urlpatterns = [
     path("apps/<slug:name>/config/file/values/", config.open_file, name="config-values"),
     path("apps/<slug:name>/config/file/preview/", config.preview, name="config-preview"),
     path("apps/<slug:name>/config/file/save/", config.save_file, name="config-file-save"),
+    path("apps/<slug:name>/metrics/", metrics.show, name="app-metrics"),
     path("apps/<slug:name>/logs/", logs.logs, name="app-logs"),
     path("apps/<slug:name>/logs/histogram/", logs.histogram, name="app-logs-histogram"),
     path("apps/<slug:name>/logs/text/", logs.text, name="app-logs-text"),

@@ -25,6 +25,7 @@ PAGES = {
     "build": (["build"], "view"),
     "app-activity": ([], "view"),
     "app-usage": ([], "view"),
+    "app-metrics": ([], "view"),
     "app-schedule": ([], "view"),
     "scheduled-job": (["job"], "view"),
     "app-usage-csv": ([], "view"),

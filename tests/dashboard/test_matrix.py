@@ -127,7 +127,7 @@ RULES = {
         client-removal account-usage account-usage-csv account-notifications account-mails""",
     VIEW: """line line-passages passage freezes repository repository-receipts pipeline-config as-code proposal pipeline-notifications preference preference-removal database addon addon-home pipeline-resources pipeline-addon-balancing pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
         app-deploy build app-releases releases-compare release app-activity app-access app-settings team team-activity
-        team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv
+        team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv app-metrics
         review-app review-app-card review-settings app-schedule scheduled-job tests test-run test-settings""",
     DEPLOY: """inbox inbox-removal inbox-passwords mail mail-html mail-source mail-attachment mail-removal review-app-new review-apps review-app-removal review-app-retrial review-app-approval test-run-new test-run-reruns test-run-reruns-of-failed test-run-cancellation test-config-vars test-config-value test-config-removal passage-changes passage-approval passage-refusal passage-verdict-removal passage-promotion
         passage-reopening passage-probes hold-new holds hold-lifting auto-deploy auto-deploy-removal branch-builds database-backups database-backup-cancellation database-backup-links database-schedule

@@ -1,0 +1,166 @@
+"""The metrics of an app: what its router counted, as charts, with the releases and crashes of that time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from apps import metrics
+from apps.metrics import SPANS, Point, Span
+from apps.models import App, Crash
+from dashboard import charts
+from dashboard.charts import Chart
+from releases.models import Release
+
+MARKS = 30  # releases that are marked in one chart
+APART = 6.0  # percent of the width that a name of one needs
+CRASHES = 20  # that are listed
+LABELS = 5  # under a chart
+SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A release in a chart: `x` percent from the left. The name of one that stands too near the next is left out."""
+
+    x: float
+    name: str
+
+
+def context(app: App, key: str, now: datetime | None = None) -> dict[str, Any]:
+    """The charts of one span, and what is told beside them. Three queries."""
+    now = now or timezone.now()
+    span = SPANS.get(key, SPANS["12h"])
+    points = metrics.points(app, span, now)
+    crashes = list(Crash.objects.filter(app=app, at__gte=points[0].at)[: CRASHES + 1])
+    whole = metrics.total(points)
+    return {
+        "span": span,
+        "spans": SPANS.values(),
+        "whole": whole,
+        "per_minute": _number(whole.rate),
+        "figures": [(name, milliseconds(whole.quantile(share))) for name, share in SHARES.items()],
+        "times": _times(points, span),
+        "throughput": _throughput(points, span),
+        "errors": _errors(points, span),
+        "marks": _marks(app, points),
+        "trouble": metrics.worst(points),
+        "bad": metrics.BAD,
+        "crashes": crashes[:CRASHES],
+        "more_crashes": len(crashes) > CRASHES,
+        "ticks": [points[place * (len(points) - 1) // (LABELS - 1)].at for place in range(LABELS)],
+        "ticks_as": "j M" if span.length.days > 1 else "H:i",
+    }
+
+
+def milliseconds(value: float | None) -> str:
+    """A response time as people read it: “84 ms”, “1.2 s”."""
+    if value is None:
+        return "–"
+    if value < 999.5:
+        return f"{value:.0f} ms"
+    return f"{value / 1000:.1f}".removesuffix(".0") + " s"
+
+
+def _times(points: Sequence[Point], span: Span) -> Chart:
+    p50, p95, p99 = ([point.quantile(share) for point in points] for share in SHARES.values())
+    top = charts.ceiling(max((value for value in p99 if value is not None), default=0), 100)
+    said = [
+        f"{_at(point, span)}: "
+        + ", ".join(f"{name} {milliseconds(value)}" for name, value in zip(SHARES, row, strict=True))
+        if point.requests
+        else f"{_at(point, span)}: no requests"
+        for point, *row in zip(points, p50, p95, p99, strict=True)
+    ]
+    slowest = max(
+        ((value, point) for value, point in zip(p95, points, strict=True) if value is not None),
+        key=lambda pair: pair[0],
+        default=None,
+    )
+    words = f"Response time over {span.words}. " + (
+        f"p95 was highest at {_at(slowest[1], span)}: {milliseconds(slowest[0])}."
+        if slowest
+        else "No requests."
+    )
+    return Chart(
+        words,
+        _scale(top, milliseconds),
+        charts.apart(
+            [
+                charts.line(p99, top, "c3", "p99"),
+                charts.line(p95, top, "c2", "p95"),
+                charts.line(p50, top, "c1", "p50"),
+            ]
+        ),
+        [charts.fill(p95, top, "c2f")],
+        charts.hints(said),
+        "md",
+    )
+
+
+def _throughput(points: Sequence[Point], span: Span) -> Chart:
+    rates = [point.rate for point in points]
+    top = charts.ceiling(max(rates), 10)
+    busiest = max(points, key=lambda point: point.rate)
+    return Chart(
+        f"Requests a minute over {span.words}. Most came at {_at(busiest, span)}: {_number(busiest.rate)} a minute.",
+        _scale(top, _number),
+        [charts.line(rates, top, "c2")],
+        [charts.fill(rates, top, "")],
+        charts.hints([f"{_at(point, span)}: {_number(point.rate)} a minute" for point in points]),
+    )
+
+
+def _errors(points: Sequence[Point], span: Span) -> Chart:
+    rates = [point.error_rate for point in points]
+    top = min(charts.ceiling(max(rates), 1), 100)
+    worst = max(points, key=lambda point: point.error_rate)
+    words = f"Share of requests that were answered with 5xx, over {span.words}. "
+    words += f"Most at {_at(worst, span)}: {_percent(worst.error_rate)}." if worst.errors else "None was."
+    return Chart(
+        words,
+        _scale(top, _percent),
+        [charts.line(rates, top, "c-bad")],
+        [charts.fill(rates, top, "bad-fill")],
+        charts.hints(
+            [
+                f"{_at(point, span)}: {_percent(point.error_rate)}, {point.errors:,} of {point.requests:,}"
+                for point in points
+            ]
+        ),
+    )
+
+
+def _marks(app: App, points: Sequence[Point]) -> list[Mark]:
+    """The releases that ended well in that time, the newest `MARKS` of them."""
+    start = points[0].at
+    length = points[-1].at - start
+    rows = Release.objects.filter(app=app, status=Release.Status.SUCCEEDED, finished_at__gte=start).order_by(
+        "-finished_at"
+    )
+    found: list[Mark] = []
+    free = 100.0  # where the name of the next newer one begins
+    for version, at in rows.values_list("version", "finished_at")[:MARKS]:
+        x = round(min((at - start) / length * 100, 100), 2)
+        named = x + APART <= free
+        found.append(Mark(x, f"v{version}" if named else ""))
+        free = x if named else free
+    return found
+
+
+def _scale(top: float, words: Any) -> list[tuple[int, str]]:
+    return [(0, words(top)), (50, words(top / 2)), (100, "")]
+
+
+def _at(point: Point, span: Span) -> str:
+    return f"{point.at:%-d %b, %H:%M}" if span.length.days > 1 else f"{point.at:%H:%M}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0") + " %"

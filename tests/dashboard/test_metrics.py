@@ -1,0 +1,121 @@
+"""The page of an app's metrics."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from apps.models import Crash, Traffic
+from dashboard import charts, metric_panels
+from engine.tally import BOUNDS
+from releases.models import Release
+from tests.factories import make_app, make_release
+
+PAGE = "/apps/shop/metrics/"
+
+
+@pytest.fixture
+def app(db, alice, client):
+    client.force_login(alice)
+    return make_app("shop", owner=alice)
+
+
+def busy(app, *, ago, requests, errors=0):
+    spread = [0] * (len(BOUNDS) + 1)
+    spread[6] = requests  # between 75 and 100 ms
+    at = timezone.now().replace(second=0, microsecond=0) - timedelta(minutes=ago)
+    Traffic.objects.create(
+        app=app, minute=at, release_version=1, requests=requests, errors=errors, spread=spread
+    )
+
+
+def text(answer):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", answer.text))
+
+
+def test_figures_and_charts_are_those_of_the_span(app, client):
+    busy(app, ago=5, requests=300)
+    busy(app, ago=200, requests=1000, errors=20)
+    hour, half_day = client.get(f"{PAGE}?span=1h"), client.get(PAGE)
+    assert "300 requests, 5 a minute" in text(hour) and "0 %, 0 of 300" in text(hour)
+    assert "1,300 requests, 1.8 a minute" in text(half_day) and "1.54 %, 20 of 1,300" in text(half_day)
+    assert "p50 88 ms" in text(hour) and "p99 100 ms" in text(hour)
+    assert hour.text.count('<path class="chart__line') == 5
+    assert 'href="/apps/shop/metrics/?span=1h" aria-current="page"' in hour.text
+    assert 'href="/apps/shop/metrics/?span=12h" aria-current="page"' in half_day.text
+
+
+def test_a_span_that_is_none_is_half_a_day(app, client):
+    assert 'metrics/?span=12h" aria-current' in client.get(f"{PAGE}?span=<b>").text
+
+
+def test_an_app_without_requests_says_so(app, client):
+    assert "No requests in this time" in client.get(PAGE).text
+
+
+def test_htmx_gets_the_charts_alone_and_asks_again(app, client):
+    answer = client.get(f"{PAGE}?span=1h", headers={"HX-Request": "true"})
+    assert "<html" not in answer.text
+    assert 'hx-get="/apps/shop/metrics/?span=1h" hx-trigger="every 60s"' in answer.text
+
+
+def test_trouble_is_told_with_a_way_to_the_log(app, client):
+    busy(app, ago=30, requests=100, errors=40)
+    page = client.get(PAGE)
+    assert "40 of 100 requests ended with a 5xx status." in text(page)
+    assert "/apps/shop/logs/?level=error" in page.text
+    Traffic.objects.update(errors=1)
+    assert "ended with a 5xx status" not in client.get(PAGE).text
+
+
+def test_crashes_of_that_time_are_listed(app, client):
+    make_release(app)
+    Crash.objects.create(app=app, release_version=1, dyno="web.3", exit_code=137, reason="<b>R15")
+    Crash.objects.create(app=app, release_version=1, dyno="web.4", at=timezone.now() - timedelta(hours=13))
+    page = client.get(PAGE)
+    assert "web.3" in page.text and "Status 137" in page.text and "&lt;b&gt;R15" in page.text
+    assert "web.4" not in page.text
+
+
+def test_releases_are_marked_where_they_took_over(app, client):
+    for ago in (600, 590, 60):
+        release = make_release(app)
+        Release.objects.filter(pk=release.pk).update(finished_at=timezone.now() - timedelta(minutes=ago))
+    marks = metric_panels.context(app, "12h")["marks"]
+    assert [mark.name for mark in marks] == ["v3", "v2", ""]  # v1 stands too near
+    assert 90 < marks[0].x < 94 and 15 < marks[1].x < 20 and marks[2].x < marks[1].x
+
+
+def test_of_a_stranger_nothing_is_seen(app, client, bob):
+    client.force_login(bob)
+    assert client.get(PAGE).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("highest", "least", "top"),
+    [
+        (0, 100, 100),
+        (100, 100, 100),
+        (101, 100, 200),
+        (260, 100, 500),
+        (501, 100, 1000),
+        (1001, 100, 2000),
+        (3, 1, 5),
+    ],
+)
+def test_a_scale_ends_where_it_can_be_halved(highest, least, top):
+    assert charts.ceiling(highest, least) == top
+
+
+def test_a_line_is_interrupted_where_there_is_nothing():
+    line = charts.line([0, 50, None, 100, None], 100, "c1")
+    assert line.path == "M0.0 100.0L250.0 50.0M750.0 0.0L752.0 0.0"
+    assert charts.line([None, None], 100, "c1").path == ""
+    assert charts.fill([0, 50, None], 100, "c1").path == "M0.0 100.0L500.0 50.0L500.0 100L0.0 100Z"
+
+
+def test_names_of_lines_that_meet_stand_apart():
+    lines = [charts.line([value], 100, "c1", name) for name, value in (("p99", 4), ("p95", 3), ("p50", 60))]
+    assert [line.end for line in charts.apart(lines)] == [90.0, 97.0, 40.0]
+    assert [line.name for line in charts.apart(lines)] == ["p99", "p95", "p50"]
