@@ -171,6 +171,26 @@ class Traffic(models.Model):
         return f"{self.app} at {self.minute:%H:%M}"
 
 
+class MemoryUse(models.Model):
+    """What the dynos of a process type used of memory within a few minutes, each looked at several times."""
+
+    app = models.ForeignKey("apps.App", on_delete=models.CASCADE, related_name="memory_uses")
+    type = models.CharField(max_length=128)
+    at = models.DateTimeField(help_text="When these minutes begin.")
+    highest = models.PositiveBigIntegerField(help_text="Bytes of the dyno that used most.")
+    total = models.PositiveBigIntegerField(help_text="Bytes of all looks together.")
+    looks = models.PositiveIntegerField()
+
+    class Meta:
+        ordering: ClassVar = ["at"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["app", "type", "at"], name="one_use_of_memory_at_a_time")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} of {self.app} at {self.at:%H:%M}"
+
+
 class Crash(models.Model):
     """One crash of a dyno: rows of dynos come and go, and a gate asks about what was."""
 

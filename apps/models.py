@@ -277,7 +277,7 @@ class LogDrain(models.Model):
 
 
 from apps.domain_models import AuthorityAccount, Certificate, CertificateOrder, Domain  # noqa: E402 - Django finds models here
-from apps.dyno_models import Autoscale, Crash, Dyno, Formation, Traffic  # noqa: E402 - Django finds models here
+from apps.dyno_models import Autoscale, Crash, Dyno, Formation, MemoryUse, Traffic  # noqa: E402 - Django finds models here
 
 __all__ = [
     "REVIEW",
@@ -297,6 +297,7 @@ __all__ = [
     "Dyno",
     "Formation",
     "LogDrain",
+    "MemoryUse",
     "Traffic",
     "url_of",
 ]

@@ -59,6 +59,7 @@ class Chart:
     fills: Sequence[Line]
     hints: Sequence[Hint]
     size: str = "sm"
+    limit: float | None = None  # percent from above
 
 
 def ceiling(highest: float, least: float) -> float:

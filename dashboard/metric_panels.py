@@ -1,17 +1,19 @@
 """The metrics of an app: what its router counted, as charts, with the releases and crashes of that time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 
-from apps import metrics
+from apps import memory, metrics
+from apps.memory import Use
 from apps.metrics import SPANS, Point, Span
-from apps.models import App, Crash
+from apps.models import App, Crash, Formation
 from dashboard import charts
 from dashboard.charts import Chart
+from engine.spec import MB, SIZES
 from releases.models import Release
 
 MARKS = 30  # releases that are marked in one chart
@@ -19,6 +21,9 @@ APART = 6.0  # percent of the width that a name of one needs
 CRASHES = 20  # that are listed
 LABELS = 5  # under a chart
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+
+
+Releases = Sequence[tuple[int, datetime]]
 
 
 @dataclass(frozen=True)
@@ -29,12 +34,25 @@ class Mark:
     name: str
 
 
+@dataclass(frozen=True)
+class Memory:
+    """The chart of one process type, with the most that one of its dynos used, of how much."""
+
+    type: str
+    chart: Chart
+    highest: str
+    quota: str
+    marks: Sequence[Mark]
+    ticks: Sequence[datetime]
+
+
 def context(app: App, key: str, now: datetime | None = None) -> dict[str, Any]:
-    """The charts of one span, and what is told beside them. Three queries."""
+    """The charts of one span, and what is told beside them. Five queries."""
     now = now or timezone.now()
     span = SPANS.get(key, SPANS["12h"])
     points = metrics.points(app, span, now)
     crashes = list(Crash.objects.filter(app=app, at__gte=points[0].at)[: CRASHES + 1])
+    releases = _releases(app, points[0].at)
     whole = metrics.total(points)
     return {
         "span": span,
@@ -45,7 +63,8 @@ def context(app: App, key: str, now: datetime | None = None) -> dict[str, Any]:
         "times": _times(points, span),
         "throughput": _throughput(points, span),
         "errors": _errors(points, span),
-        "marks": _marks(app, points),
+        "marks": _marks(releases, points[0].at, points[-1].at),
+        "memory": list(_memory(app, span, now, releases)),
         "trouble": metrics.worst(points),
         "bad": metrics.BAD,
         "crashes": crashes[:CRASHES],
@@ -133,28 +152,71 @@ def _errors(points: Sequence[Point], span: Span) -> Chart:
     )
 
 
-def _marks(app: App, points: Sequence[Point]) -> list[Mark]:
-    """The releases that ended well in that time, the newest `MARKS` of them."""
-    start = points[0].at
-    length = points[-1].at - start
-    rows = Release.objects.filter(app=app, status=Release.Status.SUCCEEDED, finished_at__gte=start).order_by(
-        "-finished_at"
-    )
+def _memory(app: App, span: Span, now: datetime, releases: Releases) -> Iterator[Memory]:
+    """One chart for each process type that ran, against what its size allows now."""
+    sizes = dict(Formation.objects.filter(app=app).values_list("type", "size"))
+    for type, uses in memory.uses(app, span, now).items():
+        size = SIZES.get(sizes.get(type, ""))
+        quota = size.memory if size else 0
+        highest = max(use.highest for use in uses)
+        top = float(quota if quota > highest else 2 * max(quota, highest / 2))
+        said = [
+            f"{_at(use, span)}: at most {_bytes(use.highest)}, {_bytes(use.mean)} in the mean"
+            if use.highest
+            else f"{_at(use, span)}: none was up"
+            for use in uses
+        ]
+        lines = [
+            charts.line([use.highest or None for use in uses], top, "c2", "max"),
+            charts.line([use.mean or None for use in uses], top, "c1", "mean"),
+        ]
+        chart = Chart(
+            f"Memory of {type} dynos over {span.words}. At most {_bytes(highest)} of {_bytes(quota)}.",
+            _scale(top, _bytes),
+            charts.apart(lines),
+            [charts.fill([use.highest or None for use in uses], top, "c2f")],
+            charts.hints(said),
+            limit=round(100 - quota / top * 100, 1) if quota else None,
+        )
+        yield Memory(
+            type,
+            chart,
+            _bytes(highest),
+            _bytes(quota) if quota else "",
+            _marks(releases, uses[0].at, uses[-1].at),
+            [uses[place * (len(uses) - 1) // (LABELS - 1)].at for place in range(LABELS)],
+        )
+
+
+def _releases(app: App, start: datetime) -> Releases:
+    """Version and end of the releases that ended well since then, the newest `MARKS` of them first."""
+    rows = Release.objects.filter(app=app, status=Release.Status.SUCCEEDED, finished_at__gte=start)
+    return list(rows.order_by("-finished_at").values_list("version", "finished_at")[:MARKS])
+
+
+def _marks(releases: Releases, start: datetime, end: datetime) -> list[Mark]:
+    """Where they stand in a chart whose first point is at `start` and whose last is at `end`."""
     found: list[Mark] = []
     free = 100.0  # where the name of the next newer one begins
-    for version, at in rows.values_list("version", "finished_at")[:MARKS]:
-        x = round(min((at - start) / length * 100, 100), 2)
+    for version, at in releases:
+        x = round(min(max((at - start) / (end - start) * 100, 0), 100), 2)
         named = x + APART <= free
         found.append(Mark(x, f"v{version}" if named else ""))
         free = x if named else free
     return found
 
 
+def _bytes(count: float) -> str:
+    if count >= 1024 * MB:
+        return f"{count / MB / 1024:.1f}".removesuffix(".0") + " GB"
+    return f"{count / MB:.0f} MB"
+
+
 def _scale(top: float, words: Any) -> list[tuple[int, str]]:
     return [(0, words(top)), (50, words(top / 2)), (100, "")]
 
 
-def _at(point: Point, span: Span) -> str:
+def _at(point: Point | Use, span: Span) -> str:
     return f"{point.at:%-d %b, %H:%M}" if span.length.days > 1 else f"{point.at:%H:%M}"
 
 

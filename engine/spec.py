@@ -96,6 +96,7 @@ class DynoState:
     exit_code: int | None = None
     reason: str = ""  # for people: "Error R10 (Boot timeout) -> …"
     since: float = 0.0  # seconds since the epoch
+    memory: int = 0  # bytes that it used when somebody last looked; 0: nobody has yet
 
 
 @dataclass(frozen=True)

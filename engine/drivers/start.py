@@ -101,6 +101,7 @@ class Start(ABC):
 
     def _uses(self, used: int) -> None:
         """It uses so many bytes of memory."""
+        self._show(memory=used)
         quota = self.spec.size.memory
         if used > quota * HARD:
             self._kill_because(R15)

@@ -120,7 +120,17 @@ def test_every_model_of_ours_is_there():
     }
     secret = {"signinlink", "failedsignin", "clisignin", "oauthcode", "mail"}
     # a conductor's bookmark, its key to an authority, what is in an app's source, a partner's tokens, pushes under way
-    inner = {"place", "authorityaccount", "manifest", "partnerresource", "traffic", "crash", "grant", "move"}
+    inner = {
+        "place",
+        "authorityaccount",
+        "manifest",
+        "partnerresource",
+        "memoryuse",
+        "traffic",
+        "crash",
+        "grant",
+        "move",
+    }
     personal = {"favorite", "readmark", "sshkey"}
     assert (
         ours - {model._meta.model_name for model in admin.site._registry}

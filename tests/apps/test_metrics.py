@@ -2,12 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from uuid import uuid4
 
 import pytest
 
-from apps import metrics
+from apps import memory, metrics
 from apps.metrics import SPANS
-from apps.models import Traffic
+from apps.models import MemoryUse, Traffic
 from engine.tally import BOUNDS, place
 from tests.factories import make_app
 
@@ -110,3 +111,33 @@ class TestTrouble:
         trouble = metrics.worst(metrics.points(app, SPANS["1h"], NOW))
         assert (trouble.minutes, trouble.errors, trouble.requests) == (3, 57, 300)
         assert trouble.since == datetime(2026, 3, 1, 12, 14, tzinfo=UTC)
+
+
+class TestMemory:
+    def test_looks_within_five_minutes_are_one_row(self, app):
+        memory.add({(app.pk, "web"): [100, 300], (app.pk, "worker"): [50]}, NOW)
+        memory.add({(app.pk, "web"): [200, 400]}, NOW + timedelta(seconds=15))
+        row = MemoryUse.objects.get(type="web")
+        assert (row.at, row.highest, row.total, row.looks) == (NOW.replace(minute=30, second=0), 400, 1000, 4)
+        memory.add({(app.pk, "web"): [1]}, NOW + timedelta(minutes=1))
+        assert MemoryUse.objects.filter(type="web").count() == 2
+
+    def test_of_an_app_that_is_gone_nothing_is_kept(self, app):
+        memory.add({(uuid4(), "web"): [100]}, NOW)
+        assert not MemoryUse.objects.exists()
+
+    @pytest.mark.parametrize("key", SPANS)
+    def test_points_are_the_highest_and_the_mean(self, app, key):
+        memory.add({(app.pk, "worker"): [10]}, NOW)
+        memory.add({(app.pk, "web"): [100, 300]}, NOW - timedelta(seconds=30))
+        found = memory.uses(app, SPANS[key], NOW)
+        assert list(found) == ["web", "worker"]
+        assert (found["web"][-1].highest, found["web"][-1].mean) == (300, 200)
+        assert {use.highest for use in found["web"][:-1]} == {0}
+
+    def test_what_is_old_is_forgotten(self, app):
+        memory.add({(app.pk, "web"): [1]}, NOW)
+        memory.forget_old(app, NOW + timedelta(days=7))
+        assert MemoryUse.objects.exists()
+        memory.forget_old(app, NOW + timedelta(days=9))
+        assert not MemoryUse.objects.exists()

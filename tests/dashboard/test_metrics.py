@@ -6,8 +6,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apps.models import Crash, Traffic
+from apps import memory
+from apps.models import Crash, Formation, Traffic
 from dashboard import charts, metric_panels
+from engine.spec import MB
 from engine.tally import BOUNDS
 from releases.models import Release
 from tests.factories import make_app, make_release
@@ -119,3 +121,16 @@ def test_names_of_lines_that_meet_stand_apart():
     lines = [charts.line([value], 100, "c1", name) for name, value in (("p99", 4), ("p95", 3), ("p50", 60))]
     assert [line.end for line in charts.apart(lines)] == [90.0, 97.0, 40.0]
     assert [line.name for line in charts.apart(lines)] == ["p99", "p95", "p50"]
+
+
+def test_memory_is_drawn_for_each_process_type_against_its_size(app, client):
+    Formation.objects.create(app=app, type="web", quantity=1, size="standard-1x")
+    memory.add({(app.pk, "web"): [128 * MB, 256 * MB], (app.pk, "clock"): [10 * MB]}, timezone.now())
+    page = client.get(PAGE)
+    assert "at most 256 MB of 512 MB" in text(page)
+    assert "Memory of web" in page.text and "Memory of clock" in page.text
+    assert "at most 256 MB, 192 MB in the mean" in page.text
+    assert page.text.count('class="chart__limit" d="M0 0.0L1000 0.0"') == 1
+    Formation.objects.update(size="eco")
+    memory.add({(app.pk, "web"): [700 * MB]}, timezone.now())
+    assert 'class="chart__limit" d="M0 50.0L1000 50.0"' in client.get(PAGE).text

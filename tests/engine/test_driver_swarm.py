@@ -259,8 +259,11 @@ def test_a_dyno_past_its_memory_is_ended(start, spec):
 
 def test_a_dyno_above_its_memory_is_told(start, spec, lines):
     above = f"exec {PYTHON} -IS -c 'import time; x = b\"x\" * 40_000_000; time.sleep(100)'"
-    start(sample_seconds=0.05).run(spec(above, size=SMALL))
+    driver = start(sample_seconds=0.05)
+    driver.run(spec(above, size=SMALL))
     eventually(lambda: "Error R14 (Memory quota exceeded)" in lines.texts(source="heroku"), 30)
+    (state,) = driver.observe("one")
+    assert 40_000_000 < state.memory < 100_000_000
 
 
 @pytest.mark.promise("I-13")
