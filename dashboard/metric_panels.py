@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -12,7 +12,7 @@ from apps.memory import Use
 from apps.metrics import SPANS, Point, Span
 from apps.models import App, Crash, Formation
 from dashboard import charts
-from dashboard.charts import Chart
+from dashboard.charts import Chart, Spark, spark
 from engine.spec import MB, SIZES
 from releases.models import Release
 
@@ -20,6 +20,7 @@ MARKS = 30  # releases that are marked in one chart
 APART = 6.0  # percent of the width that a name of one needs
 CRASHES = 20  # that are listed
 LABELS = 5  # under a chart
+LAST_HOUR = Span("", "the last hour", timedelta(hours=1), timedelta(minutes=5))
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
@@ -72,6 +73,52 @@ def context(app: App, key: str, now: datetime | None = None) -> dict[str, Any]:
         "ticks": [points[place * (len(points) - 1) // (LABELS - 1)].at for place in range(LABELS)],
         "ticks_as": "j M" if span.length.days > 1 else "H:i",
     }
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of the last hour, as its overview shows it."""
+
+    title: str
+    value: str
+    unit: str
+    note: str
+    chart: Spark | None
+    bad: bool = False
+
+
+def last_hour(app: App, now: datetime | None = None) -> list[Figure]:
+    """Response time, throughput and errors; nothing when no request came. One query."""
+    now = now or timezone.now()
+    points = metrics.points(app, LAST_HOUR, now)
+    whole = metrics.total(points)
+    if not whole.requests:
+        return []
+    p95 = milliseconds(whole.quantile(0.95)).split()
+    return [
+        Figure(
+            "Response time, p95",
+            p95[0],
+            p95[1],
+            f"p50 {milliseconds(whole.quantile(0.5))}",
+            spark([point.quantile(0.95) or 0 for point in points]),
+        ),
+        Figure(
+            "Throughput",
+            _number(whole.rate),
+            "requests a minute",
+            f"{whole.requests:,} in the last hour",
+            spark([point.rate for point in points]),
+        ),
+        Figure(
+            "Errors",
+            f"{whole.error_rate:.2f}".rstrip("0").rstrip("."),
+            "%",
+            f"{whole.errors:,} of {whole.requests:,} requests",
+            spark([point.error_rate for point in points]),
+            whole.error_rate >= metrics.BAD,
+        ),
+    ]
 
 
 def milliseconds(value: float | None) -> str:

@@ -9,15 +9,12 @@ from django.db.models import Count, OuterRef, Subquery
 from accounts.models import User
 from apps import access
 from apps.models import App, Domain
-from dashboard import feed, panels
-from dashboard.charts import spark
+from dashboard import feed, metric_panels, panels
 from dashboard.drift import commits_ahead
 from pipelines.models import Coupling, Stage
-from releases import estimates
 from releases.models import Release
 
 EVENTS = 8
-BUILDS = 12  # in the small chart
 
 
 def context(app: App, user: User) -> dict[str, Any]:
@@ -26,7 +23,6 @@ def context(app: App, user: User) -> dict[str, Any]:
     coupling = getattr(facts, "coupling", None)
     shown = panels.stand(app)
     now = shown["now"]
-    times = estimates.build_times(app, BUILDS)
     return {
         **panels.frame_of(app, user, "overview", coupling),
         **shown,
@@ -37,8 +33,7 @@ def context(app: App, user: User) -> dict[str, Any]:
         "more_hostnames": (facts.hostnames or 0) - 1,
         "first_steps": now.newest is None and now.build is None,
         "sizes": panels.sizes(),
-        "usual_build": estimates.of_times(times),
-        "build_chart": spark(times),
+        "last_hour": metric_panels.last_hour(app),
         "crashes": max((dyno.crashes or 1 for dyno in now.crashed), default=0),
         "feed": feed.entries(panels.events(app)[:EVENTS]),
         "attachments": list(panels.attachments(app)),

@@ -1,6 +1,6 @@
 """How long work takes, judged by how long it took before. Nothing to go by, nothing said."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -56,20 +56,6 @@ def of_build(app: App) -> dict[str, Estimate]:
 def of_release(app: App) -> dict[str, Estimate]:
     """The same of its next release: `release`, and each step's name."""
     return _all("release", _releases([app.pk]))
-
-
-def build_times(app: App, number: int) -> list[float]:
-    """How many seconds the last builds that ended well took, at most `number` of them, oldest first."""
-    rows = Build.objects.filter(app=app, status=Build.Status.SUCCEEDED)
-    told = rows.filter(finished_at__isnull=False, started_at__isnull=False).order_by("-created_at")
-    times = [_took(row) for row in told.values("started_at", "finished_at")[:number]]
-    return times[::-1]
-
-
-def of_times(times: Sequence[float]) -> Estimate | None:
-    """What such times, oldest first, make one expect."""
-    last = times[-RUNS:]
-    return Estimate(median(last), len(last)) if last else None
 
 
 def _all(whole: str, rows: Iterable[dict[str, Any]]) -> dict[str, Estimate]:

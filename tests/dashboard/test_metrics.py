@@ -134,3 +134,19 @@ def test_memory_is_drawn_for_each_process_type_against_its_size(app, client):
     Formation.objects.update(size="eco")
     memory.add({(app.pk, "web"): [700 * MB]}, timezone.now())
     assert 'class="chart__limit" d="M0 50.0L1000 50.0"' in client.get(PAGE).text
+
+
+def test_the_overview_shows_the_last_hour_of_an_app_that_is_asked_something(app, client):
+    make_release(app)
+    assert "Throughput" not in client.get("/apps/shop/").text
+    busy(app, ago=70, requests=900)
+    assert "Throughput" not in client.get("/apps/shop/").text
+    busy(app, ago=10, requests=300, errors=3)
+    page = text(client.get("/apps/shop/"))
+    assert "Response time, p95" in page and "99 ms" in page and "300 in the last hour" in page
+    assert "1 %" in page and "3 of 300 requests" in page
+
+
+def test_an_hour_without_requests_has_no_figures(app, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        assert metric_panels.last_hour(app) == []
