@@ -17,7 +17,6 @@ from addons import actions, letters
 from addons.mail_models import Mail
 from addons.models import Addon
 from addons.orders import order_of
-from addons.providers import embedded
 from addons.providers.mailer import MAILER, password_of
 from core import activity, live
 from core.errors import EngineError
@@ -123,18 +122,19 @@ def forget_old() -> None:
 
 
 def follow(mailer: Mailer) -> None:
-    """At the start of who leads: have the mailer listen if anybody has an inbox, and apps told where, if that is not what
-    they know: the port was set anew, or the platform is restored on another machine."""
+    """For who leads, from its start on: have the mailer listen if anybody has an inbox, and apps told where, if that is not
+    what they know: the port was set anew, the platform is on another machine, or the engine has got a second node."""
     rows = Addon.objects.there().whole().filter(plan__service__name=MAILER, state=Addon.State.PROVISIONED)
-    if embedded.why_unreachable() or not rows:
+    if not rows:
         return
     try:
-        port = str(mailer.want())
+        host, port = mailer.want()
     except EngineError as error:
         log.error("Mail is not taken: %s", error)
         return
     for addon in rows:
-        if addon.config.get("", {}).get("SMTP_PORT") not in (None, port):
+        known = addon.config.get("", {})
+        if known and (known.get("SMTP_HOST"), known.get("SMTP_PORT")) != (host, str(port)):
             with transaction.atomic():
                 actions.ask(actions.locked(addon), ["credential", ""])
 

@@ -83,6 +83,8 @@ def clean(parts: Parts) -> None:
     notices.forget_old()
     forget_reports()
     mails.forget_old()
+    if parts.servers:
+        mails.follow(parts.servers.mailer)
     volumes.clear()
     nodes.forget_old(has_nodes=parts.machines is not None)
     call_command("clearsessions", verbosity=0)

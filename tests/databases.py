@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from addons import mails
 from addons.providers import embedded
 from engine.servers.swarm import SwarmServers
 from tests.docker import STACK, Engine, engine  # noqa: F401
@@ -58,6 +59,7 @@ class Lives:
                 images=self.images,
                 ports=PORTS,
                 settings=FAST,
+                post=mails.Inboxes(),
             )
         )
         return self.begun[-1]

@@ -2,8 +2,11 @@
 
 from email.message import EmailMessage
 
+import pytest
+
 from addons import mails
 from addons.models import Addon
+from addons.providers import embedded
 from engine.servers.mailer import Sent
 from tests.factories import make_addon
 
@@ -26,6 +29,16 @@ HOSTILE = ORDER.replace(
 <form action="http://tracker.invalid/"><input name="password"><button>Sign in</button></form>
 <script>parent.document.title = document.body.innerHTML = "taken over"</script></body>""",
 )
+
+
+@pytest.fixture
+def no_mailer(settings):
+    """Dynos in containers, and a conductor that can't listen where they would look for the mailer."""
+    settings.ENGINE_URL = "swarm+unix:///nowhere"
+    keeper = embedded.servers().keeper
+    keeper.tell_why("mailer", "No mail can be taken: 192.0.2.1 is no address of the machine.")
+    yield
+    keeper.tell_why("mailer", "")
 
 
 def a_mail(subject: str = "Your order", to: str = "ines@example.com") -> EmailMessage:

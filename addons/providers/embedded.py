@@ -35,17 +35,14 @@ def _servers(engine_url: str) -> Servers:
         images=settings.SERVER_IMAGES,
         ports=ports,
         address=settings.SERVER_ADDRESS,
+        post=Inboxes(),
+        mailer_port=settings.MAILER_PORT,
     )
 
 
 def in_containers() -> bool:
     """Whether dynos run in containers, and so do the servers for them."""
     return not settings.ENGINE_URL.startswith("local:")
-
-
-def why_unreachable() -> str:
-    """Why dynos could not use a server on this machine's loopback; "" when they can."""
-    return "dynos in containers do not reach what the platform runs on loopback" if in_containers() else ""
 
 
 def why_no_service(kind: str) -> str:

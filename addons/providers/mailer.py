@@ -8,7 +8,6 @@ from addons.providers.base import Order, Provided
 from addons.providers.passwords import password
 
 MAILER = "mailer"  # the service
-HOST = "127.0.0.1"
 
 
 class Mailer:
@@ -16,8 +15,7 @@ class Mailer:
 
     def why_not(self) -> str:
         """Why no dyno could send anything there."""
-        why = embedded.why_unreachable()
-        return f"{why[0].upper()}{why[1:]}." if why else ""
+        return embedded.why_no_service(MAILER)
 
     def provision(self, order: Order) -> Provided | None:
         """Where the server listens, and whom to sign in as."""
@@ -31,7 +29,7 @@ class Mailer:
         """Nothing to remove: mail goes with the add-on."""
 
     def credential(self, order: Order, name: str) -> Provided:
-        """All share the default one. Follows a new password, and a new port."""
+        """All share the default one. Follows a new password, and another address or port."""
         return self._provided(order)
 
     def drop_credential(self, order: Order, name: str) -> None:
@@ -42,14 +40,14 @@ class Mailer:
         return []
 
     def _provided(self, order: Order) -> Provided:
-        port, user, secret = embedded.servers().mailer.ensure(), user_of(order), password_of(order)
+        (host, port), user, secret = embedded.servers().mailer.ensure(), user_of(order), password_of(order)
         config = {
-            "URL": f"smtp://{user}:{secret}@{HOST}:{port}",
-            "SMTP_HOST": HOST,
+            "URL": f"smtp://{user}:{secret}@{host}:{port}",
+            "SMTP_HOST": host,
             "SMTP_PORT": str(port),
             "SMTP_USER": user,
             "SMTP_PASSWORD": secret,
-            "SMTP_SERVER": HOST,  # as Mailgun calls it
+            "SMTP_SERVER": host,  # as Mailgun calls it
             "SMTP_LOGIN": user,
         }
         return Provided(config, message="The inbox is ready.")

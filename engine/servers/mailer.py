@@ -1,22 +1,26 @@
-"""An SMTP server on loopback that delivers nothing: whatever is sent by a user whom it lets in goes into that user's box.
+"""An SMTP server that delivers nothing: whatever is sent by a user whom it lets in goes into that user's box. It listens on
+loopback, or where dynos in containers reach it.
 
 It runs in a thread of its own. Who is let in, and where mail is kept, is for its `Post` to say.
 """
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import os
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from core.errors import EngineError
+from engine.servers.each import HOST, write
 from engine.servers.ports import port_for
 
 log = logging.getLogger(__name__)
@@ -28,9 +32,13 @@ LINE_BYTES = (
 )  # more than the RFC's 1,001: many apps send HTML in one line, and other servers take it
 RECIPIENTS = 100  # of one mail
 CONNECTIONS, CONNECTIONS_OF_ONE = 100, 20
+STRANGERS = (
+    30  # connections of one address that nobody has signed in on yet; apps in containers have their own
+)
 IDLE_SECONDS = 60.0
 HANDS = 4  # mails that are written down at the same time
 AGAIN_SECONDS = 5.0  # after which a port that was taken is tried again
+PLACES = 3  # addresses that are listened on: today's, and those before
 T = TypeVar("T")
 
 
@@ -55,47 +63,81 @@ class Post(Protocol):
         ...
 
 
-class Mailer:
-    """Listens on `port`, or else on one of `ports` that is chosen once and noted in `root`."""
+class Place(NamedTuple):
+    """Where apps find it."""
 
-    def __init__(self, root: Path, *, ports: range, port: int = 0, post: Post | None = None) -> None:
-        self._root, self._ports, self._fixed, self.post = root, ports, port, post
+    host: str
+    port: int
+
+
+class Mailer:
+    """Listens on `port`, or else on one of `ports` that is chosen once and noted in `root`, at the address that `where` tells
+    (`EngineError` when it can't) and at those that it told before: apps know of another only by a release."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        ports: range,
+        port: int = 0,
+        post: Post | None = None,
+        where: Callable[[], str] = lambda: HOST,
+    ) -> None:
+        self._root, self._ports, self._fixed, self.post, self._where = root, ports, port, post, where
         self.sessions: set[_Session] = set()
         self._hands = ThreadPoolExecutor(HANDS, thread_name_prefix="mailer")
         self._lock, self._up, self._stopping = threading.Lock(), threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._end: asyncio.Event | None = None
+        self._news: asyncio.Event | None = None
         self._fault = ""
 
-    def ensure(self, seconds: float = 10) -> int:
-        """Have it listen, and return its port; `EngineError` when it can't."""
-        port = self.want()
+    def ensure(self, seconds: float = 10) -> Place:
+        """Have it listen, and return where; `EngineError` when it can't."""
+        place = self.want()
         if not self._up.wait(seconds):
-            raise EngineError(f"The mailer can't listen on port {port}: {self._fault or 'no answer'}")
-        return port
+            raise EngineError(
+                f"The mailer can't listen on port {place.port} of {place.host}: {self._fault or 'no answer'}"
+            )
+        return place
 
-    def want(self) -> int:
-        """Have it listen as soon as it can, and return its port; returns at once."""
+    def want(self) -> Place:
+        """Have it listen as soon as it can, and return where; does not wait for that. `EngineError` when nobody can tell."""
         if self.post is None:
             raise EngineError("This process keeps no mail.", permanent=True)
-        self._note()
+        host = self._where()
+        self._note(host)
         self._keep()
-        return self._port
+        return Place(host, self._port)
 
     def start(self) -> None:
-        """Listen again, if it ever was asked to; returns at once."""
-        if self.post is not None and self._record.exists():
+        """Listen again, if it ever was asked to; where it did, if nobody can tell. Does not wait for that."""
+        if self.post is None or not self._record.exists():
+            return
+        try:
             self.want()
+        except EngineError as error:
+            log.warning("The mailer goes on where it was: %s", error)
+            self._keep()
+
+    def why_not(self) -> str:
+        """Why it could not listen where apps would look for it; "" when it can."""
+        try:
+            host = self._where()
+            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+                probe.bind((host, 0))
+        except EngineError as error:
+            return str(error)
+        except OSError as error:
+            return f"{host} is no address of the machine that the conductor is on ({error.strerror or 'unknown'})"
+        return ""
 
     def stop(self) -> None:
         """End, and wait for that; connections are hung up on."""
         self._stopping.set()
         with self._lock:
             thread, self._thread = self._thread, None
-        if self._loop is not None and self._end is not None:
-            with contextlib.suppress(RuntimeError):  # its loop has ended
-                self._loop.call_soon_threadsafe(self._end.set)
+        self._wake()
         if thread is not None:
             thread.join(20)
 
@@ -120,8 +162,23 @@ class Mailer:
     def _port(self) -> int:
         return self._fixed or int(self._record.read_text())
 
-    def _note(self) -> None:
+    def _hosts(self) -> list[str]:
+        """Where to listen, today's address first."""
+        try:
+            return self._places.read_text().split()
+        except OSError:
+            return [HOST]  # whoever noted the port before addresses were
+
+    @property
+    def _places(self) -> Path:
+        return self._root / "mailer.hosts"
+
+    def _note(self, host: str) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
+        if self._hosts()[0] != host or not self._places.exists():
+            before = self._hosts() if self._places.exists() else []
+            write(self._places, "\n".join(dict.fromkeys([host, *before][:PLACES])))
+            self._up.clear()
         if self._fixed:
             self._record.write_text(str(self._fixed))
             return
@@ -134,27 +191,48 @@ class Mailer:
                 self._stopping.clear()
                 self._thread = threading.Thread(target=self._run, name="mailer", daemon=True)
                 self._thread.start()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._loop is not None and self._news is not None:
+            with contextlib.suppress(RuntimeError):  # its loop has ended
+                self._loop.call_soon_threadsafe(self._news.set)
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                asyncio.run(self._serve())
-            except OSError as error:
-                self._fault = error.strerror or type(error).__name__
-                log.warning("The mailer can't listen on port %s: %s", self._port, self._fault)
-            self._up.clear()
-            self._stopping.wait(AGAIN_SECONDS)
+        asyncio.run(self._serve())
+        self._up.clear()
 
     async def _serve(self) -> None:
-        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        if self._stopping.is_set():
-            return
-        server = await self._loop.create_server(lambda: _Session(self), "127.0.0.1", self._port)
-        self._up.set()
-        try:
-            await self._end.wait()
-        finally:
+        self._loop, self._news = asyncio.get_running_loop(), asyncio.Event()
+        servers: dict[Place, asyncio.Server] = {}
+        while not self._stopping.is_set():
+            self._news.clear()
+            well = await self._listen(servers)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), None if well else AGAIN_SECONDS)
+        for server in servers.values():
             server.close()
+
+    async def _listen(self, servers: dict[Place, asyncio.Server]) -> bool:
+        """Add the `servers` that are missing; whether there is the one for today's address. Those of former addresses are
+        left out where they are another machine's by now."""
+        hosts, port = self._hosts(), self._port
+        for host in hosts:
+            place = Place(host, port)
+            if place in servers:
+                continue
+            try:
+                servers[place] = await asyncio.get_running_loop().create_server(
+                    lambda: _Session(self), host, port
+                )
+            except OSError as error:
+                if host == hosts[0]:
+                    self._fault = error.strerror or type(error).__name__
+                    log.warning("The mailer can't listen on port %s of %s: %s", port, host, self._fault)
+        well = Place(hosts[0], port) in servers
+        if well and self._hosts()[0] == hosts[0]:
+            self._up.set()
+        return well
 
 
 class _Session(SMTP):
@@ -170,15 +248,22 @@ class _Session(SMTP):
             hostname="slipway",
             ident="Slipway keeps what it is sent",
             timeout=IDLE_SECONDS,
-            auth_require_tls=False,  # loopback
+            auth_require_tls=False,  # who offers a certificate that nobody vouches for is left by many clients
             authenticator=_taken_apart,
             loop=asyncio.get_running_loop(),
         )
-        self._mailer, self._too_many = mailer, False
+        self._mailer, self._too_many, self._from = mailer, False, ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._from = _other_machine(transport)
         self._mailer.sessions.add(self)
-        self._too_many = len(self._mailer.sessions) > CONNECTIONS
+        strangers = [
+            one for one in self._mailer.sessions
+            if one._from == self._from and not (one.session and one.session.auth_data)
+        ]  # fmt: skip
+        self._too_many = len(self._mailer.sessions) > CONNECTIONS or bool(
+            self._from and len(strangers) > STRANGERS
+        )
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -259,6 +344,15 @@ class _Rules:
         """What the library trips over in a command is the client's; its text is not repeated."""
         log.info("A command was not understood (%s)", type(error).__name__)
         return "501 5.5.2 Not understood"
+
+
+def _other_machine(transport: asyncio.BaseTransport) -> str:
+    """The address that a connection comes from; "" for loopback, which all local dynos share."""
+    host = str((transport.get_extra_info("peername") or [""])[0])
+    try:
+        return "" if ipaddress.ip_address(host).is_loopback else host
+    except ValueError:  # gone before it was asked
+        return ""
 
 
 def _taken_apart(server: SMTP, session: Session, envelope: Envelope, how: str, given: Any) -> AuthResult:

@@ -16,8 +16,9 @@ from addons.models import Addon, Mail
 from addons.orders import order_of
 from addons.providers import embedded, provider_for
 from addons.providers.passwords import ROTATED
+from core.errors import EngineError
 from engine.servers import Servers
-from engine.servers.mailer import CONNECTIONS, CONNECTIONS_OF_ONE, MAIL_BYTES, RECIPIENTS, Sent
+from engine.servers.mailer import CONNECTIONS, CONNECTIONS_OF_ONE, MAIL_BYTES, RECIPIENTS, Mailer, Sent
 from tests.factories import make_addon, make_app, make_user
 from tests.waiting import eventually
 
@@ -236,10 +237,37 @@ def test_apps_are_told_when_the_port_is_another(inbox, servers, tmp_path):
     assert (inbox.tasks, inbox.status) == ([["credential", ""]], "pending")
 
 
-def test_dynos_in_containers_are_told_why_there_is_none(settings):
-    assert provider_for("mailer").why_not() == ""
-    settings.ENGINE_URL = "swarm+unix:///var/run/docker.sock"
-    assert "loopback" in provider_for("mailer").why_not()
+def test_it_listens_where_apps_are_told_and_for_a_while_where_they_were_told_before(
+    transactional_db, tmp_path
+):
+    told = ["127.0.0.2"]
+    mailer = Mailer(tmp_path, ports=PORTS, post=mails.Inboxes(), where=lambda: told[0])
+    assert mailer.why_not() == ""
+    first = mailer.ensure()
+    assert first.host == "127.0.0.2"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", first.port), 10)
+    told[0] = "127.0.0.3"
+    assert mailer.ensure() == ("127.0.0.3", first.port)
+    for host in ("127.0.0.2", "127.0.0.3"):
+        with smtplib.SMTP(host, first.port, timeout=10) as smtp:
+            assert smtp.noop()[0] == 250
+    told[0] = "192.0.2.1"
+    assert mailer.why_not().startswith("192.0.2.1 is no address of the machine")
+    with pytest.raises(EngineError, match=f"can't listen on port {first.port} of 192.0.2.1: "):
+        mailer.ensure(1)
+    told[0] = "127.0.0.2"
+    assert mailer.ensure() == first, "one that can't be had stands in nobody's way"
+    mailer.stop()
+
+
+def test_apps_are_told_when_the_address_is_another(inbox, servers, tmp_path):
+    mailer = Mailer(tmp_path / "servers", ports=PORTS, post=mails.Inboxes(), where=lambda: "127.0.0.2")
+    servers.stop()
+    mails.follow(mailer)
+    mailer.stop()
+    inbox.refresh_from_db()
+    assert (inbox.tasks, inbox.status) == ([["credential", ""]], "pending")
 
 
 # --- taking mail apart ------------------------------------------------------------------------------------------------

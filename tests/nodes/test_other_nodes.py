@@ -10,6 +10,7 @@ import pytest
 
 from core.errors import EngineError
 from engine.drivers.swarm import SwarmDriver, network
+from engine.servers.mailer import Mailer
 from engine.spec import MB, Attach, ProcessSpec, Size
 from tests.conftest import eventually
 from tests.engine.driver_contract import Recorder, Slugs, attach, read_all
@@ -162,6 +163,39 @@ def test_dynos_reach_no_dyno_of_another_node_and_whoever_may_does(driver, nodes,
         eventually(lambda: lines.texts(source="app", dyno="run.1") == ["out"], 120)
     finally:
         nodes[0].use_for("drain")
+
+
+class Box:
+    """Where mail lands, for one user."""
+
+    def __init__(self):
+        self.senders = []
+
+    def box(self, user, password):
+        return "one" if (user, password) == ("one", "secret") else None
+
+    def put(self, box, mail):
+        self.senders.append(mail.sender)
+        return True
+
+
+def test_dynos_of_every_node_send_mail_to_the_platform(driver, nodes, rig, spec, tmp_path):
+    box = Box()
+    mailer = Mailer(tmp_path / "servers", ports=range(18900, 18990), post=box, where=lambda: f"{rig.net}.1")
+    host, port = mailer.ensure()
+    send = (
+        f"import smtplib; smtp = smtplib.SMTP('{host}', {port}, timeout=20); smtp.login('one', 'secret'); "
+        "smtp.sendmail('{}@example.com', ['ines@example.com'], b'Subject: hello')"
+    )
+    try:
+        for slot, app in enumerate(("one", "two"), 1):
+            command = f'/usr/bin/python3 -IS -c "{send.format(app)}"; exec sleep 100'
+            driver.apply(app, [spec(command, app=app, slot=slot)])
+        eventually(lambda: sorted(box.senders) == ["one@example.com", "two@example.com"], 60)
+        for node in nodes[1:]:
+            assert len(node.docker("ps", "-q", "--filter", "label=slipway.dyno").split()) == 1
+    finally:
+        mailer.stop()
 
 
 def test_a_node_that_no_way_leads_to_lets_nobody_in(driver, spec):

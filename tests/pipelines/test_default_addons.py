@@ -13,6 +13,7 @@ from pipelines import default_addons, stages
 from pipelines.models import Coupling
 from releases.models import Release
 from tests.factories import make_addon, make_app, stage
+from tests.mailing import no_mailer  # noqa: F401
 
 KIND = Kind("addon", Addon, 1, job.advance, job.fail)
 MINI = "heroku-postgresql:mini"
@@ -38,8 +39,7 @@ def app_of(shop, name):
     return shop.couplings.get(app__name=name).app
 
 
-def test_apps_get_the_add_ons_of_their_stage(shop, team, alice, settings):
-    settings.ENGINE_URL = "swarm+unix:///nowhere"  # whose dynos reach nothing on loopback
+def test_apps_get_the_add_ons_of_their_stage(shop, team, alice, no_mailer):  # noqa: F811
     defaults(shop, "staging", alice, "heroku-postgresql:mini", "mailer")
     fresh = make_app("fresh", owner=team, stage=stage(shop, "staging"))
     assert [str(addon.plan) for addon in fresh.addons.all()] == [MINI]

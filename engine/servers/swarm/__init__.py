@@ -1,7 +1,7 @@
 """Servers of add-ons on a Docker engine in Swarm mode: services, which go on when the platform ends.
 
 It is `engine.servers` for dynos in containers, which do not reach what the platform runs on loopback; how they reach these
-is told in `body`.
+is told in `body`. What takes mail is in the platform's process here too, and listens where services do.
 """
 
 from collections.abc import Mapping
@@ -10,11 +10,12 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.servers import PORTS, Servers
-from engine.servers.mailer import Post
+from engine.servers.mailer import Mailer, Post
 from engine.servers.swarm.keeper import Keeper
 from engine.servers.swarm.kinds import ClusterService, MemcachedServices, ValkeyServices
 
 __all__ = ["SwarmServers"]
+MAILER_NEEDS = "Operators: run the conductor on a machine of the Docker engine's, in that machine's own network (docs/addons.md)."
 
 
 class SwarmServers(Servers):
@@ -38,20 +39,23 @@ class SwarmServers(Servers):
         post: Post | None = None,
         mailer_port: int = 0,
     ) -> None:
-        super().__init__(root, ports=ports, post=post, mailer_port=mailer_port)
+        super().__init__(root, ports=ports)
         self.keeper = Keeper(
             root / "swarm", url=url, instance=instance, images=images, ports=ports, address=address
         )
         self.postgres = ClusterService(self.keeper, dict(settings))
         self.valkeys = ValkeyServices(self.keeper)
         self.memcacheds = MemcachedServices(self.keeper)
+        self.mailer = Mailer(root, ports=ports, port=mailer_port, post=post, where=self.keeper.host)
 
     def start(self) -> None:
         """See to it, now and then, that those exist that shall, and that images can be had; returns at once."""
         self.keeper.start(self._see_to)
+        self.mailer.start()
 
     def stop(self) -> None:
-        """See to nothing any more. They go on."""
+        """See to nothing any more, and take no mail. Services go on."""
+        self.mailer.stop()
         self.keeper.stop()
 
     def why_not(self, kind: str) -> str:
@@ -60,8 +64,14 @@ class SwarmServers(Servers):
 
     def processes(self) -> list[dict[str, Any]]:
         """Which there are, for `manage.py ps`."""
-        return [*self.postgres.processes(), *self.valkeys.processes(), *self.memcacheds.processes()]
+        kinds = (self.postgres, self.valkeys, self.memcacheds)
+        return [found for kind in kinds for found in kind.processes()] + self.mailer.seen()
 
-    def _see_to(self) -> None:
+    def _see_to(self) -> bool:
         for kind in (self.postgres, self.valkeys, self.memcacheds):
             kind.see_to()
+        why = self.mailer.why_not()
+        self.keeper.tell_why(
+            "mailer", f"No mail can be taken: {why.rstrip('.')}. {MAILER_NEEDS}" if why else ""
+        )
+        return not why

@@ -128,6 +128,29 @@ class Keeper:
         """Whether the engine knows it."""
         return self._engine().service(body.name(self._instance, kind, id)) is not None
 
+    def host(self) -> str:
+        """Where apps find servers: on one node by an address of a network that nothing else is in, which stays the same and
+        leads nowhere from outside; on several by that by which the nodes know this one. `EngineError` when nobody can tell."""
+        if self._address:
+            return self._address
+        engine = self._engine()
+        own = str(engine.info()["Swarm"].get("NodeAddr", ""))
+        if len(engine.nodes()) > 1 and not own.startswith("127."):
+            return own
+        name = f"slipway-{self._instance}-servers"
+        engine.make_network(
+            {
+                "Name": name,
+                "Driver": "bridge",
+                "CheckDuplicate": True,
+                "Labels": {body.INSTANCE: self._instance},
+            }
+        )
+        gateway = engine.gateway(name)
+        if not gateway:
+            raise EngineError(f"The network {name} has no address for servers: set SLIPWAY_SERVER_ADDRESS.")
+        return gateway
+
     # --- images ---------------------------------------------------------------------------------------------------------
 
     def why_not(self, kind: str) -> str:
@@ -136,6 +159,10 @@ class Keeper:
             return (self.root / f"{kind}.why").read_text()
         except OSError:
             return ""
+
+    def tell_why(self, kind: str, why: str) -> None:
+        """Note why no server of a kind can be had; "" when it can."""
+        self._write(self.root / f"{kind}.why", why)
 
     def outdated(self, kind: str, id: str) -> bool:
         """Whether a server runs another image than its name means by now, as last seen. For any process."""
@@ -160,7 +187,7 @@ class Keeper:
             raise EngineError(_cannot(reference, f"it has been fetched for {FETCH_SECONDS / 60:.0f} minutes"))
         if fetch.error:
             why = _cannot(reference, str(fetch.error))
-            self._tell_why(kind, why)
+            self.tell_why(kind, why)
             raise EngineError(why, permanent=fetch.error.permanent)
         return engine.has_image(reference)
 
@@ -172,14 +199,14 @@ class Keeper:
                 self._engine().can_have(reference)
                 if self._engine().has_image(reference):
                     self._write(self.root / f"{kind}.image", self._engine().image(reference))
-                self._tell_why(kind, "")
+                self.tell_why(kind, "")
             except EngineError as error:
                 well = False
-                self._tell_why(kind, _cannot(reference, str(error)))
+                self.tell_why(kind, _cannot(reference, str(error)))
         return well
 
-    def start(self, see_to: Callable[[], None]) -> None:
-        """Look now and then, from now on, and `see_to` what is missing; returns at once."""
+    def start(self, see_to: Callable[[], bool]) -> None:
+        """Look now and then, from now on, and `see_to` what is missing, which tells whether all is well; returns at once."""
         self._stopping.clear()
         self._looker = threading.Thread(
             target=self._look_often, args=(see_to,), name="servers-look", daemon=True
@@ -195,12 +222,12 @@ class Keeper:
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
-    def _look_often(self, see_to: Callable[[], None]) -> None:
+    def _look_often(self, see_to: Callable[[], bool]) -> None:
         while True:
             well = False
             try:
                 well = self.look()
-                see_to()
+                well = see_to() and well
             except EngineError as error:
                 log.warning("Servers of add-ons can't be looked after: %s", error)
             except Exception:
@@ -227,7 +254,7 @@ class Keeper:
             image = self.images[kind]  # whose id differs from node to node
         elif not (image and self._engine().has_image(image)):
             image = self._image(kind)
-        host = self._host()
+        host = self.host()
         hosts = tuple(dict.fromkeys([host, *(former.hosts if former else ())]))
         note = Note(self._port(kind, id), host, hosts, former.node if former else node, image)
         if note != former:
@@ -241,32 +268,9 @@ class Keeper:
         except EngineError as error:
             raise EngineError(_cannot(reference, str(error)), permanent=error.permanent) from error
 
-    def _host(self) -> str:
-        """Where apps find servers: on one node by an address of a network that nothing else is in, which stays the same and
-        leads nowhere from outside; on several by that by which the nodes know this one."""
-        if self._address:
-            return self._address
-        engine = self._engine()
-        own = str(engine.info()["Swarm"].get("NodeAddr", ""))
-        if len(engine.nodes()) > 1 and not own.startswith("127."):
-            return own
-        name = f"slipway-{self._instance}-servers"
-        engine.make_network(
-            {
-                "Name": name,
-                "Driver": "bridge",
-                "CheckDuplicate": True,
-                "Labels": {body.INSTANCE: self._instance},
-            }
-        )
-        gateway = engine.gateway(name)
-        if not gateway:
-            raise EngineError(f"The network {name} has no address for servers: set SLIPWAY_SERVER_ADDRESS.")
-        return gateway
-
     def _port(self, kind: str, id: str) -> int:
         record = self.root / kind / f"{id}.port"
-        others = [path for path in self.root.glob("*/*.port") if path != record]
+        others = [path for path in self.root.parent.rglob("*.port") if path != record]  # the mailer's as well
         with self._lock:
             return port_for(record, self.ports, {int(path.read_text()) for path in others})
 
@@ -308,9 +312,6 @@ class Keeper:
             spec = each["Spec"]
             if spec["Labels"].get(body.INSTANCE) == self._instance and spec["Name"] not in keep:
                 _until(lambda id=each["ID"]: self._engine().remove_secret(id), deadline)  # type: ignore[misc]
-
-    def _tell_why(self, kind: str, why: str) -> None:
-        self._write(self.root / f"{kind}.why", why)
 
     def _file(self, kind: str, id: str) -> Path:
         return self.root / kind / f"{id}.note"
