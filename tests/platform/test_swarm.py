@@ -116,6 +116,33 @@ def test_a_one_off_dyno_says_what_it_has_to_say(platform, shop):
     eventually(lambda: "Process exited with status 7" in platform.log("shop-eu"))
 
 
+MAIL = (
+    "import os, smtplib; smtp = smtplib.SMTP(os.environ['MAILER_SMTP_HOST'], int(os.environ['MAILER_SMTP_PORT']), timeout=20); "
+    "smtp.login(os.environ['MAILER_SMTP_USER'], os.environ['MAILER_SMTP_PASSWORD']); "
+    "smtp.sendmail('shop@example.com', ['ines@example.com'], b'Subject: Your order 10-4410')"
+)
+INBOX = (
+    "from django.test import Client; from accounts.models import User; browser = Client(SERVER_NAME='localhost'); "
+    "browser.force_login(User.objects.get()); print(browser.get('/apps/shop-eu/addons/{}/mails/').content.decode())"
+)
+
+
+def test_what_an_app_mails_is_in_its_inbox(platform, shop):
+    name = platform.api("POST", "/apps/shop-eu/addons", {"plan": "mailer"})["name"]
+    releases = "/apps/shop-eu/releases"
+    eventually(
+        lambda: (
+            [each["description"][:13] for each in platform.api("GET", releases) if each["current"]]
+            == ["Attach MAILER"]
+        ),
+        60,
+    )
+    platform.api("POST", "/apps/shop-eu/dynos", {"command": f'python3 -c "{MAIL}"'})
+    eventually(
+        lambda: "Your order 10-4410" in platform.manage("shell", "-c", INBOX.format(name)).stdout, 60, 1
+    )
+
+
 @pytest.mark.promise("I-18")
 @pytest.mark.promise("I-19")
 def test_dynos_outlive_a_platform_that_is_killed(engine, platform, shop):
