@@ -5,6 +5,7 @@ No registry is asked for that image: it is the stack's with packages from where 
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ class Lives:
         self.images = dict.fromkeys(KINDS, image_on(engine))
         self.begun: list[SwarmServers] = []
 
-    def next(self) -> SwarmServers:
+    def next(self, **changes: Any) -> SwarmServers:
         """A process that has just begun."""
         self.begun.append(
             SwarmServers(
@@ -60,6 +61,7 @@ class Lives:
                 ports=PORTS,
                 settings=FAST,
                 post=mails.Inboxes(),
+                **changes,
             )
         )
         return self.begun[-1]

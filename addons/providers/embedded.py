@@ -35,6 +35,7 @@ def _servers(engine_url: str) -> Servers:
         images=settings.SERVER_IMAGES,
         ports=ports,
         address=settings.SERVER_ADDRESS,
+        memory=settings.POSTGRES_MEMORY,
         post=Inboxes(),
         mailer_port=settings.MAILER_PORT,
     )

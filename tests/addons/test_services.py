@@ -136,6 +136,25 @@ def test_the_password_is_neither_shown_nor_an_argument_and_the_user_has_no_right
     assert spec["RestartPolicy"]["Condition"] == "any"
 
 
+def test_what_takes_too_much_memory_ends_and_the_databases_come_back(lives, ordered, services):  # noqa: F811
+    provider, wanted = ordered("heroku-postgresql")
+    url = provider.provision(wanted).config["URL"]
+    run(url, "CREATE TABLE t AS SELECT 7 AS n")
+    limited = lives.next(memory=300 * body.MB)
+    limited.postgres.see_to()  # as the first look of a platform that begins with another setting
+    limits = lives.service("postgresql").attrs["Spec"]["TaskTemplate"]["Resources"]["Limits"]
+    assert limits == {"MemoryBytes": 300 * body.MB, "Pids": 1000}
+    eventually(lambda: rows(url) == [(7,)], 60)
+    assert run(url, "SHOW shared_buffers") == [("75MB",)]
+    greedy = "SELECT count(*) FROM (SELECT DISTINCT n, repeat('x', 100) FROM generate_series(1, 6000000) n) s"
+    with pytest.raises(psycopg.OperationalError):
+        run(url, "SET work_mem = '2GB'", greedy)
+    eventually(lambda: rows(url) == [(7,)], 60)
+    provider.change_plan(wanted, "standard-0", {"connections": 9})
+    limit = "SELECT datconnlimit FROM pg_database WHERE datname = current_database()"
+    assert run(url, limit) == [(9,)], "which a plan is about"
+
+
 # --- Valkey -------------------------------------------------------------------------------------------------------------
 
 

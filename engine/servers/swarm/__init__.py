@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.servers import PORTS, Servers
 from engine.servers.mailer import Mailer, Post
+from engine.servers.swarm.body import MB
 from engine.servers.swarm.keeper import Keeper
 from engine.servers.swarm.kinds import ClusterService, MemcachedServices, ValkeyServices
 
@@ -20,7 +21,8 @@ MAILER_NEEDS = "Operators: run the conductor on a machine of the Docker engine's
 
 class SwarmServers(Servers):
     """All of the installation `instance` on the engine at `url`. `root` is where they are noted, `images` say what each kind
-    (`postgresql`, `valkey`, `memcached`) runs, `address` where apps find them; `settings` are PostgreSQL's."""
+    (`postgresql`, `valkey`, `memcached`) runs, `address` where apps find them; `settings` are PostgreSQL's, and
+    so are the bytes of `memory`, of which it gets 256 MB at least."""
 
     postgres: ClusterService
     valkeys: ValkeyServices
@@ -35,6 +37,7 @@ class SwarmServers(Servers):
         images: Mapping[str, str],
         ports: range = PORTS,
         address: str = "",
+        memory: int = 1024 * MB,
         settings: Mapping[str, str] = MappingProxyType({}),
         post: Post | None = None,
         mailer_port: int = 0,
@@ -43,7 +46,7 @@ class SwarmServers(Servers):
         self.keeper = Keeper(
             root / "swarm", url=url, instance=instance, images=images, ports=ports, address=address
         )
-        self.postgres = ClusterService(self.keeper, dict(settings))
+        self.postgres = ClusterService(self.keeper, dict(settings), memory)
         self.valkeys = ValkeyServices(self.keeper)
         self.memcacheds = MemcachedServices(self.keeper)
         self.mailer = Mailer(root, ports=ports, port=mailer_port, post=post, where=self.keeper.host)

@@ -17,6 +17,8 @@ from engine.servers.swarm.keeper import Keeper, Note
 
 CLUSTER = "cluster"  # the one PostgreSQL of all databases
 POSTGRES_STOP_SECONDS = 60  # in which it writes all down
+LEAST_MEMORY = 256 * MB  # with which a cluster can start and answer
+MOST_BUFFERS = 1024 * MB
 
 
 class ValkeyServices(Services[valkey.Wish], valkey.Valkeys):
@@ -51,9 +53,10 @@ class ClusterService(Cluster):
 
     kind = "postgresql"
 
-    def __init__(self, keeper: Keeper, settings: dict[str, str]) -> None:
+    def __init__(self, keeper: Keeper, settings: dict[str, str], memory: int) -> None:
         super().__init__(keeper.root, ports=keeper.ports, uid=0, settings=settings)
-        self._keeper, self._making = keeper, threading.Lock()
+        self._keeper, self._memory = keeper, max(memory, LEAST_MEMORY)
+        self._making, self._looked = threading.Lock(), False
 
     @property
     def exists(self) -> bool:
@@ -96,10 +99,11 @@ class ClusterService(Cluster):
             self._have(seconds, newest=self.outdated())
 
     def see_to(self) -> None:
-        """Have it there if it was made."""
-        if self.exists and not self._keeper.runs(self.kind, CLUSTER):
+        """Have it there if it was made, and with the settings of today from this process's first look on."""
+        if self.exists and not (self._looked and self._keeper.runs(self.kind, CLUSTER)):
             try:
                 self._have(90)
+                self._looked = True
             except EngineError as error:
                 log.warning("The service of PostgreSQL is not started: %s", error)
 
@@ -127,6 +131,10 @@ class ClusterService(Cluster):
     def _server(self, note: Note) -> Server:
         settings = SETTINGS | {"listen_addresses": ",".join(note.hosts), "port": str(note.port)}
         settings |= {
+            "shared_buffers": f"{min(self._memory // 4, MOST_BUFFERS) // MB}MB",  # as its documentation advises
+            "effective_cache_size": f"{self._memory // 2 // MB}MB",
+        }
+        settings |= {
             "ssl": "on", "ssl_key_file": f"{SECRETS}/server.key", "ssl_cert_file": f"{SECRETS}/server.crt"
         }  # fmt: skip
         settings |= dict(self._more)
@@ -134,7 +142,7 @@ class ClusterService(Cluster):
         kept = {"admin": self._password_file.read_text(), "server.key": key, "server.crt": chain}
         return Server(
             self.kind, CLUSTER, "", "postgresql.sh", [f"{name}={value}" for name, value in settings.items()],
-            secrets=kept, pids=1000, stop_signal="SIGINT",
+            secrets=kept, memory=self._memory, pids=1000, stop_signal="SIGINT",
             stop_seconds=POSTGRES_STOP_SECONDS,
         )  # fmt: skip
 
