@@ -10,6 +10,7 @@ from api.resources import (
     addons,
     apps,
     authorizations,
+    autoscaling,
     backups,
     builds,
     catalog,
@@ -38,7 +39,7 @@ api = make_api()
 # Fixed paths such as /teams/apps come before those with a name in the same place.
 ORDER = (
     account, authorizations, programs, test_runs, pipelines, apps, certificates, teams, transfers, features, config_vars,
-    stage_vars, releases, builds, formation, addon_catalog, addon_attachments, addons, logs, drains, webhooks, catalog,
+    stage_vars, releases, builds, formation, autoscaling, addon_catalog, addon_attachments, addons, logs, drains, webhooks, catalog,
     databases, backups, stores, maintenances, repositories, reviews,
 )  # fmt: skip
 for module in ORDER:

@@ -19,7 +19,8 @@ from ninja.security.base import AuthBase
 from accounts.models import ApiToken, User
 from api.asker import asker
 from api.http import TokenAuth
-from api.shapes import NAMESPACE, Named, Ref, Time
+from api.resources.autoscaling import MONITORS
+from api.shapes import NAMESPACE, Named, Time
 from apps import access as app_access
 from apps import errors
 from apps.models import Formation
@@ -38,7 +39,6 @@ from reviews import actions as reviews
 PARTICLEBOARD = "particleboard.heroku.com"
 TELEX = "telex.heroku.com"
 METRICS = "api.metrics.herokai.com"
-MONITORS = "api.metrics.heroku.com"
 KOLKRABBI = "kolkrabbi.heroku.com"
 GITHUB = "api.github.com"
 HOSTS = (PARTICLEBOARD, TELEX, METRICS, MONITORS, KOLKRABBI, GITHUB)
@@ -234,22 +234,6 @@ def _aware(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise Refusal("Times end with their zone: 2026-01-31T12:00:00Z.")
     return moment
-
-
-@router.get(f"/{MONITORS}/apps/{{app}}/formation/{{type}}/monitors", response=list[Ref])
-def monitors(request: HttpRequest, app: str, type: str) -> list[Ref]:
-    """None: nothing scales by itself here."""
-    app_access.app_for(asker(request), app)
-    return []
-
-
-@router.post(f"/{MONITORS}/apps/{{app}}/formation/{{type}}/monitors", response={201: Ref})
-def add_monitor(request: HttpRequest, app: str, type: str) -> Status[Ref]:
-    """Refused: nothing scales by itself here."""
-    name = app_access.app_for(asker(request), app, to=app_access.OPERATE).name
-    raise Refusal(
-        f"Slipway does not scale by itself. Set the number of dynos: heroku ps:scale {type[:40]}=2 -a {name}"
-    )
 
 
 # --- repositories: the part of GitHub and of what connects to it ------------------------------------------------------

@@ -15,7 +15,7 @@ from api.bridged_urls import api as served
 from api.resources.bridged import HOSTS
 from apps import transfers
 from apps.logs import store
-from apps.models import App, Formation
+from apps.models import App, Autoscale, Formation
 from ci.settings import settings_of
 from engine.spec import Line
 from forge.models import Repository
@@ -193,10 +193,70 @@ def test_that_the_log_is_too_short_is_said(api, noisy):
     assert "The log goes back to" in answer.headers["Warning-Message"]
 
 
-def test_nothing_scales_by_itself(api, shop):
-    path = "/_fixed/api.metrics.heroku.com/apps/shop-staging/formation/web/monitors"
-    assert api.get(path).json() == []
-    assert "ps:scale" in api.post(path, {"action_type": "scale"}).json()["message"]
+MONITORS = "/_fixed/api.metrics.heroku.com/apps/{}/formation/web/monitors"
+# What the CLI sends, key by key: heroku/dist/commands/ps/autoscale.
+ENABLE = {
+    "action_type": "scale", "is_active": True, "notification_channels": ["app"], "notification_period": 1440,
+    "op": "GREATER_OR_EQUAL", "period": 1, "max_quantity": 3, "min_quantity": 1, "value": 500,
+}  # fmt: skip
+DISABLE = {"is_active": False, "op": "GREATER_OR_EQUAL", "period": 1}
+
+
+class TestMonitors:
+    @pytest.fixture
+    def path(self, shop):
+        app = App.objects.get(name="shop-staging")
+        make_release(app)
+        return MONITORS.format(app.pk)
+
+    def test_autoscaling_goes_on_and_off_as_the_cli_asks(self, api, path):
+        assert api.get(path).json() == []
+        made = api.post(path, {**ENABLE, "name": "LATENCY_SCALE"})
+        assert made.status_code == 201
+        assert made.json().items() >= ENABLE.items()
+        row = Autoscale.objects.get(app__name="shop-staging")
+        assert (row.enabled, row.minimum, row.maximum, row.p95, row.notify) == (True, 1, 3, 500, True)
+        (told,) = api.get(path).json()
+        assert (told["id"], told["action_type"]) == (str(row.pk), "scale")
+        assert api.patch(f"{path}/{row.pk}", DISABLE).json()["is_active"] is False
+        row.refresh_from_db()
+        assert (row.enabled, row.maximum) == (False, 3)
+        again = {**ENABLE, "max_quantity": 5, "notification_channels": []}
+        assert api.patch(f"{path}/{row.pk}", again).json()["notification_channels"] == []
+        row.refresh_from_db()
+        assert (row.enabled, row.maximum, row.notify) == (True, 5, False)
+
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            ({"min_quantity": 0}, "between 1 and 100"),
+            ({"min_quantity": 4}, "can't be less"),
+            ({"max_quantity": None}, "at most"),
+            ({"value": 60_000}, "between 1 and 30000 ms"),
+            ({"action_type": "alert"}, "action_type"),
+        ],
+    )
+    def test_what_makes_no_sense_is_refused(self, api, path, change, says):
+        answer = api.post(path, {**ENABLE, **change})
+        assert answer.status_code == 422 and says in answer.json()["message"]
+        assert not Autoscale.objects.exists()
+
+    def test_it_takes_the_right_to_scale(self, api, as_vera, as_charlie, path):
+        assert as_vera.post(path, ENABLE).status_code == 403
+        assert as_charlie.post(path, ENABLE).status_code == 404
+        ref = api.post(path, ENABLE).json()["id"]
+        assert as_vera.patch(f"{path}/{ref}", DISABLE).status_code == 403
+        assert as_vera.get(path).status_code == 200
+
+    def test_others_and_workers_have_none(self, api, path):
+        ref = api.post(path, ENABLE).json()["id"]
+        assert api.patch(f"{path}/{uuid4()}", DISABLE).status_code == 404
+        other = MONITORS.format("shop-production")
+        assert api.patch(f"{other}/{ref}", DISABLE).status_code == 404
+        worker = path.replace("/web/", "/worker/")
+        assert api.get(worker).json() == []
+        assert "Only web dynos" in api.post(worker, ENABLE).json()["message"]
+        assert Autoscale.objects.get().enabled
 
 
 # --- repositories -----------------------------------------------------------------------------------------------------
