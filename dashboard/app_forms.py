@@ -35,6 +35,15 @@ class DynoForm(forms.Form):
     dyno = forms.CharField(required=False, max_length=140)
 
 
+class AutoscaleForm(forms.Form):
+    """Between which numbers of web dynos, by which response time in milliseconds."""
+
+    minimum = forms.IntegerField(error_messages={"required": "Say how many.", "invalid": "Use a number."})
+    maximum = forms.IntegerField(error_messages={"required": "Say how many.", "invalid": "Use a number."})
+    p95 = forms.IntegerField(error_messages={"required": "Say how long.", "invalid": "Use a number."})
+    notify = forms.BooleanField(required=False)
+
+
 class BuildForm(forms.Form):
     """A source to build again."""
 

@@ -14,6 +14,7 @@ from apps import access, stacks, transfers
 from apps.models import App, Dyno
 from core.models import Event
 from dashboard import certificates, fleet
+from dashboard.autoscale_panel import panel, scaler_of
 from dashboard.forms import Form
 from dashboard.words import span
 from engine.spec import MB, SIZES
@@ -54,6 +55,7 @@ def stand(app: App) -> dict[str, Any]:
         "current": now.current,
         "lines": now.lines,
         "currency": settings.CURRENCY,
+        "scaler": scaler_of(app),
         "busy": [line for line in now.lines if line.quantity],
         "dynos_wanted": sum(line.quantity for line in now.lines),
         "dynos_up": sum(line.up for line in now.lines),
@@ -119,17 +121,24 @@ def _memory(amount: int) -> str:
 
 
 def resources(
-    app: App, user: User, *, scaling: Form | None = None, running: Form | None = None
+    app: App,
+    user: User,
+    *,
+    scaling: Form | None = None,
+    running: Form | None = None,
+    autoscaling: Form | None = None,
 ) -> dict[str, Any]:
     """The formation with its dynos, one-off dynos; with what was typed into a form that was refused. `app` has come
-    with what `PLACED` names."""
+    with what `PLACED` names, and with its `autoscale`."""
+    found = stand(app)
     return {
         "scaling": scaling or Form(),
         "running": running or Form(size="standard-1x"),
         "may_run": may_see_config(user, app),
         **frame_of(app, user, "resources", getattr(app, "coupling", None)),
-        **stand(app),
+        **found,
         "sizes": sizes(),
+        "autoscaling": panel(app, found["lines"], autoscaling),
         "usual_start": estimates.expected(app, "start"),
         "one_offs": Dyno.objects.filter(app=app, one_off=True)
         .exclude(type="release")

@@ -10,6 +10,7 @@ urlpatterns = [
     path("apps/<slug:name>/", app.overview, name="app"),
     path("apps/<slug:name>/resources/", resources.resources, name="app-resources"),
     path("apps/<slug:name>/formation/", resources.scale, name="app-formation"),
+    path("apps/<slug:name>/autoscale/", resources.scale_by_itself, name="app-autoscale"),
     path("apps/<slug:name>/restarts/", resources.restart, name="app-restarts"),
     path("apps/<slug:name>/dynos/", resources.run, name="app-dynos"),
     path("apps/<slug:name>/dynos/<str:dyno>/removal/", resources.stop, name="dyno-removal"),

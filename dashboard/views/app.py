@@ -14,6 +14,6 @@ from dashboard.http import PageRequest
 @login_required
 def overview(request: PageRequest, name: str) -> HttpResponse:
     """How the app stands and what happened to it last; htmx gets the part that changes."""
-    app = access.app_for(request.user, name)
+    app = access.app_for(request.user, name, along=["autoscale"])
     template = "apps/_overview.html" if request.htmx else "apps/overview.html"
     return render(request, template, summary.context(app, request.user))

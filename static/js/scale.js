@@ -85,3 +85,13 @@ document.addEventListener("htmx:load", () => {
 });
 
 document.querySelectorAll("[data-scale]").forEach(draw);
+
+// What autoscaling comes to a month, as it is typed; nothing while that makes no sense.
+addEventListener("input", event => {
+  const form = event.target.closest?.("[data-autoscale]");
+  if (!form) return;
+  const [low, high] = ["minimum", "maximum"].map(name => parseInt(form.elements[name].value, 10));
+  const amount = number => form.dataset.currency + ((number * form.dataset.cents) / 100).toLocaleString("en-US", { minimumFractionDigits: 2 }).replace(".00", "");
+  const span = low === high ? amount(high) : `${amount(low)} to ${amount(high)}`;
+  form.querySelector("[data-autoscale-cost]").textContent = low > 0 && low <= high && high <= 100 ? `${span} a month` : "…";
+});

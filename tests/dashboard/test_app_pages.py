@@ -43,6 +43,7 @@ PAGES = {
 }
 VERBS = {
     "app-formation": ([], "operate"),
+    "app-autoscale": ([], "operate"),
     "app-restarts": ([], "operate"),
     "dyno-removal": (["run.1"], "operate"),
     "app-lock": ([], "manage"),

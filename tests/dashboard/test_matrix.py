@@ -137,7 +137,7 @@ RULES = {
         config-value config-edit config-removal config-write-only config-file config-values config-preview
         config-file-save app-dynos scheduled-job-pause
         scheduled-job-resumption scheduled-job-runs scheduled-job-removal""",
-    OPERATE: """addon-window addon-restarts database-backup-removal database-restores database-copies restart-new app-formation app-restarts dyno-removal app-logs app-logs-histogram app-logs-text log-archive log-searches log-search-removal
+    OPERATE: """addon-window addon-restarts database-backup-removal database-restores database-copies restart-new app-formation app-autoscale app-restarts dyno-removal app-logs app-logs-histogram app-logs-text log-archive log-searches log-search-removal
         app-maintenance app-wake outlets drains drain-removal webhooks webhook-removal""",
     MANAGE: """review-config-vars review-config-removal gate-new gates gate gate-removal freeze-removal repository-settings repository-removal repository-secret repository-secret-removal repository-hook as-code-file slipway-yml plans plan-changes following proposal-acceptance proposal-refusal channels channel channel-removal channel-tests pipeline-addon-new pipeline-addon-orders pipeline-addon-sharing pipeline-addon-sharing-removal
         pipeline-addon-retries pipeline-addon-removal pipeline-name pipeline-owner pipeline-removal stage-order stages stage stage-place stage-removal

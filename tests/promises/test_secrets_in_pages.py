@@ -131,6 +131,7 @@ def test_rows_hold_no_config_value(app, django_db_blocker):
 
 DONE = [
     ("app-formation", {"web.quantity": "2"}, "scaled"),
+    ("app-autoscale", {"minimum": "1", "maximum": "3", "p95": "500"}, "set autoscaling of"),
     ("app-restarts", {}, "restarted"),
     ("app-dynos", {"command": "true", "size": "basic"}, "ran"),
     ("dyno-removal", {}, "stopped"),
