@@ -5,6 +5,10 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.client import HTTPException
 
 import pytest
 
@@ -12,6 +16,8 @@ from tests.cli.conftest import squeezed
 from tests.cli.terminal import Shell, variables
 from tests.platform.harness import ROOT, commit, repository
 from tests.waiting import eventually
+
+ENABLE = ("ps:autoscale:enable", "-a", "bridged-slow", "--min", "1", "--max", "2")
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +48,66 @@ def heroku(platform, program, tmp_path_factory, bridge):
     shell("pipelines:create", "bridged", "-a", "bridged-staging", "-s", "staging")
     shell("pipelines:add", "bridged", "-a", "bridged-production", "-s", "production")
     return shell
+
+
+SLOW = """
+import os, time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        time.sleep(0.2)
+        self.send_response(200)
+        self.send_header("Content-Length", "4")
+        self.end_headers()
+        self.wfile.write(b"slow")
+HTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+@pytest.fixture(scope="module")
+def visitors(platform):
+    """Three who ask an app again and again, one answer after the other; begun by its name, until the end of this file."""
+    done = threading.Event()
+
+    def visit(app):
+        while not done.is_set():
+            with suppress(OSError, HTTPException):
+                platform.get(app)
+
+    with ThreadPoolExecutor(3) as pool:
+        yield lambda app: [pool.submit(visit, app) for _ in range(3)]
+        done.set()
+
+
+def test_autoscaling_is_turned_on_and_off(heroku, platform, visitors):
+    heroku("create", "bridged-slow", "--remote", "slow")
+    assert "does not have any web dynos" in heroku(*ENABLE, "--p95", "300", status=1)
+    heroku.run("git", "checkout", "-q", "-b", "slow")
+    commit(heroku.folder, "Slow", **{"Procfile": "web: python slow.py\n", "slow.py": SLOW})
+    heroku.run("git", "push", "slow", "slow:main")
+    heroku.run("git", "checkout", "-q", "main")
+    assert "only available with Performance" in squeezed(heroku(*ENABLE, "--p95", "300", status=1))
+    assert "does not have autoscale enabled" in heroku("ps:autoscale:disable", "-a", "bridged-slow", status=1)
+    heroku("ps:type", "web=performance-m", "-a", "bridged-slow")
+    said = " ".join(
+        heroku("ps:autoscale:enable", "-a", "bridged-slow", "--min", "3", "--max", "2", status=2).split()
+    )
+    assert "The maximum can't be less than the minimum, 3." in said
+    assert "Enabling dyno autoscaling... done" in heroku(*ENABLE, "--notifications")
+    asked = platform.api("GET", "/apps/bridged-slow/autoscale")
+    assert (asked["enabled"], asked["min"], asked["max"], asked["p95"], asked["notify"]) == (
+        True,
+        1,
+        2,
+        1000,
+        True,
+    )
+    assert "Disabling dyno autoscaling... done" in heroku("ps:autoscale:disable", "-a", "bridged-slow")
+    assert platform.api("GET", "/apps/bridged-slow/autoscale")["enabled"] is False
+    assert "Enabling dyno autoscaling... done" in heroku(*ENABLE, "--p95", "300")
+    asked = platform.api("GET", "/apps/bridged-slow/autoscale")
+    assert (asked["enabled"], asked["max"], asked["p95"], asked["notify"]) == (True, 2, 300, False)
+    visitors("bridged-slow")  # what comes of them is seen at the end
 
 
 def test_favorites(heroku):
@@ -130,6 +196,19 @@ def test_the_rest_of_the_cli_works_through_it(heroku):
     assert "through" in heroku("run", "-a", "bridged-staging", "--no-tty", "echo through")
     assert "heroku[web.1]" in heroku("logs", "-a", "bridged-staging", "--source", "heroku")
     assert "refused" not in heroku("config:set", "A=b", "-a", "bridged-staging")
+
+
+def test_visitors_who_wait_got_a_dyno_more(heroku, platform):
+    assert platform.api("GET", "/apps/bridged-slow/autoscale")["enabled"] is True
+    eventually(lambda: "web.2" in heroku("ps", "-a", "bridged-slow"), seconds=90, every=2)
+    why = platform.api("GET", "/apps/bridged-slow/autoscale")["reason"]
+    assert re.fullmatch(r"p95 \d+ ms over 300 ms", why)
+    assert f"Scaled to web@2:Performance-M by the platform: {why}" in heroku(
+        "logs", "-a", "bridged-slow", "-n", "1500", "--source", "app"
+    )
+    heroku("ps:scale", "web=1", "-a", "bridged-slow")
+    assert platform.api("GET", "/apps/bridged-slow/autoscale")["enabled"] is False
+    assert "web.2" not in heroku("ps", "-a", "bridged-slow")
 
 
 def test_without_a_bridge_no_variables_are_printed(platform, tmp_path):
