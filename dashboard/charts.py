@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 WIDTH, HEIGHT = 200, 40
 HEADROOM = 0.9  # of the height, for the highest value
-NAME = 7.0  # percent of the height of a chart that the name of a line takes
+NAME = {"sm": 11.0, "md": 7.0}  # percent of the height that the name of a line takes, in charts of each size
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,12 @@ def fill(values: Sequence[float | None], top: float, css: str) -> Line:
     return Line(css, "".join(parts))
 
 
-def apart(lines: Sequence[Line]) -> list[Line]:
+def apart(lines: Sequence[Line], size: str = "sm") -> list[Line]:
     """The same lines, with the places of their names so far from each other that all can be read: in the order of the
     lines from above, pushed up from the lowest."""
-    placed, below = [], 100.0 + NAME
+    placed, below = [], 100.0 + NAME[size]
     for one in sorted(lines, key=lambda one: -one.end):
-        below = min(one.end, below - NAME)
+        below = min(one.end, below - NAME[size])
         placed.append(replace(one, end=round(below, 1)))
     return [next(one for one in placed if one.name == line.name) for line in lines]
 

@@ -158,7 +158,8 @@ def _times(points: Sequence[Point], span: Span) -> Chart:
                 charts.line(p99, top, "c3", "p99"),
                 charts.line(p95, top, "c2", "p95"),
                 charts.line(p50, top, "c1", "p50"),
-            ]
+            ],
+            "md",
         ),
         [charts.fill(p95, top, "c2f")],
         charts.hints(said),

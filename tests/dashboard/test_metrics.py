@@ -119,7 +119,8 @@ def test_a_line_is_interrupted_where_there_is_nothing():
 
 def test_names_of_lines_that_meet_stand_apart():
     lines = [charts.line([value], 100, "c1", name) for name, value in (("p99", 4), ("p95", 3), ("p50", 60))]
-    assert [line.end for line in charts.apart(lines)] == [90.0, 97.0, 40.0]
+    assert [line.end for line in charts.apart(lines, "md")] == [90.0, 97.0, 40.0]
+    assert [line.end for line in charts.apart(lines)] == [86.0, 97.0, 40.0]
     assert [line.name for line in charts.apart(lines)] == ["p99", "p95", "p50"]
 
 
