@@ -51,8 +51,10 @@ class Node:
     def start(self) -> None:
         """Start the engine. Its mounts are its own: /run, and images in memory, so that both vanish with it. An engine
         that ends without them is started again."""
+        hosts = self.folder / "hosts"  # a machine knows its own name, which servers look up
+        hosts.write_text(f"127.0.0.1 localhost {self.name}\n")
         script = (
-            f"hostname {self.name} && mount -t tmpfs tmpfs /run && mkdir -p /run/lock {self.folder}/data && "
+            f"hostname {self.name} && mount --bind {hosts} /etc/hosts && mount -t tmpfs tmpfs /run && mkdir -p /run/lock {self.folder}/data && "
             f"mount -t tmpfs -o size=4g tmpfs {self.folder}/data && "
             f"while :; do dockerd --data-root {self.folder}/data --exec-root {self.folder}/exec "
             f"--pidfile {self.folder}/pid -H unix://{self.folder}/docker.sock -H unix:///run/docker.sock --cgroup-parent /{self.name} "
