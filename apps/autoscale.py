@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts.access import demand_not_suspended
 from accounts.models import User
 from apps import scaling
+from apps.metrics import quantile
 from apps.models import App, Autoscale
 from apps.scaling import MAX_DYNOS, WEB
 from core import activity, changes, live
@@ -155,14 +156,8 @@ def _would_do(rule: Rule, quantity: int, calm: Spread, seconds: float) -> bool:
 
 
 def p95(spread: Spread) -> int:
-    """About how many milliseconds 95 % of the answers kept to: within a step of the spread they are taken to lie evenly.
-    Of no answers, 0."""
-    total, so_far = sum(spread), 0
-    for (low, high), count in zip(_steps(), spread, strict=False):
-        if count and so_far + count >= _QUANTILE * total:
-            return round(low + (high - low) * (_QUANTILE * total - so_far) / count)
-        so_far += count
-    return 0
+    """About how many milliseconds 95 % of the answers kept to. Of no answers, 0."""
+    return round(quantile(spread, _QUANTILE) or 0)
 
 
 def _busy_seconds(spread: Spread) -> float:
