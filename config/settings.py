@@ -129,6 +129,7 @@ CURRENCY = env.str("SLIPWAY_CURRENCY", default="") or "$"
 # --- backups ------------------------------------------------------------------------------------------------------
 BACKUP_HOURS = env.float("SLIPWAY_BACKUP_HOURS", default=0)
 BACKUP_KEEP = env.int("SLIPWAY_BACKUP_KEEP", default=7)
+BACKUP_STORAGE = env.bool("SLIPWAY_BACKUP_STORAGE", default=True)
 BACKUP_DIR = env.str("SLIPWAY_BACKUP_DIR", default=str(DATA / "backups"))
 
 # --- watching over it ---------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Backups of the platform: database, repositories, slugs, sources and logs as one stream, made while everything runs.
+"""Backups of the platform: database, repositories, slugs, sources, logs and the files of storages as one stream, made while everything runs.
 
 What a backup holds is as of one moment, that of the snapshot of the database:
 
@@ -7,7 +7,8 @@ What a backup holds is as of one moment, that of the snapshot of the database:
 - A branch moves only once its release has succeeded, so a repository may never be ahead of the database. Repositories are
   bundled before the snapshot; one that has changed when the snapshot is there is bundled again, and the newer
   bundle counts if the snapshot knows the builds of its branches.
-- Logs come last: lines that are too new do no harm.
+- Logs come late: lines that are too new do no harm.
+- Files of storages come last, each as it was when it was read: apps go on writing.
 
 Keys are never in it, nor what is made anew: build caches, unpacked slugs, certificates of the local authority.
 """

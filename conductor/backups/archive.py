@@ -47,6 +47,10 @@ class Writer:
         """A text."""
         self._put(name, len(text.encode()), io.BytesIO(text.encode()))
 
+    def add_bytes(self, name: str, data: bytes) -> None:
+        """What is in memory."""
+        self._put(name, len(data), io.BytesIO(data))
+
     def _put(self, name: str, size: int, file: IO[bytes], mode: int = 0o600) -> None:
         member = tarfile.TarInfo(name)
         member.size, member.mode = size, mode

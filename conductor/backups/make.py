@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 from django.conf import settings
 from django.db import connection
 
-from conductor.backups import archive, database, files, history
+from addons.providers.storage import volumes as storages
+from conductor.backups import archive, database, files, history, volumes
 from core import failpoints, secrets, version
 from core.errors import Conflict
 from releases import repositories, rotation
@@ -41,15 +42,16 @@ class Made:
     bytes: int  # of what is in it, before compression
     repositories: int
     missing: list[str] = field(default_factory=list)  # archives that the database names and the disk lacks
+    storage: volumes.Taken = field(default_factory=volumes.Taken)
 
 
-def make_file(target: Path, *, logs: bool = True) -> Made:
+def make_file(target: Path, *, logs: bool = True, storage: bool = True) -> Made:
     """A backup in the file `target`, which is there only once it is whole, on the disk, and has been read again."""
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            made = make(file, logs=logs)
+            made = make(file, logs=logs, storage=storage)
             file.flush()
             os.fsync(file.fileno())
         with part.open("rb") as file:
@@ -62,7 +64,7 @@ def make_file(target: Path, *, logs: bool = True) -> Made:
     return made
 
 
-def make(to: BinaryIO, *, logs: bool = True) -> Made:
+def make(to: BinaryIO, *, logs: bool = True, storage: bool = True) -> Made:
     """Write a backup to `to`, a file or a pipe, while the platform goes on. `Conflict` while another is made."""
     started = time.monotonic()
     with _scratch() as scratch, archive.writing(to) as writer:
@@ -81,7 +83,8 @@ def make(to: BinaryIO, *, logs: bool = True) -> Made:
         _catch_up(writer, scratch, before, built)
         if logs:
             _add_logs(writer)
-    return Made(at, time.monotonic() - started, writer.bytes, len(before), missing)
+        taken = volumes.take(writer, storages()) if storage else volumes.Taken()
+    return Made(at, time.monotonic() - started, writer.bytes, len(before), missing, taken)
 
 
 def _head() -> dict[str, Any]:

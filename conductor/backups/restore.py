@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import tarfile
 import tempfile
 import uuid
 from collections import Counter
@@ -18,13 +19,22 @@ from django.db import DatabaseError, connection
 
 from apps.models import App
 from conductor import status
-from conductor.backups import archive, database, files
+from conductor.backups import archive, database, files, volumes
 from conductor.backups.make import FORMAT
 from core import secrets, version
 from core.errors import Conflict, Refusal
+from engine.volumes import Volumes
 from releases import repositories
 
-PLACES = ("repos", "slugs", "sources", "logs", "buildpacks", "database-backups")  # below the data folder
+PLACES = (
+    "repos",
+    "slugs",
+    "sources",
+    "logs",
+    "buildpacks",
+    "database-backups",
+    volumes.FOLDER,
+)  # below the data folder
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,7 @@ class Restored:
     counts: dict[str, int]  # members by kind: repos, slugs, sources, logs …
     bytes: int
     aside: Path | None = None  # where what was there before is now
+    lost: tuple[str, ...] = ()  # files of storages that could not be made
 
 
 def check(source: BinaryIO) -> Restored:
@@ -57,16 +68,22 @@ def restore(source: BinaryIO, *, over: bool = False) -> Restored:
             head, sizes = archive.unpack(source, staged)
             os.sync()
             _demand_fitting(head)
+            lost = _unpack_volumes(staged)
             database.load(staged, head["migrations"])
             aside = _place(staged)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
-    return _told(head, sizes, aside)
+    return _told(head, sizes, aside, tuple(lost))
 
 
-def _told(head: dict[str, Any], sizes: dict[str, int], aside: Path | None = None) -> Restored:
+def _told(
+    head: dict[str, Any], sizes: dict[str, int], aside: Path | None = None, lost: tuple[str, ...] = ()
+) -> Restored:
     counts = Counter(name.split("/", 1)[0] for name in sizes)
-    return Restored(head["made"], head["slipway"], dict(counts), sum(sizes.values()), aside)
+    counts[volumes.FOLDER] = len(
+        {name.split("/")[1] for name in sizes if name.startswith(f"{volumes.FOLDER}/")}
+    )
+    return Restored(head["made"], head["slipway"], dict(counts), sum(sizes.values()), aside, lost)
 
 
 # --- what has to be so ------------------------------------------------------------------------------------------------
@@ -157,7 +174,7 @@ def _demand_fitting(head: dict[str, Any]) -> None:
 
 def _place(staged: Path) -> Path | None:
     """Move what was unpacked to where it belongs; returns where what was there is now."""
-    aside = _set_aside()
+    aside = _set_aside([name for name in PLACES if name != volumes.FOLDER or (staged / name).is_dir()])
     for name in PLACES:
         if name == "repos":
             _make_repositories(staged / name)
@@ -168,9 +185,24 @@ def _place(staged: Path) -> Path | None:
     return aside
 
 
-def _set_aside() -> Path | None:
+def _unpack_volumes(staged: Path) -> list[str]:
+    """Have folders where the pieces of storages are; returns what could not be made."""
+    pieces, whole = staged / volumes.FOLDER, staged / "whole"
+    if not pieces.is_dir():
+        return []  # a backup without: what is there stays
+    try:
+        lost = volumes.put_back(pieces, Volumes(whole))
+    except (tarfile.TarError, ValueError) as error:
+        raise archive.Damaged(f"The storages in this backup are damaged: {error}") from error
+    shutil.rmtree(pieces)
+    whole.rename(pieces)
+    return lost
+
+
+def _set_aside(places: list[str]) -> Path | None:
+    """Move what is there in these away; returns where to."""
     aside = settings.DATA / f"before-restore-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    for name in (*PLACES, "run/status.json", "run/backup.json"):
+    for name in (*places, "run/status.json", "run/backup.json"):
         if (place := settings.DATA / name).exists():
             target = aside / name
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -22,7 +22,7 @@ def look() -> bool:
         return False
     target = history.folder() / history.new_name()
     try:
-        make_file(target)
+        make_file(target, storage=settings.BACKUP_STORAGE)
     except (OSError, Refusal) as error:
         log.error("The backup to %s failed: %s", target, error)
         history.note_failure(str(error))

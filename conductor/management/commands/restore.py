@@ -40,9 +40,17 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{verb}: made {done.made} by Slipway {done.slipway}; {counts}; {done.bytes:,} bytes."
         )
+        for name in done.lost[:20]:
+            self.stderr.write(f"Not restored: {name} of the storages.")
         if done.aside:
             self.stdout.write(f"What was there before is in {done.aside}; delete it when you don't need it.")
 
 
-WORDS = {"repos": "repositories", "slugs": "slugs", "sources": "sources", "logs": "log files"}
+WORDS = {
+    "repos": "repositories",
+    "slugs": "slugs",
+    "sources": "sources",
+    "logs": "log files",
+    "volumes": "storages",
+}
 _check = check
