@@ -60,6 +60,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "4")
         self.end_headers()
         self.wfile.write(b"slow")
+    def log_message(self, *words):
+        pass
 HTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler).serve_forever()
 """
 
