@@ -17,9 +17,12 @@ def token_of(addon_id: object) -> str:
     return f"d.{addon_id}"
 
 
-def told(requires: Collection[str], addon_id: object) -> dict[str, str]:
-    """What an order says of it, to a partner whose manifest asks for the log in its `requires`."""
-    return {"log_drain_token": token_of(addon_id)} if REQUIRED in requires else {}
+def told(requires: Collection[str], addon_id: str) -> dict[str, str]:
+    """What an order says of it, to a partner whose manifest asks for the log in its `requires`. Nothing of an add-on of a
+    pipeline's: a token is for the log of one app."""
+    if REQUIRED not in requires or Addon.objects.filter(pk=addon_id, app=None).exists():
+        return {}
+    return {"log_drain_token": token_of(addon_id)}
 
 
 def check(requires: Collection[str], url: object) -> str:

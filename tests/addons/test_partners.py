@@ -21,10 +21,11 @@ from addons.partner_trial import Trial
 from addons.providers import wire
 from api.http import allowance
 from apps import drains
+from apps.models import LogDrain
 from core.errors import Refusal
 from core.models import Event
 from tests.addons.test_ordering import newest, work
-from tests.factories import make_app
+from tests.factories import make_app, make_pipeline
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "partner"
 ACCEPT = "application/vnd.heroku+json; version=3"
@@ -239,6 +240,17 @@ def test_it_gets_no_log_that_its_manifest_does_not_ask_for(odd, app, alice):
     addon = order(app, alice)
     assert addon.state == "failed" and "manifest does not require syslog_drain" in addon.message
     assert "log_drain_token" not in odd.asked[0][2] and not app.log_drains.exists()
+
+
+def test_one_of_a_pipeline_s_own_is_promised_no_log(odd, app, alice):
+    plan = catalog.plan_called("notes:small")
+    odd.answers = [(201, {"config": {}, "log_drain_url": "http://127.0.0.1:9/"})]
+    addon = actions.order_for_pipeline(make_pipeline("shop", owner=alice), plan, by=alice)
+    work()
+    addon.refresh_from_db()
+    assert addon.state == "provisioned"
+    assert odd.asked[0][2]["uuid"] == str(addon.pk) and "log_drain_token" not in odd.asked[0][2]
+    assert not LogDrain.objects.exists()
 
 
 def test_its_partner_may_say_later_where_the_log_goes(odd, app, alice):
