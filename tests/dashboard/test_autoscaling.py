@@ -82,6 +82,7 @@ def test_it_says_what_it_comes_to(app, client, alice, settings):
     DynoPrice.objects.update_or_create(size="standard-1x", defaults={"cents_per_month": 2500})
     autoscale.enable(app, Rule(1, 3, 500), by=alice)
     assert "<strong data-autoscale-cost>$25 to $75 a month</strong>" in client.get(PAGE).text
+    assert "<strong data-autoscale-cost>…</strong>" in client.post(FORM, {**ASKED, "minimum": "9"}).text
     settings.SHOW_PRICES = False
     assert "data-autoscale-cost" not in client.get(PAGE).text
 
