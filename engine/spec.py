@@ -50,6 +50,10 @@ class Attached(Protocol):
         """Tell it that no more input comes."""
         ...
 
+    def resize(self, columns: int, lines: int) -> None:
+        """Tell it that its terminal has another size; nothing without a terminal."""
+        ...
+
     def close(self) -> None:
         """Let go of both; a terminal hangs up on its processes."""
         ...

@@ -5,17 +5,24 @@ import os
 import struct
 import termios
 import threading
+from collections.abc import Callable
 
 from engine.spec import Attach
 
 END_OF_INPUT = b"\x04"  # what a terminal turns into the end of input
 
 
-class Ours:
-    """The platform's ends; see `engine.spec.Attached`."""
+def set_size(terminal: int, columns: int, lines: int) -> None:
+    """Give a terminal a size, in characters."""
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
-    def __init__(self, reader: int, writer: int) -> None:
+
+class Ours:
+    """The platform's ends; see `engine.spec.Attached`. `resize` says a terminal's new size to where it is, if not here."""
+
+    def __init__(self, reader: int, writer: int, resize: Callable[[int, int], None] | None = None) -> None:
         self.reader, self.writer = reader, writer
+        self._resize = resize
         self._terminal = reader == writer
         for fd in (reader, writer):
             os.set_blocking(fd, False)
@@ -27,6 +34,13 @@ class Ours:
         elif self.writer >= 0:
             os.close(self.writer)
             self.writer = -1
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Tell a terminal that it has another size."""
+        if self._resize:
+            self._resize(columns, lines)
+        elif self._terminal and self.reader >= 0:
+            set_size(self.reader, columns, lines)
 
     def close(self) -> None:
         """Let go of both ends. May be called twice."""
@@ -42,8 +56,7 @@ class Streams:
         self.theirs: tuple[int, ...]  # standard input and output of the dyno
         if attach.tty:
             ours, their = os.openpty()
-            size = struct.pack("HHHH", attach.lines, attach.columns, 0, 0)
-            fcntl.ioctl(ours, termios.TIOCSWINSZ, size)
+            set_size(ours, attach.columns, attach.lines)
             self.theirs, self._ours = (their, their), Ours(ours, ours)
         else:
             (their_in, our_in), (our_out, their_out) = os.pipe(), os.pipe()

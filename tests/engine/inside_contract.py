@@ -1,6 +1,8 @@
 """What a driver must do that lets a process into a dyno that runs. A test class of the driver inherits this beside
 `DriverContract`."""
 
+import os
+
 import pytest
 
 from core.errors import EngineError
@@ -58,6 +60,23 @@ class InsideContract:
         assert self.ended(driver, one).exit_code is not None
         assert [state.state for state in driver.observe(host.app) if state.id == host.id] == ["up"]
         assert self.say(driver, spec, host, "echo still").split() == ["still"]
+
+    def test_a_terminal_is_told_of_its_new_size(self, driver, spec):
+        host = self.up(driver, spec)
+        command = "while sleep 0.1; do stty size; done"
+        one = spec(command, attach=Attach(columns=80, lines=24), one_off=True, inside=host.id)
+        driver.run(one)
+        streams = attach(driver, one)
+        os.set_blocking(streams.reader, True)
+        said = b""
+        while b"24 80" not in said:
+            said += os.read(streams.reader, 4096)
+        streams.resize(101, 44)
+        while b"44 101" not in said:
+            said += os.read(streams.reader, 4096)
+        driver.stop(one.app, one.id)
+        self.ended(driver, one)
+        streams.close()
 
     def test_nobody_is_let_in_where_nothing_runs(self, driver, spec):
         with pytest.raises(EngineError):

@@ -16,7 +16,8 @@ class Carried:
     """Both ends, until each is where it belongs. For any thread.
 
     With a terminal the engine's connection carries its bytes as they are; without one, output comes in frames.
-    `hung_up` is called when who sat at a terminal is gone, `silenced` when the dyno will write no more.
+    `hung_up` is called when who sat at a terminal is gone, `silenced` when the dyno will write no more,
+    and `resize` has the terminal's new size told to the engine.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class Carried:
         *,
         hung_up: Callable[[], None],
         silenced: Callable[[], None] | None = None,
+        resize: Callable[[int, int], None] | None = None,
     ) -> None:
         self.taken = False
         self.silent = False  # the dyno will write no more
@@ -37,7 +39,7 @@ class Carried:
             ours, theirs = socket.socketpair()
             self._reads, self._writes = theirs, theirs.dup()
             fd = ours.detach()
-            self._ours = Ours(fd, fd)
+            self._ours = Ours(fd, fd, resize or (lambda columns, lines: None))
         else:
             (their_in, our_in), (our_out, their_out) = socket.socketpair(), socket.socketpair()
             self._reads, self._writes = their_in, their_out

@@ -63,15 +63,22 @@ class Visitor(Dyno):
                 connection,
                 hung_up=self._hang_up,
                 silenced=lambda: self._loop.post(self._look_soon),
+                resize=self._resize_soon,
             )
             if self._attach.tty and self.spec.image:
-                with contextlib.suppress(Absent, Taken):  # it was quick
-                    self._client.resize_exec(self._exec, self._attach.lines, self._attach.columns)
+                self._resize(self._attach.columns, self._attach.lines)
         except EngineError as error:
             reason = NOT_UP if isinstance(error, Absent | Taken) else str(error)
             self._loop.post(lambda: self._never(reason))
         else:
             self._loop.post(self._entered)
+
+    def _resize_soon(self, columns: int, lines: int) -> None:
+        self._services.pool.submit(self._resize, columns, lines)
+
+    def _resize(self, columns: int, lines: int) -> None:  # in the pool
+        with contextlib.suppress(Absent, Taken):  # it was quick
+            self._client.resize_exec(self._exec, lines, columns)
 
     def _body(self) -> dict[str, object]:
         """Its command, with the environment, the name and the port of its host, and a marker of its own."""
