@@ -11,7 +11,7 @@ RULES = [
         (r"/account(/features(/[^/]+)?|/rate-limits)?|/users/[^/]+|/teams/permissions", (IDENTITY, GLOBAL)),
         # What tells config vars or credentials, what runs a command beside them, and what lets others in.
         (r".*/(config|config-vars|sso|log-drains)(/.*)?", (READ_PROTECTED, WRITE_PROTECTED)),
-        (r"/apps/[^/]+/dynos(/[^/]+)?", (READ, WRITE_PROTECTED)),
+        (r"/apps/[^/]+/dynos(/[^/]+)?|/api/v2(/[^/]+)?", (READ, WRITE_PROTECTED)),
         (r"/pipelines/[^/]+/repo(/secret)?", (READ, WRITE_PROTECTED)),
         (r".*/(collaborators|members|invitations)(/.*)?", (READ, WRITE_PROTECTED)),
         (r"/account/app-transfers(/.*)?|/pipeline-transfers(/.*)?", (READ, WRITE_PROTECTED)),

@@ -12,7 +12,7 @@ from accounts.models import User
 from apps import limits
 from apps.models import App, Dyno
 from core import activity, live, names, secrets
-from core.errors import Refusal
+from core.errors import NotFound, Refusal
 from engine.spec import SIZES
 
 MAX_RUNNING = 100
@@ -39,7 +39,7 @@ def run_detached(
     `time_to_live` is in seconds. Returns the dyno, which the conductor starts; its output goes to the app's log, or to
     the log `stream`.
     """
-    more = {"code": code, "stream": stream}
+    more: dict[str, Any] = {"code": code, "stream": stream}
     return _one_off(app, command, release_version, by, size, env, time_to_live, type, **more)
 
 
@@ -60,22 +60,40 @@ def run_attached(
     which works once. With `tty` they are a terminal, as `TERM`, `COLUMNS` and `LINES` of `env` describe it.
     The secret ends in the API token that asked for it: when that is revoked, they are cut off."""
     secret = secrets.new_token("rendezvous") + (f".{by.token.pk.hex}" if by.token else "")
-    attach = {"attached": "tty" if tty else "plain", "attach_digest": secrets.digest(secret)}
+    attach: dict[str, Any] = {"attached": "tty" if tty else "plain", "attach_digest": secrets.digest(secret)}
     return _one_off(app, command, release_version, by, size, env, time_to_live, type, **attach), secret
 
 
 @transaction.atomic
 def run_inside(
-    app: App, host: Dyno, command: str, *, by: User, tty: bool = True, env: Mapping[str, str] | None = None
+    app: App,
+    host: Dyno,
+    command: str,
+    *,
+    by: User,
+    tty: bool = True,
+    env: Mapping[str, str] | None = None,
+    noted: bool = True,
 ) -> tuple[Dyno, str]:
     """Run `command` in the walls of a dyno that runs: as its user, among its files, within its limits, and until it
-    ends. Else like `run_attached`."""
+    ends. Else like `run_attached`. Unless it is to be `noted`, no activity tells of it: the same was told before."""
     if host.state != Dyno.State.UP or host.inside:
         raise Refusal(f"{host.name} does not run now: it is {host.state}. Look at heroku ps.")
     secret = secrets.new_token("rendezvous") + (f".{by.token.pk.hex}" if by.token else "")
-    attach = {"attached": "tty" if tty else "plain", "attach_digest": secrets.digest(secret)}
+    attach: dict[str, Any] = {"attached": "tty" if tty else "plain", "attach_digest": secrets.digest(secret)}
     attach["inside"] = host.incarnation
-    return _one_off(app, command, host.release_version, by, host.size, env, None, "run", **attach), secret
+    return (
+        _one_off(app, command, host.release_version, by, host.size, env, None, "run", noted, **attach),
+        secret,
+    )
+
+
+def newest(app: App, ref: str) -> Dyno:
+    """The dyno by name or id; during a switch two have the same name. `NotFound` when there is none."""
+    rows = [row for row in app.dynos.select_related("app") if ref in (row.name, str(row.pk))]
+    if not rows:
+        raise NotFound("Couldn't find that dyno.", resource="dyno")
+    return max(rows, key=lambda row: row.release_version)
 
 
 def _one_off(
@@ -87,6 +105,7 @@ def _one_off(
     env: Mapping[str, str] | None,
     time_to_live: int | None,
     type: str,
+    noted: bool = True,
     **more: Any,
 ) -> Dyno:
     _check_one_off(app, command, size=size, time_to_live=time_to_live, type=type)
@@ -107,7 +126,8 @@ def _one_off(
     if env:
         dyno.env = dict(env)
     dyno.save(force_insert=True)
-    activity.record(by, "ran", dyno, app=app, size=dyno.size)
+    if noted:
+        activity.record(by, "ran", dyno, app=app, size=dyno.size)
     live.tell(f"start:{app.pk}")
     live.tell(app.topic)
     live.wake_conductor()

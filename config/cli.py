@@ -34,6 +34,7 @@ def variables(url: str, *, certificate: Path | None, token: str = "") -> dict[st
         "HEROKU_PARTICLEBOARD_URL": base,
         "HEROKU_LOGIN_HOST": base,
         "HEROKU_STATUS_HOST": base,
+        "HEROKU_EXEC_URL": base,
         "HEROKU_BUILDPACK_REGISTRY_URL": base,
         "HEROKU_DATA_HOST": host,
         "HEROKU_CI_WEBSOCKET_URL": f"wss://{place.netloc}/ci-events",

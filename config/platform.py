@@ -88,6 +88,7 @@ def run(ready: Callable[[], None]) -> None:
 
 
 async def _live(loop: asyncio.AbstractEventLoop, ready: Callable[[], None]) -> None:
+    from conductor import ssh
     from conductor.compose import compose
     from conductor.fronts import front
     from config import server
@@ -107,12 +108,17 @@ async def _live(loop: asyncio.AbstractEventLoop, ready: Callable[[], None]) -> N
     conductor = compose(before.router, before.tally)
     await loop.run_in_executor(None, conductor.start)
     await before.start(conductor.find_guest, lambda: conductor.leads, conductor.wake)
+    shell = ssh.server(conductor.find_guest, lambda: conductor.leads)
+    if shell:
+        shell.start()
     threading.Thread(target=ready, name="ready", daemon=True).start()
     try:
         await stop.wait()
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)  # a second Ctrl-C ends the process at once
+        if shell:
+            await loop.run_in_executor(None, shell.stop)
         await _stop(loop, before, conductor, web)
 
 

@@ -40,6 +40,9 @@ RENDEZVOUS = env.str(
     default=f"{urlsplit(URL).hostname}:"
     f"{5443 if ROUTER_URL != 'local:' else urlsplit(URL).port or (443 if URL.startswith('https') else PORT)}",
 )
+# Where dynos are opened by SSH, as the CLI's ps:exec does: it goes to port 80 of SSH_HOST, whatever is elsewhere.
+SSH_LISTEN = env.str("SLIPWAY_SSH_LISTEN", default="127.0.0.2:80" if ROUTER_URL == "local:" else "")
+SSH_HOST = env.str("SLIPWAY_SSH_HOST", default="")
 HTTPS_PORT = env.int("SLIPWAY_HTTPS_PORT", default=0)
 ROUTER_WEB = env.list("SLIPWAY_ROUTER_WEB", default=[f"unix@{CONTROL_SOCKET}"])
 TLS_CERTIFICATE = env.str("SLIPWAY_TLS_CERTIFICATE", default="")

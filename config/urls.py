@@ -12,6 +12,7 @@ urlpatterns = [
     path("", include("releases.urls")),
     path("", include("forge.urls")),
     path("", include("api.elsewhere")),
+    path("", include("api.exec_manager")),
     path("", include("pipelines.downloads")),
     path("", include("api.pages")),
     path("", include("dashboard.urls")),

@@ -61,6 +61,7 @@ THROUGH = {
     "web": ("globe", "Dashboard"),
     "api": ("key", "API"),
     "git": ("branch", "Git push"),
+    "ssh": ("terminal", "SSH"),
     "admin": ("shield-check", "Operators’ site"),
     "console": ("terminal", "Console"),
     "conductor": ("cpu", "Platform"),

@@ -140,8 +140,8 @@ class LocalCA:
             .sign(key, hashes.SHA256())
         )
         # The key first: a certificate that is there means that all is there.
-        _write(self.root / "ca.key", _key_pem(key), 0o600)
-        _write(self.certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+        write_whole(self.root / "ca.key", _key_pem(key), 0o600)
+        write_whole(self.certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
 
 
 def self_signed(name: str, *, days: int) -> str:
@@ -198,7 +198,7 @@ def _key_pem(key: Key) -> bytes:
     )
 
 
-def _write(path: Path, data: bytes, mode: int) -> None:
+def write_whole(path: Path, data: bytes, mode: int) -> None:
     """Write a file so that it is there as a whole or not at all, never readable by more than `mode` says."""
     handle, temporary = tempfile.mkstemp(dir=path.parent)  # 0600 from its start
     with os.fdopen(handle, "wb") as file:

@@ -4,8 +4,9 @@ from django.http import HttpRequest
 from ninja import Router, Schema
 
 from api.asker import asker
+from api.exec_manager import off
 from api.shapes import FeatureOut
-from apps import access
+from apps import access, dyno_keys
 from apps import features as app_features
 from apps.models import App
 from core.errors import NotFound, Refusal
@@ -61,25 +62,28 @@ def switch_of_app(request: HttpRequest, app: str, ref: str, body: FeatureIn) -> 
     by = asker(request)
     found = access.app_for(by, app, to=access.OPERATE)
     name = _pick(_all(found), ref, "app_feature").name
+    if name == SHELL:
+        if not body.enabled:
+            raise Refusal(f"{SHELL} can't be turned off for an app: who may deploy may open its dynos.")
+        return _pick(_all(found), name, "app_feature")
     app_features.switch(found, name, body.enabled, by=by)
     return _pick(_all(found), name, "app_feature")
 
 
 def _all(app: App) -> list[FeatureOut]:
-    return [
+    rows = [
         FeatureOut.fixed("app", name, text, enabled=app_features.is_on(app, name))
         for name, text in app_features.FEATURES.items()
     ]
+    if dyno_keys.listening().host:
+        rows.append(FeatureOut.fixed("app", SHELL, "Dynos are opened by SSH; always so", enabled=True))
+    return rows
 
 
 def _pick(rows: list[FeatureOut], ref: str, resource: str) -> FeatureOut:
-    if ref == SHELL:
-        raise NotFound(
-            "Nothing here speaks SSH. A shell in a dyno that runs: heroku run:inside DYNO bash. A text file out of it: "
-            "heroku run:inside DYNO 'cat FILE' > COPY. Its port is reached at the app's address alone.",
-            resource=resource,
-        )
     for row in rows:
         if ref in (row.name, str(row.id)):
             return row
+    if ref == SHELL:
+        raise NotFound(off(dyno_keys.listening().why), resource=resource)
     raise NotFound(f"Couldn't find that {resource.replace('_', ' ')}.", resource=resource)

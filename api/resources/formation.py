@@ -16,7 +16,7 @@ from api.asker import asker
 from api.http import is_first_page, ranged
 from api.shapes import DynoOut, FormationOut
 from apps import access, actions, one_offs
-from apps.models import App, Dyno, Formation
+from apps.models import App, Formation
 from core.errors import NotFound, Refusal
 from pipelines.access import demand_config
 from releases import images
@@ -196,7 +196,7 @@ def run_inside(request: HttpRequest, app: str, ref: str, body: CommandIn) -> Sta
     by = asker(request)
     found = access.app_for(by, app, to=access.DEPLOY)
     demand_config(by, found)
-    host = _newest(found, ref)
+    host = one_offs.newest(found, ref)
     _, secret = one_offs.run_inside(
         found, host, body.command, by=by, tty=not body.force_no_tty, env=body.variables()
     )
@@ -207,7 +207,7 @@ def run_inside(request: HttpRequest, app: str, ref: str, body: CommandIn) -> Sta
 def dyno(request: HttpRequest, app: str, ref: str) -> DynoOut:
     """One dyno, by name or id."""
     found = access.app_for(asker(request), app)
-    newest = _newest(found, ref)
+    newest = one_offs.newest(found, ref)
     return DynoOut.of(newest, Release.objects.filter(app=found, version=newest.release_version).first())
 
 
@@ -280,14 +280,6 @@ def _demand_as_it_is(phase: FormationOut, update: ScaleIn, *, alone: bool) -> No
             f"The release phase is not scaled: each release runs it once, as {phase.size}. To change what it does, "
             "push another Procfile."
         )
-
-
-def _newest(app: App, ref: str) -> Dyno:
-    """The dyno by name or id; during a switch two have the same name."""
-    rows = [row for row in app.dynos.select_related("app") if ref in (row.name, str(row.pk))]
-    if not rows:
-        raise NotFound("Couldn't find that dyno.", resource="dyno")
-    return max(rows, key=lambda row: row.release_version)
 
 
 def _restart(request: HttpRequest, app: str, dyno: str | None) -> Status[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """One platform for all stories, and a shell with the stock Heroku CLI."""
 
 import os
+import random
 import re
 import shutil
 import tempfile
@@ -46,11 +47,21 @@ def github(tmp_path_factory):
     forge.stop()
 
 
+def own_loopback():
+    """An address of this machine's that no other test platform has: the CLI knows no other port than 80."""
+    return "127.{}.{}.{}".format(*(random.randint(2, 250) for _ in range(3)))
+
+
 @pytest.fixture(scope="session")
 def platform(github):
     folder = Path(tempfile.mkdtemp(prefix="slipway-cli-"))
     folder.chmod(0o755)
-    platform = Platform(folder / "data", SLIPWAY_OUTBOUND_ALLOW="127.0.0.1", SLIPWAY_GITHUB_URL=github.url)
+    platform = Platform(
+        folder / "data",
+        SLIPWAY_OUTBOUND_ALLOW="127.0.0.1",
+        SLIPWAY_GITHUB_URL=github.url,
+        SLIPWAY_SSH_LISTEN=f"{own_loopback()}:80",
+    )
     platform.start()
     platform.sign_up()
     yield platform

@@ -39,6 +39,7 @@ class Platform:
             **clean,
             "SLIPWAY_DATA": str(data),
             "SLIPWAY_PORT": str(self.port),
+            "SLIPWAY_SSH_LISTEN": "",  # one address and one port 80 for all would make them rivals
             "PYTHONPATH": str(ROOT),
             **settings,
         }

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from conductor import ssh
 from conductor.compose import compose
 from conductor.ears import listen
 from conductor.fronts import front
@@ -35,6 +36,9 @@ class Command(BaseCommand):
         live.use_loop(loop)
         conductor = compose(before.router, before.tally)
         await loop.run_in_executor(None, conductor.start)
+        shell = ssh.server(conductor.find_guest, lambda: conductor.leads)
+        if shell:
+            shell.start()
         where = await before.start(conductor.find_guest, lambda: conductor.leads, conductor.wake)
         self.stdout.write(f"Conducting; apps answer on {where}.")
         self.stdout.flush()
@@ -45,6 +49,8 @@ class Command(BaseCommand):
         if probes:
             probes.stop()
         started = time.monotonic()
+        if shell:
+            await loop.run_in_executor(None, shell.stop)
         await loop.run_in_executor(None, conductor.stop)
         await before.stop()
         live.use_loop(None)
