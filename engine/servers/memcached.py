@@ -16,6 +16,7 @@ from engine.servers.supervisor import Program
 
 MISSING = "memcached with SASL, or saslpasswd2, is not installed on this machine."
 SPARE = 8  # connections beside the app's: the platform looks in
+LEAST = 32  # connections, with fewer than which it does not start: it may have no more files than that
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def arguments(wish: Wish, *, hosts: Iterable[str], port: int) -> list[str]:
     """What a server is told that shall be as wished and listen on `hosts`."""
     return [
         f"--listen={','.join(hosts)}", f"--port={port}", "--udp-port=0", f"--memory-limit={wish.memory_mb}",
-        f"--conn-limit={wish.clients + SPARE}", "--threads=2",
+        f"--conn-limit={max(wish.clients + SPARE, LEAST)}", "--threads=2",
     ]  # fmt: skip
 
 

@@ -147,6 +147,13 @@ def test_another_plan_has_another_size_at_the_same_address(cache):
     assert dict(provider.facts(wanted))["Memory"] == "0.0 MB of 100 MB"
 
 
+def test_a_plan_of_very_few_connections_has_a_cache_all_the_same(cache):
+    provider, wanted = cache
+    few = replace(wanted, limits={"memory_mb": 25, "connections": 1})
+    with Client(provider.provision(few).config) as mine:
+        assert mine.set(b"a", b"1") == 0
+
+
 def test_it_runs_as_a_user_of_its_own_and_no_argument_is_a_secret(cache, servers):  # noqa: F811
     provider, wanted = cache
     config = provider.provision(wanted).config
