@@ -7,10 +7,11 @@ no name. None of asyncssh's own server is left, which would serve files of this 
 import asyncio
 import os
 import shlex
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,6 +20,7 @@ import asyncssh
 from engine.ssh.carry import Opener, first, hosted, line, read
 
 MOST_BYTES = 1024**3  # of one file
+SPARE_BYTES = 512 * 1024**2  # that stay free on the platform's disk
 MOST_OPEN = 8  # files at a time, of one client
 LONGEST_PATH = 4096
 # Says what there is, its size and when it was changed; the second form also writes what is in it.
@@ -87,17 +89,27 @@ class Files(asyncssh.SFTPServer):
             _read_only()
         if self._copies >= MOST_OPEN:
             raise asyncssh.SFTPFailure(f"{MOST_OPEN} files at a time, please.")
+        self._copies += 1
+        try:
+            return await self._begin(path)
+        except BaseException:
+            self._copies -= 1
+            raise
+
+    async def _begin(self, path: bytes) -> Copy:
         kind, size, changed, come, visit = await self._look(path, COPY)
         stack = AsyncExitStack()
         put_out = await stack.enter_async_context(hosted(visit.guest))
         if kind != "file" or size > MOST_BYTES:
             await stack.aclose()
             _demand_file(kind, size)
+        if shutil.disk_usage(self._folder).free < size + SPARE_BYTES:
+            await stack.aclose()
+            raise asyncssh.SFTPFailure("The platform's disk has no room to copy this file now.")
         copy = Copy(size, changed, self._folder)
         copy.stack = stack
         filling = copy.fill(visit.guest.streams, come or await read(visit.guest.streams))
         copy.task = asyncio.create_task(first(filling, put_out.wait()))
-        self._copies += 1
         if not size:
             await copy.until(MOST_BYTES + 1)
             copy.size = copy.have
@@ -140,7 +152,9 @@ class Files(asyncssh.SFTPServer):
         return path or b"."
 
     def exit(self) -> None:
-        """Part of asyncssh.SFTPServer, which has closed every file by now."""
+        """Part of asyncssh.SFTPServer, which has closed every file by now: scp wants to know that all went well."""
+        with suppress(OSError):  # the client has gone without a word
+            self.channel.exit(0)
 
     async def _look(self, path: bytes, more: str) -> tuple[str, int, int, bytes, Any]:
         """What is at `path`, its size and time, and the visit that tells it, with what else it has said."""

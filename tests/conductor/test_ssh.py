@@ -264,6 +264,17 @@ def test_files_are_copied(client, tmp_path):
     assert list((client.server._folder).glob("tmp*")) == []
 
 
+def test_who_has_copied_is_told_that_all_went_well(client):
+    async def come_and_go(connection):
+        process = await connection.create_process(subsystem="sftp", encoding=None)
+        process.stdin.write(b"\0\0\0\5\1\0\0\0\3")  # the version
+        assert (await process.stdout.readexactly(5))[4:] == b"\2"
+        process.stdin.write_eof()
+        return (await process.wait()).exit_status
+
+    assert client.do(come_and_go) == 0
+
+
 def test_what_can_not_be_copied_says_why(client, settings):
     (settings.DATA / "secret").write_text("of the platform")
     (settings.DATA / "secret").chmod(0o600)
