@@ -80,12 +80,13 @@ class Listening:
 
 def listening() -> Listening:
     """What the SSH server says of itself."""
+    if not settings.SSH_LISTEN:
+        return Listening("", "SLIPWAY_SSH_LISTEN is not set")
     try:
         said = json.loads((settings.DATA / "run" / "ssh.json").read_text())
         return Listening(str(said["host"]), str(said["why"]))
     except (OSError, ValueError, KeyError):
-        why = "SLIPWAY_SSH_LISTEN is not set" if not settings.SSH_LISTEN else "no conductor runs"
-        return Listening("", why)
+        return Listening("", "no conductor runs")
 
 
 def _place(user: str) -> str:

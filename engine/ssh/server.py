@@ -65,7 +65,6 @@ class Server:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join(10)
-            self._state.unlink(missing_ok=True)
 
     # --- the thread ---------------------------------------------------------------------------------------------
 
@@ -93,6 +92,7 @@ class Server:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), LOOK_SECONDS)
         if listening:
+            self._state.unlink(missing_ok=True)  # before another can listen, and say so
             await _end(listening)
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:  # sessions, which end with their connections

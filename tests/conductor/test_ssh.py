@@ -385,6 +385,9 @@ def test_it_says_where_it_listens_and_why_not(server, platform, settings):
     second.stop()
     assert "no conductor runs" in dyno_keys.listening().why
     settings.SSH_LISTEN = ""
+    (settings.DATA / "run" / "ssh.json").write_text(
+        '{"host": "127.0.0.1", "why": ""}'
+    )  # left by who was killed
     assert ssh.server(platform.conductor.find_guest, lambda: True) is None
     assert "SLIPWAY_SSH_LISTEN is not set" in dyno_keys.listening().why
 
