@@ -461,9 +461,9 @@ class DriverContract:
 
     @pytest.mark.promise("I-19")
     def test_a_daemon_dies_with_its_dyno(self, driver, spec, lines):
-        driver.run(
-            spec("setsid -f sleep 1000 </dev/null >/dev/null 2>&1; pgrep -nx sleep", "run.1", one_off=True)
-        )
+        daemon = 'setsid -f sh -c "echo \\$\\$ >$f; exec sleep 1000" </dev/null >/dev/null 2>&1'
+        told = f"f=$(mktemp); {daemon}; until [ -s $f ]; do :; done; cat $f"
+        driver.run(spec(told, "run.1", one_off=True))
         self.eventually(lambda: lines.texts(source="app"))
         pid = int(lines.texts(source="app")[0])
         self.until(driver, "down")
