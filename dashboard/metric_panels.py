@@ -23,7 +23,6 @@ LABELS = 5  # under a chart
 LAST_HOUR = Span("", "the last hour", timedelta(hours=1), timedelta(minutes=5))
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
-
 Releases = Sequence[tuple[int, datetime]]
 
 
@@ -70,7 +69,7 @@ def context(app: App, key: str, now: datetime | None = None) -> dict[str, Any]:
         "bad": metrics.BAD,
         "crashes": crashes[:CRASHES],
         "more_crashes": len(crashes) > CRASHES,
-        "ticks": [points[place * (len(points) - 1) // (LABELS - 1)].at for place in range(LABELS)],
+        "ticks": _ticks(points),
         "ticks_as": "j M" if span.length.days > 1 else "H:i",
     }
 
@@ -232,7 +231,7 @@ def _memory(app: App, span: Span, now: datetime, releases: Releases) -> Iterator
             _bytes(highest),
             _bytes(quota) if quota else "",
             _marks(releases, uses[0].at, uses[-1].at),
-            [uses[place * (len(uses) - 1) // (LABELS - 1)].at for place in range(LABELS)],
+            _ticks(uses),
         )
 
 
@@ -262,6 +261,11 @@ def _bytes(count: float) -> str:
 
 def _scale(top: float, words: Any) -> list[tuple[int, str]]:
     return [(0, words(top)), (50, words(top / 2)), (100, "")]
+
+
+def _ticks(points: Sequence[Point | Use]) -> list[datetime]:
+    """What is told under a chart: as many times as have room."""
+    return [points[place * (len(points) - 1) // (LABELS - 1)].at for place in range(LABELS)]
 
 
 def _at(point: Point | Use, span: Span) -> str:

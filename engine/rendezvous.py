@@ -52,6 +52,17 @@ class Guest(NamedTuple):
 Find = Callable[[str], Guest]
 
 
+async def until_unwelcome(guest: Guest) -> None:
+    """Wait until `guest` may not stay any longer: it is asked every `CHECK_SECONDS`."""
+    stays = True
+    while stays:
+        await asyncio.sleep(CHECK_SECONDS)
+        try:
+            stays = await asyncio.to_thread(guest.may_stay)
+        except Exception:  # the database is away, say: what runs is not broken off for that
+            log.exception("Could not check whether a guest may stay")
+
+
 class Meeting(asyncio.Protocol):
     """One client and its dyno."""
 
@@ -113,13 +124,7 @@ class Meeting(asyncio.Protocol):
 
     async def _show_out(self, guest: Guest) -> None:
         """Cut off a guest who may not stay any longer."""
-        stays = True
-        while stays:
-            await asyncio.sleep(CHECK_SECONDS)
-            try:
-                stays = await asyncio.to_thread(guest.may_stay)
-            except Exception:  # the database is away, say: what runs is not broken off for that
-                log.exception("Could not check whether a guest may stay")
+        await until_unwelcome(guest)
         self._transport.abort()
 
     def _take(self, data: bytes) -> None:

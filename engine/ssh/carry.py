@@ -3,16 +3,14 @@
 import asyncio
 import contextlib
 import errno
-import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from engine.rendezvous import CHECK_SECONDS, Guest
+from engine.rendezvous import Guest, until_unwelcome
 from engine.spec import Attached
 from engine.ssh.door import Visit
 
-log = logging.getLogger(__name__)
 CHUNK = 64 * 1024
 Opener = Callable[..., Awaitable[Visit]]
 
@@ -83,13 +81,7 @@ async def first(*things: Awaitable[Any]) -> None:
 
 
 async def _watch(guest: Guest, out: asyncio.Event) -> None:
-    stays = True
-    while stays:
-        await asyncio.sleep(CHECK_SECONDS)
-        try:
-            stays = await asyncio.to_thread(guest.may_stay)
-        except Exception:  # the database is away, say: what runs is not broken off for that
-            log.exception("Could not check whether a guest may stay")
+    await until_unwelcome(guest)
     out.set()
 
 
