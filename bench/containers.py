@@ -24,6 +24,7 @@ from pathlib import Path
 import docker
 
 from bench.deploy import FILES, UV, source, timed, wait_for
+from engine.drivers.swarm.describe import DYNO, SPARE
 from tests.docker import STACK, find
 from tests.platform.harness import Platform, commit, repository
 
@@ -90,7 +91,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o711)
-        more = {"SLIPWAY_SPARE_BUILDS": "0"} if options.without else {}
+        more = {"SLIPWAY_SPARE_BUILDS": "0", "SLIPWAY_SPARE_DYNOS": "0"} if options.without else {}
         platform = Platform(folder / "data", ENGINE_URL=engine.engine_url, **more)
         platform.run_module("config.keys")
         asked = "from conductor.compose import instance; print(instance())"
@@ -108,9 +109,15 @@ def main() -> None:
 
 
 def _spare(client: docker.DockerClient, instance: str) -> None:
-    """Wait for a spare build container."""
-    which = {"label": [f"slipway.instance={instance}", "slipway.spare"], "name": "slipway-spare-"}
-    wait_for(lambda: str(len(client.containers.list(filters=which))), "1")
+    """Wait for a spare build container, and for a dyno's."""
+    ours = f"slipway.instance={instance}"
+    builds = {"label": [ours, "slipway.spare"], "name": "slipway-spare-"}
+    wait_for(lambda: str(len(client.containers.list(filters=builds))), "1")
+    ahead = {"label": [ours, SPARE]}
+    used = {"label": [ours, SPARE, DYNO]}
+    wait_for(
+        lambda: str(len(client.containers.list(filters=ahead)) - len(client.services.list(filters=used))), "1"
+    )
     time.sleep(2)  # it loads what it needs
 
 

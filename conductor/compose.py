@@ -27,6 +27,7 @@ from releases.slugs import store as slugs
 if TYPE_CHECKING:
     from engine.builder.containers.build import ContainerBuilder
 
+PAUSE = 5.0  # seconds that what a build or a release has made has for itself, before another is started ahead
 LAST_LINES = 200  # more than come within a microsecond
 
 
@@ -81,7 +82,7 @@ def _builder() -> "ContainerBuilder | None":
         registry_auth=_registry_sign_in(),
         shared_images=settings.SHARED_IMAGES,
         spares=settings.SPARE_BUILDS,
-        pause=5,  # what a build has made starts first
+        pause=PAUSE,
     )
 
 
@@ -124,6 +125,9 @@ def _swarm_driver() -> Driver:
         registry=settings.REGISTRY,
         registry_sign_in=_registry_sign_in(),
         node_port=settings.NODE_PORT,
+        spare_folder=settings.DATA / "spares",
+        spares=settings.SPARE_DYNOS,
+        pause=PAUSE,
     )
 
 

@@ -1,5 +1,6 @@
 """The whole way on a Docker engine: push, release, promote under load, and a platform that is killed while dynos run."""
 
+import json
 import shutil
 import signal
 import tempfile
@@ -78,10 +79,19 @@ def test_config_reaches_the_dyno_and_is_in_no_label(engine, platform, shop):
     dyno = eventually(lambda: (found := says(platform, "shop-eu"))[1:2] == ["bonjour-hunter2"] and found[2])
     (service,) = engine.client.services.list(filters={"label": f"slipway.dyno={dyno}"})
     spec = service.attrs["Spec"]
-    containers = engine.client.containers.list(filters={"label": f"slipway.dyno={dyno}"})
-    for text in (spec["Labels"], spec["TaskTemplate"]["ContainerSpec"]["Labels"], containers[0].labels):
+    for text in (
+        spec["Labels"],
+        spec["TaskTemplate"]["ContainerSpec"]["Labels"],
+        container_of(service).labels,
+    ):
         assert "hunter2" not in repr(text)
     assert "hunter2" not in repr(spec["TaskTemplate"]["ContainerSpec"]["Command"])
+
+
+def container_of(service):
+    """What runs as a dyno, be it that it was started before it was known as which."""
+    client = service.client
+    return client.containers.get(service.tasks()[0]["Status"]["ContainerStatus"]["ContainerID"])
 
 
 @pytest.mark.promise("I-04")
@@ -147,9 +157,10 @@ def test_what_an_app_mails_is_in_its_inbox(platform, shop):
 @pytest.mark.promise("I-19")
 def test_dynos_outlive_a_platform_that_is_killed(engine, platform, shop):
     before = says(platform, "shop-eu")
-    (container,) = engine.client.containers.list(filters={"label": f"slipway.dyno={before[2]}"})
+    (service,) = engine.client.services.list(filters={"label": f"slipway.dyno={before[2]}"})
+    container = container_of(service)
     address = next(iter(container.attrs["NetworkSettings"]["Networks"].values()))["IPAddress"]
-    port = next(v[5:] for v in container.attrs["Config"]["Env"] if v.startswith("PORT="))
+    port = json.loads(service.attrs["Spec"]["Labels"]["slipway.start"])["port"]
     platform.get("shop-eu", "/before")
     platform.stop(signal.SIGKILL)
     assert ask(address, port, "/meanwhile").split() == before

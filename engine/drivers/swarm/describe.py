@@ -6,7 +6,7 @@ Labels carry ids and limits. Config is in the environment alone, a command in th
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from engine.drivers.swarm.image import HOME, LAUNCHER, SLUG
 from engine.spec import Attach, ProcessSpec, Size
 
 INSTANCE, DYNO, APP, START = "slipway.instance", "slipway.dyno", "slipway.app", "slipway.start"
+SPARE = "slipway.spare-dyno"  # the label of what was started ahead, with its token
+SPARE_PLACE = "/.slipway/spare"  # in its container: where it is told what to run
+SPARE_SECONDS = 1800  # that it waits
 FILES = 10_000
 SHARES = 1024  # of a size: one core
 NANO = 1_000_000_000
@@ -78,9 +81,18 @@ def labels(spec: ProcessSpec, place: Place) -> dict[str, str]:
     }
 
 
-def recall(found: Mapping[str, str]) -> tuple[ProcessSpec, int | None, bool] | None:
-    """What labels tell of a start: as much of its spec as matters once it runs, its port, and whether that is
-    published. None for what is none of ours."""
+@dataclass(frozen=True)
+class Recalled:
+    """A start that labels tell of: as much of its spec as matters once it runs, its port, and whether that is published."""
+
+    spec: ProcessSpec
+    port: int | None
+    published: bool
+    spare: str  # the token, if it was started ahead
+
+
+def recall(found: Mapping[str, str]) -> Recalled | None:
+    """What labels tell of a start. None for what is none of ours."""
     start = decoded(found.get(START, ""))
     if not start or DYNO not in found or APP not in found:
         return None
@@ -97,7 +109,8 @@ def recall(found: Mapping[str, str]) -> tuple[ProcessSpec, int | None, bool] | N
             "env": {},
             "slot": 0,
         }
-        return ProcessSpec(**known, **start, size=size, attach=attach), port, published
+        spec = ProcessSpec(**known, **start, size=size, attach=attach)
+        return Recalled(spec, port, published, found.get(SPARE, ""))
     except (KeyError, TypeError):
         return None
 
@@ -106,6 +119,11 @@ def name(spec: ProcessSpec, instance: str) -> str:
     """One name per start, so that a second try finds the first. 63 characters are allowed."""
     digest = hashlib.sha256(f"{instance} {spec.id}".encode()).hexdigest()[:20]
     return f"slipway-{spec.dyno.replace('.', '-')[:30]}-{digest}".lower()
+
+
+def spare_name(token: str) -> str:
+    """That of a service that was started ahead."""
+    return f"slipway-ahead-{token}"
 
 
 def env(spec: ProcessSpec, place: Place) -> list[str]:
@@ -189,6 +207,34 @@ def service(spec: ProcessSpec, place: Place) -> dict[str, Any]:
         "RollbackConfig": NO_UPDATES,
         "EndpointSpec": {"Mode": "dnsrr", "Ports": published if place.publish and place.port else []},
     }
+
+
+def spare(spec: ProcessSpec, place: Place, token: str, folder: Path) -> dict[str, Any]:
+    """The same for a service that waits to become a dyno like this one, told what to run in `folder`."""
+    marks = {INSTANCE: place.instance, APP: spec.app, SPARE: token}
+    slug = {"Type": "bind", "Source": str(folder), "Target": SPARE_PLACE, "ReadOnly": True}
+    body = _frame(spec, place)
+    made = body["TaskTemplate"]["ContainerSpec"]
+    made |= {
+        "Labels": marks,
+        "Mounts": [slug, *made["Mounts"]],
+        "Command": [LAUNCHER, "--wait", str(SPARE_SECONDS)],
+        "Args": [],
+    }
+    return body | {"Name": spare_name(token), "Labels": marks}
+
+
+def frame(spec: ProcessSpec, place: Place) -> str:
+    """All that the engine is told of a start besides what it runs: two that agree in it can have the same container."""
+    return json.dumps(_frame(spec, place), sort_keys=True)
+
+
+def _frame(spec: ProcessSpec, place: Place) -> dict[str, Any]:
+    body = service(replace(spec, env={}), replace(place, tree=None))
+    made = body["TaskTemplate"]["ContainerSpec"]
+    for each in ("Env", "Labels", "Command", "Args"):
+        made.pop(each, None)
+    return {key: value for key, value in body.items() if key not in ("Name", "Labels")}
 
 
 def limits(spec: ProcessSpec, place: Place) -> dict[str, int]:

@@ -21,6 +21,7 @@ from engine.drivers.swarm.dyno import Dyno
 from engine.drivers.swarm.fence import Fence
 from engine.drivers.swarm.services import Last, Services
 from engine.drivers.swarm.slugs import Slugs
+from engine.drivers.swarm.spares import Spares
 from engine.drivers.swarm.visitor import visit
 from engine.drivers.swarm.watch import Watch
 from engine.drivers.swarm.ways import Ways
@@ -51,7 +52,9 @@ class SwarmDriver:
     of their node instead of their own; None: when there is more than one node. `close` leaves dynos running, unless
     `keep` is false. With more than one node, `registry` (`host:port`, with `username` and `password` to sign in) is
     where all of them fetch slugs; without it, dynos stay on the engine's own node. Other nodes call us at `node_port`
-    (0: any that is free), so that their engines can be asked.
+    (0: any that is free), so that their engines can be asked. `spares` web dynos at most wait for the next releases of
+    their apps, made `pause` seconds after one, in `spare_folder`: on the file system of the slugs, and where the engine
+    sees it too.
 
     `EngineError` when the engine can't be reached, or is in no Swarm.
     """
@@ -73,6 +76,9 @@ class SwarmDriver:
         registry: str = "",
         registry_sign_in: Mapping[str, str] | None = None,
         node_port: int = 0,
+        spare_folder: Path | None = None,
+        spares: int = 0,
+        pause: float = 0.0,
     ) -> None:
         self._client = Client(url, sign_in=registry_sign_in)
         info = _reach(self._client)
@@ -93,6 +99,7 @@ class SwarmDriver:
         slugs = Slugs(
             self._client, tree=tree, images=images, several=self._has_several_nodes, registry=registry
         )
+        self._spares = Spares(self._client, instance=instance, folder=spare_folder, most=spares)
         self._registry = registry
         self._ways = Ways(
             self._client, instance=instance, own=self._node, image=slugs.anywhere, port=node_port
@@ -106,6 +113,8 @@ class SwarmDriver:
             outlet=self._outlet,
             ports=Ports(ports),
             slugs=slugs,
+            spares=self._spares,
+            pause=pause,
             ways=self._ways,
             instance=instance,
             node=self._node,
@@ -122,6 +131,7 @@ class SwarmDriver:
             f"{describe.INSTANCE}={instance}",
             find=self._find,
             known=self._known,
+            spares=self._spares,
             post=self._loop.post,
             address=self._address,
             came_back=self._came_back,
@@ -148,6 +158,8 @@ class SwarmDriver:
                 self._begin(spec)
         for id in (*todo.stop, *todo.forget):
             self._loop.post(dynos[id].stop)
+        if not wanted:
+            self._pool.submit(self._spares.drop, app)
 
     def observe(self, app: str) -> list[DynoState]:
         """Every dyno of `app` that runs, or has ended and was not forgotten yet; as last seen, while the engine is
@@ -200,6 +212,7 @@ class SwarmDriver:
                 if not self._lock.wait_for(lambda: not self._dynos, CLOSE_SECONDS + 6):
                     log.warning("Dynos that did not end: %s", list(self._dynos))
         self._watch.stop()
+        self._spares.close()
         for dyno in dynos:
             self._loop.post(dyno.let_go)
         self._loop.stop()
@@ -251,16 +264,15 @@ class SwarmDriver:
 
     def _find(self, labels: Mapping[str, str]) -> Dyno | None:
         """The dyno with these labels, taken over if it is none that we started."""
-        id = labels.get(describe.DYNO, "")
+        id = self._spares.start_of(labels)
         with self._lock:
             if id in self._dynos or id in self._forgotten or self._closed:
                 return self._dynos.get(id)
             recalled = describe.recall(labels)
             if recalled is None:
                 return None
-            spec, port, published = recalled
-            self._dynos[id] = dyno = Dyno(spec, self._services)
-            dyno.adopt(port, published)
+            self._dynos[id] = dyno = Dyno(recalled.spec, self._services)
+            dyno.adopt(recalled)
         return dyno
 
     def _wait_for_adopted(self) -> None:

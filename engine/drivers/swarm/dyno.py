@@ -12,7 +12,7 @@ from engine.drivers.boot import Boot, answers
 from engine.drivers.start import R15, Start, reason_of
 from engine.drivers.swarm import describe
 from engine.drivers.swarm.client import Absent, Client
-from engine.drivers.swarm.describe import Place
+from engine.drivers.swarm.describe import Place, Recalled
 from engine.drivers.swarm.hearing import Hearing
 from engine.drivers.swarm.lines import MICRO, micro
 from engine.drivers.swarm.services import Services
@@ -63,6 +63,8 @@ class Dyno(Start):
         self._adopted = False
         self._published = False
         self._env = ""
+        self._next: Callable[[], None] | None = None  # starts one ahead for the release after this
+        self._spare = ""  # the token of what was started ahead for it
         self._brings_code = False  # its slug is on its way to where all nodes find it
         self._waits_since = 0.0  # for the Swarm to start it, on the monotonic clock
         self._hindrance = ""  # why the Swarm has not started it yet
@@ -86,11 +88,13 @@ class Dyno(Start):
         """Start. For any thread."""
         self._loop.post(self._prepare)
 
-    def adopt(self, port: int | None, published: bool) -> None:
+    def adopt(self, found: Recalled) -> None:
         """It runs since before this driver did. For any thread, before anything else."""
-        self._adopted, self._published, self._made = True, published, time.monotonic()
+        self._adopted, self._published, self._made = True, found.published, time.monotonic()
+        if found.spare:
+            self._spare, self._name = found.spare, describe.spare_name(found.spare)
         self._hearing.know(*self._services.last(self._stream, self.spec.dyno))
-        self._show(port=port)
+        self._show(port=found.port)
 
     def _prepare(self) -> None:
         if self._stopping:
@@ -139,15 +143,25 @@ class Dyno(Start):
             only=services.node if code.here or spec.volumes else "",
             publish=self._published,
         )
-        self._env = describe.env_digest(describe.env(spec, place))
         if not spec.one_off:
-            self._client.create_service(describe.service(spec, place))
-            return
+            return self._make_service(place)
+        self._env = describe.env_digest(describe.env(spec, place))
         id = self._client.create_container(describe.container(spec, place), self._name)
         if spec.attach:
             self._streams = Carried(spec.attach, self._client.attach(id), hung_up=self._hang_up)
         self._client.start(id)
         self._loop.post(lambda: self.started(id))
+
+    def _make_service(self, place: Place) -> None:  # in the pool
+        spec, spares = self.spec, self._services.spares
+        if spares.is_due(spec, place):
+            self._next = lambda: _ignore(self._services.pool.submit(spares.make, spec, place))
+        if spare := spares.take(spec, place):
+            self._name, self._spare = spare.name, spare.token
+            self._loop.post(lambda: self.started(spare.container))
+            return spares.name(spare, spec, place)
+        self._env = describe.env_digest(describe.env(spec, place))
+        self._client.create_service(describe.service(spec, place))
 
     def _bring_code(self) -> Code:  # in the pool
         """What it runs, once that is where its node finds it. How long that takes is no fault of the Swarm's."""
@@ -325,7 +339,8 @@ class Dyno(Start):
         if self._published:  # so that a router on any node finds it
             address = self._services.address
         self._show(host=address, pid=found["State"]["Pid"] or None)
-        self._begin_to_run(age=max(0.0, time.time() - micro(found["State"]["StartedAt"].encode()) / MICRO))
+        age = max(0.0, time.time() - micro(found["State"]["StartedAt"].encode()) / MICRO)
+        self._begin_to_run(0.0 if self._spare and not self._adopted else age)
         if self._env and self._env != describe.env_digest(_own_env(found["Config"]["Env"], self.spec)):
             self._kill_because("Error R99 (Platform error) -> the engine gave it another environment")
         self._checked(found)
@@ -389,6 +404,8 @@ class Dyno(Start):
     def _up(self) -> None:
         if self.seen.state == "starting" and self._code is None and not self.over:
             super()._up()
+            if self._next:
+                self._after(self._services.pause, self._next)
 
     def sample(self) -> None:
         """Look at its memory. In the pool."""
@@ -500,6 +517,8 @@ class Dyno(Start):
                 self._client.remove_service(self._name)
                 if self._container not in ("", ELSEWHERE):
                     self._client.remove_container(self._container)
+                if self._spare:
+                    self._services.spares.forget(self._spare)
         except EngineError as error:
             log.warning("%s is not removed yet: %s", self.spec.id, error)
             self._again_soon(self._clean)

@@ -3,12 +3,15 @@
 # to all processes, and ends with the command's status. Perl, since every Debian and Ubuntu image has it; tainted, so that
 # PERL5LIB and the like in an app's config are the app's alone.
 #
-#   launcher [--unset NAME] [--size LINESxCOLUMNS] -- COMMAND [ARGUMENT …]
+#   launcher [--slug FOLDER] [--unset NAME] [--size LINESxCOLUMNS] -- COMMAND [ARGUMENT …]
+#   launcher --wait SECONDS
+#
+# The latter was started ahead: it waits for so long to be told its arguments and its environment.
 use strict;
 use warnings;
 use POSIX qw(:sys_wait_h);
 
-my ($SLUG, $HOME) = ('/slug', '/app');
+my ($SLUG, $HOME, $SPARE) = ('/slug', '/app', '/.slipway/spare');
 my ($PR_SET_NO_NEW_PRIVS, $TIOCSWINSZ) = (38, 0x5414);
 my %PRCTL = (x86_64 => 157, aarch64 => 167);
 
@@ -18,6 +21,34 @@ sub give_up {
     my ($why) = @_;
     print STDOUT "The dyno could not be started: $why\n";
     exit 126;
+}
+
+# Perl itself would run nothing with a PATH that has a folder like "bin" in it, or one that others may write to.
+sub become {
+    my @path = defined $ENV{PATH} ? ("PATH=$ENV{PATH}") : ('--unset=PATH');
+    $ENV{PATH} = '/usr/bin:/bin';
+    no warnings 'exec';
+    exec {'/usr/bin/env'} 'env', @path, @_ or give_up("$_[0]: $!");
+}
+
+sub await_start {
+    my ($seconds) = @_;
+    local $SIG{TERM} = sub { exit 143 };
+    local $SIG{ALRM} = sub { exit 0 };
+    alarm $seconds;
+    open(my $pipe, '<', "$SPARE/start") or give_up("it was not told what to run: $!");
+    local $/;
+    my @words = split /\0/, <$pipe> // '', -1;
+    alarm 0;
+    pop @words;
+    give_up('it was not told all of what to run') unless @words and pop @words eq 'end';
+    my @arguments = map { untainted($_) } splice(@words, 0, 1 + $words[0]);
+    for (@words) {    # what its image has stays
+        my ($name, $value) = /\A([^=]+)=(.*)\z/s or next;
+        $ENV{$name} = $value;
+    }
+    # As one that was told at once, for whoever looks at its process.
+    become('/usr/bin/perl', '-T', untainted($0), '--slug', "$SPARE/slug", @arguments[1 .. $#arguments]);
 }
 
 sub bring_slug {
@@ -33,9 +64,11 @@ sub bring_slug {
 }
 
 $ENV{$_} = untainted($ENV{$_}) for keys %ENV;
+await_start(untainted($ARGV[1])) if @ARGV and $ARGV[0] eq '--wait';
 open(STDERR, '>&', \*STDOUT) or exit 126;    # one pipe, so that lines keep their order
 while (@ARGV and (my $option = shift @ARGV) ne '--') {
-    if ($option eq '--unset') { delete $ENV{ shift @ARGV }; }
+    if ($option eq '--slug') { $SLUG = untainted(shift @ARGV); }
+    elsif ($option eq '--unset') { delete $ENV{ shift @ARGV }; }
     elsif ($option eq '--size') {
         my ($lines, $columns) = split /x/, untainted(shift @ARGV);
         ioctl(STDIN, $TIOCSWINSZ, pack('S4', $lines, $columns, 0, 0));
@@ -57,8 +90,7 @@ exit 129 if $hung_up;
 $child = fork // give_up("there is no process for it: $!");
 if ($child == 0) {
     $SIG{$_} = 'DEFAULT' for qw(TERM HUP INT QUIT PIPE);
-    no warnings 'exec';
-    exec { $command[0] } @command or give_up("$command[0]: $!");
+    become(@command);
 }
 kill('TERM', -1) if $stopping;
 kill('HUP', -1) if $hung_up;

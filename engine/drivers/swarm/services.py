@@ -10,6 +10,7 @@ from engine.drivers.loop import Loop
 from engine.drivers.output import Outlet
 from engine.drivers.swarm.client import Client
 from engine.drivers.swarm.slugs import Slugs
+from engine.drivers.swarm.spares import Spares
 from engine.drivers.swarm.ways import Ways
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Services:
     outlet: Outlet
     ports: Ports
     slugs: Slugs
+    spares: Spares
+    pause: float  # seconds that what a release has started has for itself
     ways: Ways
     instance: str
     node: str  # the id of the node whose engine we ask

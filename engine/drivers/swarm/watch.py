@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from core.errors import EngineError
-from engine.drivers.swarm import describe
 from engine.drivers.swarm.client import Client
 from engine.drivers.swarm.dyno import OVER, Dyno
+from engine.drivers.swarm.spares import Spares
 
 log = logging.getLogger(__name__)
 SLOW_SECONDS = 10.0  # between looks when events tell everything
@@ -20,7 +20,7 @@ AGAIN_SECONDS = 0.2  # until the engine is called again after it hung up
 class Watch:
     """Two threads: one hears events, one looks.
 
-    `find(labels)` returns the dyno that carries them, `known()` all by id, `post` has something done in the driver's
+    `find(labels)` returns the dyno that carries them, `known()` all by id, `spares` are told of their own, `post` has something done in the driver's
     thread, `address(node id)` is where a node is; `came_back` is called when the engine was away and is not any more.
     """
 
@@ -31,12 +31,13 @@ class Watch:
         *,
         find: Callable[[Mapping[str, str]], Dyno | None],
         known: Callable[[], dict[str, Dyno]],
+        spares: Spares,
         post: Callable[[Callable[[], None]], None],
         address: Callable[[str], str],
         came_back: Callable[[], None],
     ) -> None:
         self._client, self._label = client, label
-        self._find, self._known, self._post = find, known, post
+        self._find, self._known, self._spares, self._post = find, known, spares, post
         self._address, self._came_back = address, came_back
         self._stopping = threading.Event()
         self._stream: Any = None
@@ -97,7 +98,7 @@ class Watch:
             return
         dyno = self._find(attributes)
         if dyno is None:
-            return
+            return self._spares.heard(attributes, action, id)
         if action == "start":
             self._post(lambda: dyno.started(id))
         elif action == "die":
@@ -128,22 +129,29 @@ class Watch:
     def look(self) -> None:
         """Compare what is known with what is there."""
         began = time.monotonic()
-        containers = {c["Labels"].get(describe.DYNO, ""): c for c in self._client.containers(self._label)}
-        services = {s["Spec"]["Labels"].get(describe.DYNO, ""): s for s in self._client.services(self._label)}
+        all_containers = self._client.containers(self._label)
+        all_services = self._client.services(self._label)
+        for service in all_services:
+            self._spares.adopt(service["Spec"]["Labels"])
+        start_of = self._spares.start_of
+        containers = {start_of(each["Labels"]): each for each in all_containers}
+        services = {start_of(each["Spec"]["Labels"]): each for each in all_services}
         for holder in (containers, services):
             holder.pop("", None)
         tasks = self._tasks() if services.keys() - containers.keys() else {}
-        for container in containers.values():
+        for id, container in containers.items():
             if container["State"] != "created":
-                self._found(container)
+                # A container that was started ahead doesn't know what it has become; its service does.
+                self._found(container, services.get(id, {}).get("Spec", container)["Labels"])
         for id in services.keys() - containers.keys():
             self._found_task(services[id], tasks)
         for id, dyno in self._known().items():
             if id not in containers and id not in services:
                 self._post(lambda dyno=dyno: dyno.absent(began))  # type: ignore[misc]
+        self._spares.look(all_containers, all_services)
 
-    def _found(self, container: dict[str, Any]) -> None:
-        dyno, id = self._find(container["Labels"]), container["Id"]
+    def _found(self, container: dict[str, Any], labels: Mapping[str, str]) -> None:
+        dyno, id = self._find(labels), container["Id"]
         if dyno is None:
             return
         self._post(lambda: dyno.started(id))
