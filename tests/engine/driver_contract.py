@@ -399,6 +399,11 @@ class DriverContract:
         self.eventually(lambda: len(lines.texts(source="app")) == 3)
         assert lines.texts(source="app")[0].startswith("1 1-/")
 
+    @pytest.mark.parametrize("path", ["bin:/usr/bin:/bin", "/tmp:/usr/bin:/bin", ""])
+    def test_the_path_is_whatever_an_app_wants(self, driver, spec, lines, path):
+        driver.run(spec('echo "found $PATH"', "run.1", one_off=True, env={"PATH": path}))
+        self.eventually(lambda: f"found {path}" in lines.texts(source="app"))
+
     @pytest.mark.promise("I-37")
     def test_config_is_not_in_the_process_list(self, driver, web):
         driver.apply("one", [web(env={"SECRET": "hunter2-hunter2"})])

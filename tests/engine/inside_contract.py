@@ -22,8 +22,8 @@ class InsideContract:
         )
         return host
 
-    def say(self, driver, spec, host, command):
-        one = spec(command, attach=Attach(tty=False), one_off=True, inside=host.id)
+    def say(self, driver, spec, host, command, **extra):
+        one = spec(command, attach=Attach(tty=False), one_off=True, inside=host.id, **extra)
         driver.run(one)
         return read_all(attach(driver, one)).decode()
 
@@ -41,6 +41,12 @@ class InsideContract:
         assert words[0] == "made" and host.dyno in words and "mine" in words
         assert self.say(driver, spec, host, "ls; stat -c %u here").split()[-1] == words[1]
         assert "new" in self.say(driver, spec, host, "ls")
+
+    def test_the_path_is_whatever_an_app_wants(self, driver, spec):
+        host = self.up(driver, spec)
+        path = "bin:/tmp:/usr/bin:/bin"
+        said = self.say(driver, spec, host, "echo $PATH; ls -d /bin", env={"PATH": path})
+        assert said.split() == [path, "/bin"]
 
     def test_who_is_let_in_ends_with_the_dyno(self, driver, spec):
         host = self.up(driver, spec)

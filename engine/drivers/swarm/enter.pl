@@ -17,5 +17,8 @@ ioctl(STDIN, $TIOCSWINSZ, pack('S4', split(/x/, $size), 0, 0)) if $size;
 my $prctl = $PRCTL{ (POSIX::uname())[4] };
 exit 126 if $prctl and syscall($prctl, $PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0;
 alarm $seconds;    # should the platform be gone by then
+# Perl itself would run nothing with a PATH that has a folder like "bin" in it, or one that others may write to.
+my @path = defined $ENV{PATH} ? ("PATH=$ENV{PATH}") : ('--unset=PATH');
+$ENV{PATH} = '/usr/bin:/bin';
 no warnings 'exec';
-exec { $command[0] } @command or exit 127;
+exec {'/usr/bin/env'} 'env', @path, @command or exit 127;
