@@ -207,3 +207,23 @@ class Crash(models.Model):
 
     def __str__(self) -> str:
         return f"{self.dyno} of {self.app}"
+
+
+class DynoEvent(models.Model):
+    """That a dyno of a formation went from one state to another. A state that is empty is that of a dyno that is not
+    there; where both are the same it is a warning, with its reason."""
+
+    app = models.ForeignKey("apps.App", on_delete=models.CASCADE, related_name="dyno_events")
+    release_version = models.PositiveIntegerField()
+    dyno = models.CharField(max_length=140)
+    before = models.CharField(max_length=10, blank=True)
+    state = models.CharField(max_length=10, blank=True)
+    reason = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering: ClassVar = ["-at", "-pk"]
+        indexes: ClassVar = [models.Index(fields=["app", "at"], name="dyno_events_by_app")]
+
+    def __str__(self) -> str:
+        return f"{self.dyno} of {self.app}: {self.state or 'gone'}"

@@ -277,7 +277,7 @@ class LogDrain(models.Model):
 
 
 from apps.domain_models import AuthorityAccount, Certificate, CertificateOrder, Domain  # noqa: E402 - Django finds models here
-from apps.dyno_models import Autoscale, Crash, Dyno, Formation, MemoryUse, Traffic  # noqa: E402 - Django finds models here
+from apps.dyno_models import Autoscale, Crash, Dyno, DynoEvent, Formation, MemoryUse, Traffic  # noqa: E402 - Django finds models here
 
 __all__ = [
     "REVIEW",
@@ -295,6 +295,7 @@ __all__ = [
     "Crash",
     "Domain",
     "Dyno",
+    "DynoEvent",
     "Formation",
     "LogDrain",
     "MemoryUse",

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from addons import actions as addons
 from addons import archives, mails, volumes
-from apps import memory, traffic
+from apps import dyno_events, memory, traffic
 from apps.models import App, Dyno
 from conductor import caches, ci, deliveries, nodes, notices
 from conductor.parts import Parts
@@ -67,6 +67,7 @@ def clean(parts: Parts) -> None:
         _drop_outputs(parts, app.pk)
         traffic.forget_old(app, timezone.now())
         memory.forget_old(app, timezone.now())
+        dyno_events.forget_old(app, timezone.now())
         if repositories.path(app).exists():
             repositories.tidy(app)
     sources.sweep()

@@ -11,7 +11,7 @@ from apps import memory, metrics
 from apps.memory import Use
 from apps.metrics import SPANS, Point, Span
 from apps.models import App, Crash, Formation
-from dashboard import charts
+from dashboard import charts, lanes
 from dashboard.charts import Chart, Spark, spark
 from engine.spec import MB, SIZES
 from releases.models import Release
@@ -47,13 +47,14 @@ class Memory:
 
 
 def context(app: App, key: str, now: datetime | None = None) -> dict[str, Any]:
-    """The charts of one span, and what is told beside them. Five queries."""
+    """The charts of one span, and what is told beside them. Seven queries."""
     now = now or timezone.now()
     span = SPANS.get(key, SPANS["12h"])
     points = metrics.points(app, span, now)
     crashes = list(Crash.objects.filter(app=app, at__gte=points[0].at)[: CRASHES + 1])
     releases = _releases(app, points[0].at)
     whole = metrics.total(points)
+    start = points[0].at
     return {
         "span": span,
         "spans": SPANS.values(),
@@ -63,7 +64,10 @@ def context(app: App, key: str, now: datetime | None = None) -> dict[str, Any]:
         "times": _times(points, span),
         "throughput": _throughput(points, span),
         "errors": _errors(points, span),
-        "marks": _marks(releases, points[0].at, points[-1].at),
+        "marks": _marks(releases, start, points[-1].at),
+        "dynos": lanes.lanes(app, start, now),
+        "dyno_marks": _marks(releases, start, now),
+        "dyno_ticks": [start + (now - start) * place / (LABELS - 1) for place in range(LABELS)],
         "memory": list(_memory(app, span, now, releases)),
         "trouble": metrics.worst(points),
         "bad": metrics.BAD,

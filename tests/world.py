@@ -20,7 +20,7 @@ from addons import archives, databases
 from addons.models import Addon, Attachment, Transfer
 from apps import actions as app_actions
 from apps import certificates, drains, logs
-from apps.models import App, Certificate, Crash, Dyno, Formation, Traffic
+from apps.models import App, Certificate, Crash, Dyno, DynoEvent, Formation, Traffic
 from blueprints.models import Proposal
 from engine.spec import Line
 from engine.tally import BOUNDS
@@ -71,6 +71,18 @@ MESSAGES = [
     "Drop the unused promo banner",
 ]
 LONG = "storefront-checkout-experiment"  # 30 characters, the most that a name may have
+R15 = "Error R15 (Memory quota vastly exceeded)"
+DYNO_EVENTS = [  # minutes ago, dyno, before, after, reason
+    (600, "web.1", "up", "starting", ""),
+    (596, "web.1", "starting", "up", ""),
+    (400, "web.3", "", "starting", ""),
+    (397, "web.3", "starting", "up", ""),
+    (230, "web.2", "up", "crashed", R15),
+    (222, "web.2", "crashed", "starting", ""),
+    (219, "web.2", "starting", "up", ""),
+    (150, "web.3", "up", "", ""),
+    (60, "web.1", "up", "up", "Error R14 (Memory quota exceeded)"),
+]
 LINES = [
     (
         "heroku",
@@ -348,6 +360,16 @@ class World:
             app=self.us, release_version=2, dyno="web.2", exit_code=137, reason="R15"
         )
         Crash.objects.filter(pk=crash.pk).update(at=now - datetime.timedelta(minutes=230))
+        for ago, dyno, before, state, reason in DYNO_EVENTS:
+            DynoEvent.objects.create(
+                app=self.us,
+                release_version=2,
+                dyno=dyno,
+                before=before,
+                state=state,
+                reason=reason,
+                at=now - datetime.timedelta(minutes=ago),
+            )
 
     def grow(self, rows: int) -> None:
         """Have at least `rows` of everything that a page lists."""

@@ -126,6 +126,7 @@ def test_every_model_of_ours_is_there():
         "manifest",
         "partnerresource",
         "memoryuse",
+        "dynoevent",
         "traffic",
         "crash",
         "grant",

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from apps.models import Formation, MemoryUse
+from apps.models import Dyno, DynoEvent, Formation, MemoryUse
 from conductor import memory
 from conductor.duty import OnDuty
-from engine.spec import DynoState
+from engine.spec import SIZES, DynoState
 from tests.factories import make_app
 
 
@@ -40,6 +40,16 @@ def test_only_dynos_of_the_formation_that_are_up_count(app):
     )
     row = MemoryUse.objects.get()
     assert (row.type, row.highest, row.total, row.looks) == ("web", 300, 400, 2)
+
+
+def test_who_is_above_its_size_is_warned_of(app):
+    row = Dyno.objects.create(app=app, type="web", number=1, command="x", release_version=1, state="up")
+    used = SIZES["standard-1x"].memory
+    memory.look(parts(app, DynoState(row.incarnation, "web.1", "up", memory=used)))
+    assert not DynoEvent.objects.exists()
+    memory.look(parts(app, DynoState(row.incarnation, "web.1", "up", memory=used + 1)))
+    event = DynoEvent.objects.get()
+    assert (event.dyno, event.state, event.reason) == ("web.1", "up", "Error R14 (Memory quota exceeded)")
 
 
 def test_without_dynos_nothing_is_asked(app, django_assert_num_queries):

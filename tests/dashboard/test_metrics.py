@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from apps import memory
-from apps.models import Crash, Formation, Traffic
+from apps.models import Crash, Dyno, DynoEvent, Formation, Traffic
 from dashboard import charts, metric_panels
 from engine.spec import MB
 from engine.tally import BOUNDS
@@ -151,3 +151,57 @@ def test_the_overview_shows_the_last_hour_of_an_app_that_is_asked_something(app,
 def test_an_hour_without_requests_has_no_figures(app, django_assert_num_queries):
     with django_assert_num_queries(1):
         assert metric_panels.last_hour(app) == []
+
+
+def happened(app, ago, before, state, *, dyno="web.1", reason=""):
+    DynoEvent.objects.create(
+        app=app,
+        release_version=1,
+        dyno=dyno,
+        before=before,
+        state=state,
+        reason=reason,
+        at=timezone.now() - timedelta(minutes=ago),
+    )
+
+
+def test_each_dyno_has_a_lane_of_what_became_of_it(app, client):
+    make_release(app)
+    long_ago = timezone.now() - timedelta(days=9)
+    make = {
+        "app": app,
+        "type": "web",
+        "command": "x",
+        "release_version": 1,
+        "state": "up",
+        "state_at": long_ago,
+    }
+    Dyno.objects.create(number=1, **make)
+    Dyno.objects.create(number=2, **make)
+    happened(app, 360, "up", "crashed", reason="Error R15 (Memory quota vastly exceeded)")
+    happened(app, 300, "crashed", "starting")
+    happened(app, 299, "starting", "up")
+    page = client.get(PAGE)
+    assert page.text.count("<dt title=") == 2
+    assert page.text.count('class="up"') == 3 and page.text.count('class="boot"') == 1
+    down = re.search(r'<rect class="down" x="([\d.]+)%" width="([\d.]+)%"', page.text)
+    assert 47 < float(down[1]) < 52 and 8 < float(down[2]) < 9  # an hour of twelve, from the middle on
+    assert ">R15</text>" in page.text
+    assert "began to start again" in text(page)
+    assert 'aria-label="web.2, nothing happened. Up now."' in page.text
+
+
+def test_what_sleeps_says_so_and_what_is_above_its_memory(app, client):
+    make_release(app)
+    happened(app, 20, "up", "up", dyno="web.2", reason="Error R14 (Memory quota exceeded)")
+    happened(app, 20, "up", "idle")
+    happened(app, 5, "idle", "starting")
+    page = client.get(f"{PAGE}?span=1h")
+    assert page.text.count('class="over"') == 1
+    assert ">asleep</text>" in page.text and ">R14</text>" in page.text
+    assert "was woken" in text(page) and "warned: Error R14 (Memory quota exceeded)" in text(page)
+    assert "Not there now." in page.text
+
+
+def test_an_app_without_dynos_has_no_lanes(app, client):
+    assert "No dyno ran in this time." in client.get(PAGE).text
