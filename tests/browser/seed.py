@@ -11,6 +11,8 @@ from accounts import actions as account_actions
 from accounts.models import User
 from addons.models import Addon
 from apps.models import App, Dyno
+from core import changes
+from core.changes import Change
 from flow import actions as flow_actions
 from flow import passages
 from flow.models import Passage
@@ -67,7 +69,10 @@ def gated(alice: User) -> None:
 def run(app: App, state: str = "up") -> None:
     """A web dyno of the app."""
     version = Release.objects.get(app=app, current=True).version
-    Dyno.objects.create(app=app, type="web", number=1, command="x", release_version=version, state=state)
+    dyno = Dyno.objects.create(
+        app=app, type="web", number=1, command="x", release_version=version, state=state
+    )
+    changes.note(Change(dyno, app_id=app.pk, details={"state": "starting"}))
 
 
 if __name__ == "__main__":

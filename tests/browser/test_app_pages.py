@@ -72,3 +72,17 @@ def test_words_are_found_in_the_output_of_a_build(open_page, data):
     page.click("[aria-label='Wrap lines']")
     expect(page.locator(".log").first).to_have_class("log log--nowrap")
     assert page.complaints == []
+
+
+def test_what_is_unfolded_stays_so_when_a_page_is_drawn_anew(open_page):
+    page = open_page("/apps/shop-staging/metrics/")
+    summary = page.locator("#dyno-events > summary")
+    summary.press("Enter")
+    expect(page.locator("#dyno-events")).to_contain_text("came up")
+    page.evaluate("document.getElementById('metrics').dataset.old = ''")
+    with page.expect_response("**/metrics/**"):
+        page.evaluate("htmx.ajax('GET', location.pathname, {target: '#metrics', swap: 'outerHTML'})")
+    expect(page.locator("#metrics[data-old]")).to_have_count(0)
+    assert page.locator("#dyno-events").evaluate("one => one.open")
+    expect(summary).to_be_focused()
+    assert page.complaints == []
