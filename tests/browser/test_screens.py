@@ -1,7 +1,8 @@
 """Every page as people get it: 1440 and 390 pixels wide, light and dark.
 
 Each is drawn into var/screens/ for looking at, and must fit its window, load all it asks for, say nothing to the
-console (a breach of the Content-Security-Policy does), and pass axe-core in both themes.
+console (a breach of the Content-Security-Policy does), squeeze no words into a column of letters, and pass axe-core in
+both themes.
 """
 
 import json
@@ -16,7 +17,13 @@ from tests.pages import Page, to_look_at
 SCREENS = ROOT / "var" / "screens"
 WIDTHS = {1440: 900, 390: 844}
 GRAVE = ("serious", "critical")
+NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"  # of the machine: a container came or went
 AXE = AXE_FILE_PATH.read_text()
+SQUEEZED = """() => [...document.querySelectorAll("main *")].filter(one => {
+  const words = [...one.childNodes].filter(node => node.nodeType === 3).map(node => node.data.trim()).join("");
+  const { width, height } = one.getBoundingClientRect();
+  return words.length > 6 && width > 0 && width < 30 && height > 80 && getComputedStyle(one).position !== "absolute";
+}).map(one => one.textContent.trim().slice(0, 60))"""
 
 
 class Window:
@@ -74,7 +81,16 @@ def test_it_fits_loads_and_can_be_read(shown, window, world):
 
 
 def look(shown: Page, window, world, width):
-    """What is wrong with a page at this width; its screens are drawn."""
+    """What is wrong with a page at this width; its screens are drawn. Once more where Chromium gave up its requests
+    since the machine's network changed meanwhile."""
+    for _ in range(3):
+        problems = look_once(shown, window, world, width)
+        if not any(NETWORK_CHANGED in problem for problem in problems):
+            break
+    return problems
+
+
+def look_once(shown: Page, window, world, width):
     page, complaints = window.page, window.complaints
     complaints.clear()
     page.emulate_media(color_scheme="light")
@@ -93,6 +109,7 @@ def look(shown: Page, window, world, width):
     wide = page.evaluate("document.documentElement.scrollWidth")
     if wide > width:
         problems.append(f"is {wide} px wide in a window of {width}")
+    problems += [f"squeezes “{words}”" for words in page.evaluate(SQUEEZED)]
     expected = f"status of {shown.status}"  # Chromium itself complains of an answer that is an error
     return [*problems, *(one for one in complaints if shown.status == 200 or expected not in one)]
 

@@ -347,7 +347,7 @@ class TestPromote:
         client.force_login(bob)
         page, form = self.form(client, note="Quick")
         assertContains(page, "Gates into production")
-        assertContains(page, "waits for approval")
+        assertContains(page, "Waits for approval")
         assertContains(page, "Promote all the same")
         assertNotContains(page, "Why all the same")
         answer = client.post("/pipelines/shop/promotions/", form)
