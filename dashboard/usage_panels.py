@@ -95,9 +95,10 @@ def usage(scope: Scope, month: str | None, page: str | None, form: Form, *, by_a
 def _by_app(found: Report) -> list[Row]:
     rows: dict[Any, Row] = {}
     for line in found.lines:
-        place = f"{line.stage} in {line.pipeline}" if line.pipeline else ""
+        place = f"{line.stage} in {line.pipeline}" if line.stage else line.pipeline
         key = (line.app_id, place)
-        rows.setdefault(key, Row(line.app, place, line.app_id, [])).lines.append(line)
+        title = line.app or f"Add-ons of {line.pipeline} itself"
+        rows.setdefault(key, Row(title, place, line.app_id, [])).lines.append(line)
     return list(rows.values())
 
 
