@@ -86,3 +86,17 @@ def test_what_is_unfolded_stays_so_when_a_page_is_drawn_anew(open_page):
     assert page.locator("#dyno-events").evaluate("one => one.open")
     expect(summary).to_be_focused()
     assert page.complaints == []
+
+
+def test_what_is_typed_stays_when_a_page_is_drawn_anew(open_page):
+    page = open_page("/apps/lonely/addons/outbox/")
+    field = page.locator("main input[name=name]")
+    field.fill("mailroom")
+    field.evaluate("one => one.setSelectionRange(2, 4)")
+    page.evaluate("document.querySelector('main [data-live]').dataset.old = ''")
+    page.evaluate("document.querySelector('main [data-live]').dispatchEvent(new CustomEvent('nudge'))")
+    expect(page.locator("[data-old]")).to_have_count(0)
+    expect(field).to_have_value("mailroom")
+    expect(field).to_be_focused()
+    assert field.evaluate("one => [one.selectionStart, one.selectionEnd]") == [2, 4]
+    assert page.complaints == []
