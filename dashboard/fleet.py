@@ -64,6 +64,12 @@ class AppNow:
         return [dyno for line in self.lines for dyno in line.dynos if dyno.state == Dyno.State.CRASHED]
 
     @property
+    def failing(self) -> list[Dyno]:
+        """Those, and the ones that start again after a crash."""
+        again = [dyno for line in self.lines for dyno in line.dynos if dyno.state == Dyno.State.STARTING]
+        return [*self.crashed, *(dyno for dyno in again if dyno.crashes)]
+
+    @property
     def state(self) -> Standing:
         """A glyph and a word for all of it."""
         return standing.of_app(self.app, self.current, self.building, self.releasing, self.lines)

@@ -14,6 +14,7 @@ LISTED = 50  # events in words
 SPOKEN = 5  # events in the words of one lane
 NARROWEST = 0.4  # percent that something is wide at least, to be seen
 ROOM = 9.0  # percent that the word beside a mark needs
+ASLEEP = "asleep"
 CODE = re.compile(r"Error (R\d\d)")
 CSS = {Dyno.State.UP: "up", Dyno.State.STARTING: "boot", Dyno.State.CRASHED: "down"}
 WORDS = {
@@ -134,19 +135,23 @@ def _warnings(events: Sequence[DynoEvent], start: datetime, now: datetime) -> It
 
 
 def _notes(events: Sequence[DynoEvent], start: datetime, now: datetime) -> Iterator[Note]:
-    """What went wrong and when it slept; of those that stand too near to each other the newest."""
-    free = 100 + ROOM
-    for event in reversed(events):
-        word = _note(event)
-        x = _x(event.at, start, now)
-        if word and x + ROOM <= free:
-            yield Note(round(x, 2), word, x < ROOM)
-            free = x
+    """What went wrong and when it slept. Of what stands too near to each other the worst is told, and how often."""
+    beside: list[tuple[float, list[str]]] = []
+    for event in events:
+        word, x = _note(event), _x(event.at, start, now)
+        if word and beside and x - beside[-1][0] < ROOM:
+            beside[-1][1].append(word)
+        elif word:
+            beside.append((x, [word]))
+    for x, words in beside:
+        worst = max(words, key=lambda word: (word != ASLEEP, word != "R14"))
+        times = words.count(worst)
+        yield Note(round(x, 2), f"{worst} ×{times}" if times > 1 else worst, x < ROOM)
 
 
 def _note(event: DynoEvent) -> str:
     if event.state == Dyno.State.IDLE:
-        return "asleep"
+        return ASLEEP
     code = CODE.match(event.reason)
     if code:
         return code[1]

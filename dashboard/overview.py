@@ -34,7 +34,7 @@ def context(app: App, user: User) -> dict[str, Any]:
         "first_steps": now.newest is None and now.build is None,
         "sizes": panels.sizes(),
         "last_hour": metric_panels.last_hour(app),
-        "crashes": max((dyno.crashes or 1 for dyno in now.crashed), default=0),
+        "crashes": max((dyno.crashes or 1 for dyno in now.failing), default=0),
         "feed": feed.entries(panels.events(app)[:EVENTS]),
         "attachments": list(panels.attachments(app)),
     }

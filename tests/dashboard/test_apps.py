@@ -113,6 +113,16 @@ def test_the_overview_says_what_runs_and_why_not(alice, shop, client):
     assert "production in shop" in page.lower()
 
 
+def test_the_overview_tells_crashes_also_while_a_dyno_starts_again(alice, shop, client):
+    app = App.objects.get(name="shop-production")
+    Dyno.objects.create(
+        app=app, type="web", number=1, command="x", release_version=1, state="starting", crashes=4
+    )
+    client.force_login(alice)
+    page = " ".join(client.get("/apps/shop-production/").text.split())
+    assert "4 <small>in a row</small>" in page
+
+
 def test_the_overview_says_what_failed_and_what_stays(alice, client):
     app = make_app("shop-eu", owner=alice, released=True)
     bad = make_release(app, by=alice, status="failed", current=False)

@@ -349,7 +349,7 @@ class TestPromote:
         assertContains(page, "Gates into production")
         assertContains(page, "Waits for approval")
         assertContains(page, "Promote all the same")
-        assertNotContains(page, "Why all the same")
+        assertNotContains(page, "Reason to promote all the same")
         answer = client.post("/pipelines/shop/promotions/", form)
         assertContains(answer, "Production asks for 1 approval", status_code=409)
         assertContains(answer, 'value="Quick"', status_code=409)
@@ -362,7 +362,7 @@ class TestPromote:
         client.force_login(alice)
         page, form = self.form(client)
         assertContains(page, "Held: Sale")
-        assertContains(page, "Why all the same")
+        assertContains(page, "Reason to promote all the same")
         assert client.post("/pipelines/shop/promotions/", form).status_code == 409
         answer = client.post("/pipelines/shop/promotions/", {**form, "override": "The shop is down"})
         assert answer.status_code == 303

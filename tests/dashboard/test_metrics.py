@@ -203,5 +203,16 @@ def test_what_sleeps_says_so_and_what_is_above_its_memory(app, client):
     assert "Not there now." in page.text
 
 
+def test_crashes_in_a_row_are_told_in_one_word(app, client):
+    make_release(app)
+    for ago in (20, 19, 18):
+        happened(app, ago, "up", "crashed")
+    happened(app, 40, "up", "idle")
+    page = client.get(f"{PAGE}?span=1h")
+    assert ">crashed ×3</text>" in page.text and ">asleep</text>" in page.text
+    day = client.get(f"{PAGE}?span=24h")
+    assert ">crashed ×3</text>" in day.text and ">asleep</text>" not in day.text
+
+
 def test_an_app_without_dynos_has_no_lanes(app, client):
     assert "No dyno ran in this time." in client.get(PAGE).text
