@@ -241,7 +241,8 @@ def passage_context(
     checks = _checks(user, passage)
     waits = sum(not check.said.passed for check in checks)
     asks = any(check.said.kind == Gate.Kind.APPROVAL for check in checks)
-    lets = opened and not waits and not against and flow_access.may_let_pass(user, passage)
+    free = opened and not waits and not against
+    by_hand = passage.line.mode == Line.Mode.HAND and DEPLOY in rights
     return {
         "pipeline": pipeline,
         "tab": "board",
@@ -253,7 +254,8 @@ def passage_context(
         "verdicts": verdicts,
         "said": next((verdict for verdict in verdicts if verdict.user_id == user.pk), None),
         "decides": opened and asks and flow_access.may_decide(user, passage),
-        "lets_pass": lets,
+        "lets_pass": free and flow_access.may_let_pass(user, passage),
+        "promotes": free and by_hand and access.may_promote_into(user, passage.line.stage),
         "waits": waits,
         "against": against,
         "may_change": DEPLOY in rights,

@@ -169,6 +169,21 @@ class TestBoard:
 
 
 class TestPassage:
+    def test_by_hand_it_leads_to_the_promotion_once_every_gate_holds(
+        self, shop, line, alice, bob, vera, client
+    ):
+        gate(line, alice)
+        actions.set_line(line.stage, mode="hand", by=alice)
+        passage = waiting(line)
+        client.force_login(bob)
+        onwards = "promotions/new/?from=shop-staging&amp;release=1"
+        assertNotContains(client.get(at(passage)), onwards)
+        client.post(at(passage, "approval/"))
+        waiting(line)
+        assertContains(client.get(at(passage)), onwards)
+        client.force_login(vera)
+        assertNotContains(client.get(at(passage)), onwards)
+
     def test_people_approve_and_it_is_let_pass(self, shop, line, alice, bob, client):
         gate(line, alice)
         passage = waiting(line)
