@@ -386,8 +386,7 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 1024**2
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False
-DATE_FORMAT = "j M Y"  # on the operators’ site; pages say how themselves
-DATETIME_FORMAT = "j M Y, H:i"
+FORMAT_MODULE_PATH = "config.formats"
 USE_TZ = True
 
 STATIC_URL = "/static/"

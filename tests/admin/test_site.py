@@ -1,12 +1,14 @@
 """The operators' site: who gets in, what is there, and what no form can do."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from django.apps import apps as registry
 from django.contrib import admin
 from django.urls import reverse
+from django.utils import formats
 
 from accounts.models import Team
 from addons.models import AddonService, Plan
@@ -254,3 +256,9 @@ def test_operators_set_prices_and_what_is_offered(operator, client):
     plan.refresh_from_db()
     assert (plan.price_cents, plan.limits, plan.edited) == (0, {"connections": 5}, True)
     assert Event.objects.filter(verb="edited", kind="plan").exists()
+
+
+def test_times_are_told_with_24_hours():
+    at = datetime(2026, 11, 27, 20, 24, tzinfo=UTC)
+    assert formats.date_format(at, "DATETIME_FORMAT") == "27 Nov 2026, 20:24"
+    assert formats.date_format(at) == "27 Nov 2026"

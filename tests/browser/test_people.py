@@ -121,3 +121,47 @@ def test_single_keys_are_switched_off_in_the_account(open_page, site):
     expect(page.locator("body[data-single-keys=off]")).to_have_count(1)
     page.get_by_role("switch").click()
     expect(page.locator("body[data-single-keys=off]")).to_have_count(0)
+
+
+def test_a_form_says_that_it_was_sent_and_is_sent_once(open_page):
+    page = open_page("/account/tokens/")
+    sent = []
+
+    def slowly(route):
+        if route.request.method == "POST":
+            sent.append(route.request.url)
+            page.wait_for_timeout(600)
+        route.continue_()
+
+    page.route("**/account/tokens/**", slowly)
+    page.get_by_label("What it is for").fill("pressed twice")
+    button = page.get_by_role("button", name="Create token")
+    assert button.get_attribute("aria-busy") is None
+    assert button.evaluate("""one => {
+      one.click();
+      setTimeout(() => one.click(), 300);
+      return new Promise(done => setTimeout(() => done(one.ariaBusy === "true"), 100));
+    }""")
+    expect(page.get_by_role("row", name="pressed twice")).to_have_count(1)
+    assert len(sent) == 1
+    page.go_back()
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+
+def test_a_form_of_htmx_is_ready_again_after_it_was_turned_down(open_page):
+    page = open_page("/apps/shop-staging/config/")
+    page.fill("[name=key]", "not a name")
+    page.fill("[name=value]", "x")
+    add = page.locator(".is-new button")
+    page.evaluate("""() => {
+      window.seen = [];
+      new MutationObserver(changes => changes.forEach(({ target }) => seen.push(target.getAttribute("aria-busy"))))
+        .observe(document.body, { subtree: true, attributeFilter: ["aria-busy"] });
+    }""")
+    add.click()
+    expect(page.locator("#flash .toast")).to_contain_text("can't be a config var")
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    assert page.evaluate("seen") == ["true", None]
+    page.fill("[name=key]", "A_NAME")
+    add.click()
+    expect(page.get_by_role("row", name="A_NAME")).to_be_visible()

@@ -1,0 +1,1 @@
+"""How the operators’ site writes dates and times; pages say how themselves."""
