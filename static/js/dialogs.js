@@ -1,5 +1,6 @@
 // Dialogs: `data-open="id"` opens one that is in the page, a link whose answer htmx puts into #dialog opens that one,
 // `data-close` and a click beside it close it.
+import "./busy.js";
 const loaded = document.getElementById("dialog");
 
 function open(dialog) {

@@ -161,7 +161,7 @@ def test_a_form_of_htmx_is_ready_again_after_it_was_turned_down(open_page):
     add.click()
     expect(page.locator("#flash .toast")).to_contain_text("can't be a config var")
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
-    assert page.evaluate("seen") == ["true", None]
+    assert page.evaluate("[seen[0], seen.at(-1)]") == ["true", None]
     page.fill("[name=key]", "A_NAME")
     add.click()
     expect(page.get_by_role("row", name="A_NAME")).to_be_visible()

@@ -18,13 +18,15 @@ from tests.world import LOOKING, World, sign_in
 QUERIES = 12
 BYTES = 150_000  # of HTML, CSS and JavaScript, uncompressed
 # What the rows of a page are beside that: seven cards, four cards of review apps, five people to choose from, lines of a log,
-# and calls of the API.
+# lanes of dynos with what happened to them, and calls of the API.
 ROWS = {
     "/pipelines/{pipeline}/": 7 * 3_800,
     "/pipelines/{connected}/": 4 * 1_500,
     "/pipelines/{pipeline}/stages/production/": 5 * 250,
     "/apps/{app}/logs/": 120 * 350,
     "/apps/{app}/log-archive/": 100 * 350,
+    "/apps/{app}/metrics/": 6 * 650 + 9 * 350,
+    "/apps/{app}/metrics/?span=7d": 6 * 650 + 9 * 350,
     "/docs/api/": 150 * 200,
     "/docs/api/apps/": 23 * 1_000,
     "/docs/api/add-ons/": 20 * 1_000,
