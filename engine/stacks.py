@@ -4,6 +4,11 @@ import re
 
 SLUGS = "slipway-24"  # slugs run on it, wherever dynos run
 CONTAINER = "container"  # apps that bring images of their own, from a Dockerfile, heroku.yml or ready made
+CNB = "cnb"  # apps whose image Cloud Native Buildpacks make, those of the builder that the operator has named
+LAUNCHER = (
+    "/cnb/lifecycle/launcher"  # in every such image: sets up what the buildpacks say, then runs a command
+)
+PROCESSES = "/cnb/process/"  # one for each process type, likewise
 
 # What people may call an image: [host[:port]/]path[:tag][@digest].
 IMAGE = re.compile(
@@ -11,6 +16,11 @@ IMAGE = re.compile(
     r"(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?",
     re.ASCII,
 )
+
+
+def launched(command: str) -> list[str]:
+    """What runs `command` in an image that buildpacks have made, as they say that it is to be run."""
+    return [command] if command.startswith(PROCESSES) else [LAUNCHER, command]
 
 
 def build_image(run_image: str) -> str:

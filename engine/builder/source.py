@@ -22,6 +22,11 @@ def tidy(root: Path) -> None:
             _ignore(root, "", patterns)
 
 
+def exclude(root: Path, patterns: list[str]) -> None:
+    """Remove what any of `patterns` names."""
+    _ignore(root, "", patterns)
+
+
 def _patterns(text: str) -> list[str]:
     lines = [line.strip() for line in text.splitlines()]
     patterns = [line for line in lines if line and not line.startswith("#")]

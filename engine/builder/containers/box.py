@@ -83,7 +83,7 @@ class Box:
         frames: queue.Queue[tuple[int, bytes] | None] = queue.Queue(maxsize=64)
         stop = threading.Event()
         threading.Thread(
-            target=_frames, args=(stream, frames, stop), name="build output", daemon=True
+            target=read_frames, args=(stream, frames, stop), name="build output", daemon=True
         ).start()
         check_at = time.monotonic() + CHECK_SECONDS
         try:
@@ -206,7 +206,7 @@ def _send(stream: socket.socket, job: Mapping[str, Any], files: Sequence[Path]) 
                     stream.sendall(piece)
 
 
-def _frames(
+def read_frames(
     stream: socket.socket, into: "queue.Queue[tuple[int, bytes] | None]", stop: threading.Event
 ) -> None:
     """Read the attached streams, which the engine mixes into one, until they end."""

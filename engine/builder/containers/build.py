@@ -12,17 +12,21 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import docker.errors
 
-from core.errors import EngineError
+from core.errors import BuildFailed, EngineError
 from engine.builder.buildpacks import Finder
 from engine.builder.child import judge
 from engine.builder.containers.box import Box
+from engine.builder.containers.cnb.build import Parts
+from engine.builder.containers.cnb.build import build as build_by_buildpacks
+from engine.builder.containers.cnb.builder import find as find_builder
+from engine.builder.containers.cnb.room import Room
 from engine.builder.containers.dockerfiles import BUILDKIT, ImageBuild
 from engine.builder.containers.image_store import ImageStore
 from engine.builder.containers.images import CACHE, UV, WORK, BuilderImages
@@ -34,7 +38,7 @@ from engine.builder.run import PATH, store_slug
 from engine.builder.slugs import SlugStore
 from engine.builder.spec import BuildCancelled, BuildResult, BuildSpec
 from engine.outbound import Outbound
-from engine.stacks import CONTAINER, build_image
+from engine.stacks import CNB, CONTAINER, build_image
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +56,8 @@ NETWORK_OPTIONS = {"com.docker.network.bridge.enable_icc": "false"}  # builds ca
 class ContainerBuilder:
     """A place to build in on the Docker engine of `client`. All that it makes there carries the label
     `slipway.instance` with `instance`. `open_to` are internal networks and addresses that builds may reach; `registry`,
-    `registry_auth`, `shared_images` and `dockerfiles` (BUILDKIT or CLASSIC) say how images are made and kept: see `ImageStore`.
+    `registry_auth`, `shared_images` and `dockerfiles` (BUILDKIT or CLASSIC) say how images are made and kept: see `ImageStore`;
+    `cnb_builder` is the builder image of Cloud Native Buildpacks, "" for none.
     `spares` containers wait at most for the next builds of the apps built last. They are made `pause` seconds after a build,
     when its own goes."""
 
@@ -68,6 +73,7 @@ class ContainerBuilder:
         registry_auth: dict[str, str] | None = None,
         shared_images: Iterable[str] = (),
         dockerfiles: str = BUILDKIT,
+        cnb_builder: str = "",
         spares: int = 0,
         pause: float = 0.0,
     ) -> None:
@@ -82,7 +88,7 @@ class ContainerBuilder:
         self._store = ImageStore(
             client, self._labels, registry=registry, auth=registry_auth, shared=shared_images
         )
-        self._dockerfiles = dockerfiles
+        self._dockerfiles, self._cnb_builder = dockerfiles, cnb_builder
         self._spares = Spares(client, most=spares, pause=pause)
 
     def __call__(
@@ -96,8 +102,8 @@ class ContainerBuilder:
         outbound: Outbound | None = None,
         buildpacks: Path | None = None,
     ) -> BuildResult:
-        """Build `spec` and put the slug in the store: see `engine.builder.build`. On the stack `container` images are
-        built, or pulled, and left on the engine."""
+        """Build `spec` and put the slug in the store: see `engine.builder.build`. On the stacks `container` and `cnb` images
+        are built, or pulled, and left on the engine."""
         output = Output(write, spec.env, spec.limits.output_bytes)
         step("fetch")
         shutil.rmtree(spec.work, ignore_errors=True)
@@ -107,6 +113,8 @@ class ContainerBuilder:
                 return pulled(spec, self._store, output, cancelled, outbound or Outbound())
             if spec.stack == CONTAINER:
                 return self._build_images(spec, output, cancelled, step)
+            if spec.stack == CNB:
+                return self._build_by_buildpacks(spec, output, cancelled, step)
             packs = Finder(outbound or Outbound(), buildpacks, spec.work, cancelled).find(spec.buildpacks)
             if cancelled():
                 raise BuildCancelled
@@ -151,6 +159,21 @@ class ContainerBuilder:
         )
         return build_all(spec, work, self._store, output, step)
 
+    def _build_by_buildpacks(
+        self, spec: BuildSpec, output: Output, cancelled: Callable[[], bool], step: Callable[[str], None]
+    ) -> BuildResult:
+        if not self._cnb_builder:
+            raise BuildFailed(
+                "There is no builder for the stack cnb any more. Set another stack, or have the operator set "
+                "SLIPWAY_CNB_BUILDER."
+            )
+        builder = find_builder(self._store, self._cnb_builder, output.say)
+        place = self._place(spec)
+        # Of the builder's user, and so no other builder's or stack's.
+        place = replace(place, volume=f"{place.volume}-cnb-{builder.uid}")
+        with Room(self._client, spec, place, output, cancelled, self._doors()) as room:
+            return build_by_buildpacks(spec, Parts(builder, self._store, room, output, self._env), step)
+
     def sweep(self, running: Iterable[str]) -> None:
         """Remove the containers of builds that are not among `running`, and images that older code has made to build in.
         What an engine that is away keeps goes next time."""
@@ -189,7 +212,8 @@ class ContainerBuilder:
                 if not build_of(found):
                     remove(self._client, found["Id"])
             try:
-                self._client.api.remove_volume(self._volume(cache), force=True)
+                for name in self._volumes(cache):
+                    self._client.api.remove_volume(name, force=True)
                 return
             except docker.errors.NotFound:
                 return
@@ -227,6 +251,15 @@ class ContainerBuilder:
             processes=limits.processes,
             labels=self._labels,
         )
+
+    def _volumes(self, cache: str) -> list[str]:
+        """The volumes that a cache has: one for slugs, another for the stack cnb."""
+        filters = {"label": [f"slipway.instance={self._instance}", f"{CACHE_OF}={cache}"]}
+        return [found["Name"] for found in self._client.api.volumes(filters=filters)["Volumes"] or ()]
+
+    def _doors(self) -> list[str]:
+        """What builds may reach of what fences keep them from."""
+        return [*self._resolvers, *self._open_to]
 
     def _volume(self, cache: str) -> str:
         return f"slipway-{self._instance}-cache-{cache}"
@@ -286,7 +319,7 @@ class ContainerBuilder:
             "as_other": False,
             "walls": {"namespaces": True},
             "files": [(path, local.stat().st_size) for path, local in files],
-            "open_to": [*self._resolvers, *self._open_to],
+            "open_to": self._doors(),
         }
         return job, [local for _, local in files]
 

@@ -3,7 +3,7 @@
 import contextlib
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,12 +67,14 @@ class Started:
         self.stream.close()
 
 
-def start(client: Any, place: Place, name: str, label: Mapping[str, str]) -> Started:
+def start(
+    client: Any, place: Place, name: str, label: Mapping[str, str], entry: Sequence[str] = ENTRY
+) -> Started:
     """Make a container of this name, which nothing else may have, and start it. What is left when this raises has the name."""
     client.volumes.create(place.volume, labels={**place.labels, CACHE_OF: place.cache})
     container = client.containers.create(
         place.image,
-        ENTRY,
+        list(entry),
         name=name,
         hostname="build",
         labels={**place.labels, **label},

@@ -16,6 +16,7 @@ from engine.drivers.swarm import network
 from engine.drivers.swarm.client import decoded
 from engine.drivers.swarm.image import HOME, LAUNCHER, SLUG
 from engine.spec import Attach, ProcessSpec, Size
+from engine.stacks import CNB, launched
 
 INSTANCE, DYNO, APP, START = "slipway.instance", "slipway.dyno", "slipway.app", "slipway.start"
 SPARE = "slipway.spare-dyno"  # the label of what was started ahead, with its token
@@ -143,6 +144,8 @@ def env_digest(pairs: list[str]) -> str:
 
 def argv(spec: ProcessSpec) -> tuple[list[str] | None, list[str] | None]:
     """Entrypoint and arguments; None leaves an image's own."""
+    if spec.image and spec.stack == CNB:
+        return launched(spec.command), []
     if spec.image:
         return (["/bin/sh", "-c", spec.command], []) if spec.command else (None, None)
     options = [] if "HOSTNAME" in spec.env else ["--unset", "HOSTNAME"]
