@@ -1,4 +1,4 @@
-"""What an app's code is built for: a stack that slugs run on, or containers, where the engine runs them."""
+"""What an app's code is built for: a stack that slugs run on, or images, where the engine runs them."""
 
 from django.conf import settings
 from django.db import transaction
@@ -9,11 +9,15 @@ from accounts.models import User
 from apps.models import App
 from core import activity, live
 from core.errors import Refusal
-from engine.stacks import CONTAINER, SLUGS
+from engine.stacks import CNB, CONTAINER, SLUGS
 
 NO_REGISTRY = (
     "This Slipway keeps no images that are pushed to it. Push a Dockerfile with git, or have the operator set "
     "SLIPWAY_REGISTRY (docs/operating.md)."
+)
+NO_BUILDER = (
+    "There is no builder for Cloud Native Buildpacks here. Have the operator set SLIPWAY_CNB_BUILDER to a builder image, like "
+    "heroku/builder:24 (docs/operating.md)."
 )
 NO_CONTAINERS = (
     "Images run on a Docker engine only, and this Slipway runs dynos as local processes. Push code that a buildpack builds, or "
@@ -23,7 +27,9 @@ NO_CONTAINERS = (
 
 def available() -> list[str]:
     """The names of the stacks that apps can have here."""
-    return [SLUGS, CONTAINER] if has_containers() else [SLUGS]
+    if not has_containers():
+        return [SLUGS]
+    return [SLUGS, CONTAINER, CNB] if settings.CNB_BUILDER else [SLUGS, CONTAINER]
 
 
 def has_containers() -> bool:
@@ -58,8 +64,10 @@ def set_stack(app: App, stack: str, *, by: User) -> App:
     """Have the next build be for `stack`; what runs stays as it is until then."""
     if stack == app.stack:
         return app
-    if stack == CONTAINER:
+    if stack in (CONTAINER, CNB):
         demand_containers()
+    if stack == CNB and CNB not in available():
+        raise Refusal(NO_BUILDER)
     if stack not in available():
         raise Refusal(f"There is no stack {stack[:40]}. There is {' and '.join(available())}.")
     before = app.stack

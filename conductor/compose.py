@@ -78,6 +78,7 @@ def _builder() -> "ContainerBuilder | None":
         env={name: os.environ[name] for name in PASSED.split() if name in os.environ},
         open_to=[entry for entry in settings.OUTBOUND_ALLOW if is_network(entry)],
         dockerfiles=settings.DOCKERFILE_BUILDER,
+        cnb_builder=settings.CNB_BUILDER,
         registry=settings.REGISTRY,
         registry_auth=_registry_sign_in(),
         shared_images=settings.SHARED_IMAGES,

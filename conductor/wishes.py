@@ -17,6 +17,7 @@ from apps.models import Certificate as CertificateRow
 from core import secrets
 from core.secrets import Tampered
 from engine.spec import SIZES, Attach, Certificate, ProcessSpec, Stake
+from engine.stacks import CNB, PROCESSES
 from pipelines import balancing
 from releases.models import Release, Slug
 
@@ -210,7 +211,7 @@ def spec(app: App, row: Dyno, id: str, *, stream: str = "", attached: Attached |
         id=id,
         app=str(app.pk),
         dyno=row.name,
-        command=row.command,
+        command=_command(row, release.slug),
         slug="" if image else release.slug.digest,
         env={**environment(app, release, config), **row.env},
         slot=app.slot,
@@ -228,6 +229,14 @@ def spec(app: App, row: Dyno, id: str, *, stream: str = "", attached: Attached |
         image=image,
         volumes=(attached or Attached(app)).of(config),
     )
+
+
+def _command(row: Dyno, slug: Slug) -> str:
+    """What the engine is to run: of an image of buildpacks a process type by its name, since they say more of it than its
+    command."""
+    if slug.stack == CNB and row.command == slug.process_types.get(row.type):
+        return f"{PROCESSES}{row.type}"
+    return row.command
 
 
 def _attach(row: Dyno) -> Attach | None:

@@ -88,6 +88,7 @@ REGISTRY_URL = env.str(
 ).rstrip("/")
 SHARED_IMAGES = env.list("SLIPWAY_SHARED_IMAGES", default=[])
 DOCKERFILE_BUILDER = env.str("SLIPWAY_DOCKERFILE_BUILDER", default="buildkit")
+CNB_BUILDER = env.str("SLIPWAY_CNB_BUILDER", default="").strip()
 STACK_IMAGE = env.str("SLIPWAY_STACK_IMAGE", default="slipway/stack:24")
 
 # --- limits -------------------------------------------------------------------------------------------------------

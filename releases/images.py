@@ -72,7 +72,7 @@ def release(app: App, images: Mapping[str, Pushed | None], *, by: User) -> Relea
     with transaction.atomic():
         App.objects.select_for_update().get(pk=app.pk)
         before = current_slug(app)
-        slug = _slug(app, before if before and before.image else None, images)
+        slug = _slug(app, before if before and before.stack == CONTAINER else None, images)
         return create_release(app, kind=Release.Kind.DEPLOY, description=_describe(images), by=by, slug=slug)
 
 

@@ -25,7 +25,7 @@ from core import activity, bodies, names, secrets
 from core.errors import BuildFailed, NotFound, Refusal
 from engine.builder.repack import repack
 from engine.builder.spec import BuildLimits
-from engine.stacks import CONTAINER
+from engine.stacks import CNB, CONTAINER
 from releases import slugs, sources
 from releases.models import Slug, SlugUpload
 
@@ -50,8 +50,8 @@ def create(
 ) -> tuple[Slug, str]:
     """A slug of `app` that has no files yet, and the address to PUT them to, good for one upload within the hour.
     `checksum` is what the archive is to have, if anything. `Refusal` for what can't be run here."""
-    stack = stack or (stacks.available()[0] if app.stack == CONTAINER else app.stack)
-    if stack == CONTAINER:
+    stack = stack or (stacks.available()[0] if app.stack in (CONTAINER, CNB) else app.stack)
+    if stack in (CONTAINER, CNB):
         raise Refusal(
             "A slug is no image. Push images to the registry, and release them by PATCH /apps/APP/formation."
         )

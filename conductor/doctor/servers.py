@@ -16,6 +16,8 @@ from docker.errors import DockerException, ImageNotFound
 
 from conductor import status
 from conductor.doctor.finding import Check, Finding, ok, problem, warning
+from core.errors import BuildFailed
+from engine.builder.containers.cnb.builder import read as read_builder
 
 SECONDS = 5
 OLDEST_API = (1, 41)
@@ -96,6 +98,7 @@ def engine() -> Iterator[Finding]:
         client = docker.DockerClient(base_url=settings.ENGINE_URL.removeprefix("swarm+"), timeout=SECONDS)
         yield from _engine(client)
         yield from _images(client)
+        yield from _builder(client)
     except (DockerException, OSError) as error:
         yield problem(
             "Engine",
@@ -139,6 +142,28 @@ def _images(client: Any) -> Iterator[Finding]:
         else:
             made = str(found.attrs.get("Created", ""))[:10]
             yield ok("Stack image", f"{name}, made {made}")
+
+
+def _builder(client: Any) -> Iterator[Finding]:
+    """The builder of the stack cnb, if there is to be one, and its run image."""
+    name = settings.CNB_BUILDER
+    if not name:
+        return
+    missing = "The first build on the stack cnb pulls it; docker pull does so now."
+    try:
+        image = client.images.get(name)
+    except ImageNotFound:
+        yield warning("Builder", f"{name} is not there yet", missing)
+        return
+    try:
+        builder = read_builder(name, image.id, image.attrs["Config"])
+        client.images.get(builder.run_image)
+    except BuildFailed as fault:
+        yield problem("Builder", str(fault), "Set SLIPWAY_CNB_BUILDER to another one, or to nothing.")
+    except ImageNotFound:
+        yield warning("Builder", f"The run image {builder.run_image} of {name} is not there yet", missing)
+    else:
+        yield ok("Builder", f"{name}, Platform API {builder.api}, {len(builder.buildpacks)} buildpacks")
 
 
 def front_door() -> Iterator[Finding]:

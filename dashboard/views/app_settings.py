@@ -50,7 +50,7 @@ def rename(request: PageRequest, name: str) -> HttpResponse:
 @require_POST
 @login_required
 def choose_stack(request: PageRequest, name: str) -> HttpResponse:
-    """Choose what the next build is for: a stack for slugs, or containers."""
+    """Choose what the next build is for: a stack for slugs, or for images."""
     app = access.app_for(request.user, name, to=access.MANAGE)
     form = Form(request, stack=app.stack)
     return _do(

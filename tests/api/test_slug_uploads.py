@@ -137,6 +137,7 @@ def test_an_archive_over_the_limit_is_refused(api, client, alice, settings):
         ({"process_types": {"web": " "}}, "is empty"),
         ({"stack": "arch"}, "There is slipway-24"),
         ({"stack": "container"}, "A slug is no image"),
+        ({"stack": "cnb"}, "A slug is no image"),
         ({"checksum": "md5:1"}, "64 hexadecimal digits"),
     ],
 )

@@ -47,6 +47,22 @@ def test_an_app_is_built_for_the_stack_that_was_chosen(api, alice, settings):
     )
 
 
+def test_the_stack_of_buildpacks_is_there_once_there_is_a_builder(api, alice, settings):
+    app = make_app("shop", owner=alice)
+    refused = api.patch("/apps/shop", {"build_stack": "cnb"})
+    assert (refused.status_code, "Docker engine" in refused.json()["message"]) == (422, True)
+    settings.ENGINE_URL = DOCKER
+    refused = api.patch("/apps/shop", {"build_stack": "cnb"})
+    assert (refused.status_code, "SLIPWAY_CNB_BUILDER" in refused.json()["message"]) == (422, True)
+    assert "cnb" not in names(api.get("/stacks"))
+    settings.CNB_BUILDER = "heroku/builder:24"
+    assert names(api.get("/stacks")) == ["slipway-24", "container", "cnb"]
+    assert api.patch("/apps/shop", {"build_stack": "cnb"}).json()["build_stack"]["name"] == "cnb"
+    app.refresh_from_db()
+    assert app.stack == "cnb"
+    assert api.post("/apps", {"name": "another", "stack": "cnb"}).json()["build_stack"]["name"] == "cnb"
+
+
 def test_a_ready_made_image_is_a_build_of_its_own(api, alice, settings):
     settings.ENGINE_URL = DOCKER
     make_app("shop", owner=alice)

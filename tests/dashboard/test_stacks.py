@@ -23,6 +23,18 @@ def test_the_stack_of_the_next_build_is_chosen(app, client):
     assert "The stack container asks none" in client.get("/apps/shop/settings/").text
 
 
+def test_buildpacks_of_a_builder_make_images(app, client, settings):
+    assert "cnb:" not in client.get("/apps/shop/settings/").text
+    settings.CNB_BUILDER = "heroku/builder:24"
+    assert "cnb: images, by Cloud Native Buildpacks" in client.get("/apps/shop/settings/").text
+    client.post("/apps/shop/stack/", {"stack": "cnb"})
+    app.refresh_from_db()
+    assert app.stack == "cnb"
+    page = client.get("/apps/shop/settings/").text
+    assert "Ids of buildpacks within the builder" in page
+    assert "Build command" not in page
+
+
 def test_a_stack_that_is_none_is_refused(app, client):
     answer = client.post("/apps/shop/stack/", {"stack": "cedar-14"})
     assert answer.status_code == 422
