@@ -19,8 +19,9 @@ IMAGE = re.compile(
 
 
 def launched(command: str) -> list[str]:
-    """What runs `command` in an image that buildpacks have made, as they say that it is to be run."""
-    return [command] if command.startswith(PROCESSES) else [LAUNCHER, command]
+    """What runs `command` in an image that buildpacks have made, as they say that it is to be run. Heroku's CLI puts the
+    word launcher before what people want to run."""
+    return [command] if command.startswith(PROCESSES) else [LAUNCHER, command.removeprefix("launcher ")]
 
 
 def build_image(run_image: str) -> str:

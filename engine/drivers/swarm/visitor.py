@@ -94,7 +94,7 @@ class Visitor(Dyno):
             "Env": describe.env(spec, place),
         }
         if spec.image:
-            return body | {"Cmd": ["/bin/sh", "-c", spec.command]}
+            return body | {"Cmd": describe.argv(spec)[0]}
         unset = "" if "HOSTNAME" in spec.env else "HOSTNAME"
         size = f"{self._attach.lines}x{self._attach.columns}" if self._attach.tty else ""
         seconds = math.ceil(spec.seconds) + SPARE_SECONDS if spec.seconds is not None else 0
