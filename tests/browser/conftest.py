@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import eventually
 
-# The shell is the same engine without the windows around it, which nobody sees here: half of the processor time.
+# The shell is the same engine without the windows around it, which nobody sees here, and takes a good part less of the processor.
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 ROOT = Path(__file__).resolve().parents[2]

@@ -91,10 +91,11 @@ class Spares:
             until = time.monotonic() + describe.SPARE_SECONDS - SLACK_SECONDS
             spare = Spare(token, dyno, frame, self._folder / token, until)
         try:
-            spare.folder.mkdir(mode=0o755, parents=True)
-            spare.folder.parent.chmod(0o700)
+            spare.folder.mkdir(parents=True)
+            spare.folder.parent.chmod(0o700)  # so that only its container can come near what is inside
+            spare.folder.chmod(0o755)
             os.mkfifo(spare.folder / PIPE)
-            (spare.folder / PIPE).chmod(0o644)  # who can come near it is said by the folder around
+            (spare.folder / PIPE).chmod(0o644)
             self._client.create_service(describe.spare(spec, place, token, spare.folder))
         except (EngineError, OSError) as fault:
             log.info("No spare dyno was made: %s", fault)
