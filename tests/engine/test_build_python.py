@@ -58,6 +58,14 @@ def test_what_is_imported_is_compiled_already(shop):
     assert out.strip() == "0"
 
 
+def test_apps_with_the_same_packages_share_their_files(shop):
+    shop.build({**APP, "app.py": APP["app.py"] + "# another one\n"}, app="another")
+    assert " + flask==3.1" in shop.output
+    packages = next((shop.first_tree / ".slipway/python/lib").glob("python3.*/site-packages"))
+    compiled = next((packages / "flask/__pycache__").glob("app.*.pyc"))
+    assert (shop.tree() / compiled.relative_to(shop.first_tree)).samefile(compiled)
+
+
 def test_a_change_of_code_alone_installs_nothing(shop):
     before = shop.result.digest
     shop.build({**APP, "app.py": APP["app.py"] + "# changed\n"})
