@@ -28,6 +28,7 @@ UNMETERED = (
     "created",
     "started a build of",
     "changed config of",
+    "promoted",
 )  # what happens to apps often and costs nothing by itself
 
 

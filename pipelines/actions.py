@@ -303,7 +303,7 @@ def promote(
     for place, target in enumerate(targets):  # the order of their times is the order of their turns
         at = promotion.created_at + timedelta(microseconds=place)
         promotion.targets.create(app=target.app, created_at=at)
-        live.tell(target.app.topic)
+        live.show(target.app.topic)  # its release is what has something run
     activity.record(
         by,
         "promoted",
