@@ -2,6 +2,7 @@
 
 import os
 import socket
+from functools import partial
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from conductor.duty import OnDuty
 from conductor.loop import Conductor
 from conductor.parts import NoRouter, Parts
 from engine.builder import build
+from engine.builder.ahead import Ahead
 from engine.drivers.local import LocalDriver
 from engine.nodes import Machines
 from engine.outbound import is_network
@@ -34,7 +36,7 @@ LAST_LINES = 200  # more than come within a microsecond
 def compose(router: Router | None = None, tally: Tally | None = None) -> Conductor:
     """A conductor on this machine's engine. Without a router, dynos run but nobody reaches them by host name. `tally` is
     where the router counts."""
-    builder = _builder()
+    builder, ahead = _builder(), _ahead()
     crew = _crew()
     return Conductor(
         Parts(
@@ -43,7 +45,8 @@ def compose(router: Router | None = None, tally: Tally | None = None) -> Conduct
             logs(),
             slugs(),
             settings.DATA,
-            build=builder or build,
+            build=builder or partial(build, ahead=ahead),
+            ahead=ahead,
             leftovers=builder,
             servers=servers(),
             crew=crew,
@@ -60,6 +63,12 @@ def _machines() -> Machines | None:
     from engine.swarm_nodes import SwarmMachines, url_of  # loads what the local engine has no use for
 
     return SwarmMachines(url_of(settings.ENGINE_URL), instance())
+
+
+def _ahead() -> Ahead | None:
+    """Where the platform builds beside itself: what has the next build's process ready."""
+    beside = settings.ENGINE_URL == "local:" and settings.SPARE_BUILDS > 0
+    return Ahead(PAUSE) if beside else None
 
 
 def _builder() -> "ContainerBuilder | None":

@@ -195,8 +195,9 @@ class Conductor:
             self._drains,
         ):
             turns.stop()
-        if self.parts.leftovers:
-            self.parts.leftovers.close()
+        for waiting in (self.parts.leftovers, self.parts.ahead):
+            if waiting:
+                waiting.close()
         self._sleepers.stop()
         self.keeper.stop()
         self._transfers.stop()

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from conductor.crew import Crew, Lone
 from engine.builder import BuildResult, build
+from engine.builder.ahead import Ahead
 from engine.builder.slugs import SlugStore
 from engine.logstore import LogStore
 from engine.nodes import Machines
@@ -42,6 +43,7 @@ class Parts:
     slugs: SlugStore
     data: Path  # the data folder
     build: Callable[..., BuildResult] = build  # where builds run; see `engine.builder.build`
+    ahead: Ahead | None = None  # the processes of builds beside us
     leftovers: Leftovers | None = None  # of builds in containers
     servers: Servers | None = None  # of databases, that the platform runs itself
     crew: Crew = field(default_factory=Lone)  # who else conducts

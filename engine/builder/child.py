@@ -3,21 +3,19 @@
 import json
 import os
 import selectors
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from core.errors import BuildFailed, EngineError
+from engine.builder.ahead import Launched, launch
 from engine.builder.cgroups import Cgroups
 from engine.builder.output import Output
 from engine.builder.spec import BuildCancelled, BuildSpec
 
-LAUNCH = Path(__file__).with_name("launch.py")
 CHECK_SECONDS = 0.5
 REPORT_BYTES = 8 * 1024 * 1024
 ESSENTIAL = """
@@ -29,10 +27,16 @@ _namespaces = True  # until this system has refused
 
 
 class Child:
-    """One run of the launcher for a build."""
+    """One run of the launcher for a build. `take` gives the process for it."""
 
-    def __init__(self, spec: BuildSpec, output: Output, cancelled: Callable[[], bool]) -> None:
-        self.spec, self.output, self.cancelled = spec, output, cancelled
+    def __init__(
+        self,
+        spec: BuildSpec,
+        output: Output,
+        cancelled: Callable[[], bool],
+        take: Callable[[], Launched] = launch,
+    ) -> None:
+        self.spec, self.output, self.cancelled, self.take = spec, output, cancelled, take
         self.deadline = time.monotonic() + spec.limits.seconds
         self.disk = DiskWatch([spec.work, spec.cache], spec.limits.disk_bytes)
         self.report = b""
@@ -62,45 +66,26 @@ class Child:
         return found
 
     def _attempt(self, job: dict[str, Any], step: Callable[[str], None], groups: Cgroups) -> dict[str, Any]:
-        with self._started(job) as (process, output, report):
+        with self._started(job) as launched:
             try:
-                answer = self._watch(output, report, step)
+                answer = self._watch(launched.output, launched.report, step)
             except BaseException:
                 groups.kill()
                 raise
         self.output.finish()
         if groups.ran_out_of_memory():
             raise BuildFailed(f"The build used more than {self.spec.limits.memory // 2**20} MB of memory.")
-        return answer or {"died": process.returncode}
+        return answer or {"died": launched.process.returncode}
 
     @contextmanager
-    def _started(self, job: dict[str, Any]) -> Iterator[tuple[subprocess.Popen[bytes], int, int]]:
-        output, output_end = os.pipe()
-        report, report_end = os.pipe()
-        source = os.open(self.spec.source, os.O_RDONLY | os.O_CLOEXEC)
+    def _started(self, job: dict[str, Any]) -> Iterator[Launched]:
+        launched = self.take()
         try:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-S", LAUNCH],
-                stdin=subprocess.PIPE,
-                stdout=output_end,
-                stderr=output_end,
-                cwd="/",
-                env={"LANG": "C.UTF-8"},
-                pass_fds=[report_end, source],
-                start_new_session=True,
-            )
+            job["report_fd"] = launched.report_end
+            _hand_over(launched.process, job)
+            yield launched
         finally:
-            os.close(output_end)
-            os.close(report_end)
-        try:
-            job.update(report_fd=report_end, source_fd=source)
-            _hand_over(process, job)
-            yield process, output, report
-        finally:
-            os.close(source)
-            _end(process)
-            os.close(output)
-            os.close(report)
+            launched.close()
 
     def _watch(self, output: int, report: int, step: Callable[[str], None]) -> dict[str, Any]:
         """Pass output and steps on until the child has closed its ends or reported its result."""
@@ -172,13 +157,6 @@ def _hand_over(process: subprocess.Popen[bytes], job: Mapping[str, Any]) -> None
             pipe.write(json.dumps(job).encode())
     except BrokenPipeError:
         return  # it has died; that is found out in a moment
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the child, its session, and with them its process namespace."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 class DiskWatch:

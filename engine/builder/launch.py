@@ -1,4 +1,5 @@
-"""Started as a program of its own for each build: `python -IS launch.py`, with the job as JSON on its input.
+"""Started as a program of its own for each build: `python -IS launch.py FOLDER…` with the folders to import from, and
+the job as JSON on its input, for which it waits.
 
 It shuts itself in, then runs the worker. What it may not have (the platform's environment, memory, files) it never
 gets: it is a fresh program, and the job is all it is told.
@@ -7,22 +8,28 @@ gets: it is a fresh program, and the job is all it is told.
 import errno
 import json
 import os
+import select
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 # What goes wrong through no fault of the app's: no space, quota, broken or read-only disk.
 WORLD = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENFILE])
+IDLE_SECONDS = 1800.0  # without a job
 
 
 def main() -> int:
-    """Returns the exit status: 0 when a result was reported, 97 when the walls could not be put up."""
-    job = json.loads(sys.stdin.buffer.read())
-    sys.path[:0] = job["path"]
+    """Returns the exit status: 0 when a result was reported or there was nothing to do, 97 when the walls could not be
+    put up."""
+    sys.path[:0] = sys.argv[1:]
     from engine.builder import sandbox, worker
 
+    asked = select.select([0], [], [], IDLE_SECONDS)[0] and sys.stdin.buffer.read()
+    if not asked:
+        return 0
+    job = json.loads(asked)
     worker.load(job)  # later the platform's own files may be out of reach
-    report, source = job["report_fd"], job["source_fd"]
+    report, source = job["report_fd"], os.open(job["source"], os.O_RDONLY)
     try:
         job["doors"] = sandbox.enter(job)
     except OSError as fault:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import BuildFailed, EngineError
+from engine.builder.ahead import Ahead, launch
 from engine.builder.buildpacks import Finder
 from engine.builder.child import Child, essentials
 from engine.builder.interpreters import closed_ancestor, installed, reachable, search_folders
@@ -34,10 +35,12 @@ def build(
     step: Callable[[str], None] = lambda name: None,
     outbound: Outbound | None = None,
     buildpacks: Path | None = None,
+    ahead: Ahead | None = None,
 ) -> BuildResult:
     """Build `spec` and put the slug in the store.
 
     `outbound` fetches buildpacks that are URLs, `buildpacks` is a folder with buildpacks of the operator's, by name.
+    `ahead` may have a process ready for it, and is to have one for the next.
     `write` gets each line of output, `step` the names fetch, detect, compile and slug as they begin; `cancelled` is
     asked about twice a second. Raises `BuildFailed` (the app's fault, with the reason), `BuildCancelled`, or
     `EngineError` (the world's). Whatever happens, no process and no file of the build is left but its cache.
@@ -52,11 +55,13 @@ def build(
         job = _job(spec, uid, packs, slugs)
         if uid is not None:
             _give(spec, uid)
-        done = Child(spec, output, cancelled).run(job, step)
+        done = Child(spec, output, cancelled, ahead.take if ahead else launch).run(job, step)
         return store_slug(spec, done, slugs, output)
     except OSError as fault:
         raise EngineError(f"The build could not go on: {fault.strerror or fault}.") from fault
     finally:
+        if ahead:
+            ahead.order()
         _remove(spec.work)
 
 
@@ -104,7 +109,7 @@ def _job(
     opened = [sys.base_prefix] if closed else []
     search = search_folders(os.environ.get("PATH", ""), home, dict(os.environ))
     return {
-        "path": [str(Path(__file__).parents[2]), *(path for path in sys.path if path)],
+        "source": str(spec.source),
         "stack": spec.stack,
         "buildpacks": list(packs),
         "command": spec.command,
