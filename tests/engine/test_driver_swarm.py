@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import EngineError
-from engine.drivers.swarm import SwarmDriver, dyno
+from engine.drivers.swarm import SwarmDriver, creation, hearing
 from engine.spec import ProcessSpec
 from engine.volumes import Volumes
 from tests.conftest import eventually
@@ -202,7 +202,7 @@ def test_dynos_reach_neither_each_other_nor_what_listens_on_this_machines_loopba
 def test_a_slug_that_takes_its_time_is_not_taken_for_a_swarm_that_starts_nothing(
     engine, instance, lines, slugs, spec, monkeypatch
 ):
-    monkeypatch.setattr(dyno, "PLACE_SECONDS", 10)
+    monkeypatch.setattr(creation, "PLACE_SECONDS", 10)
 
     def slow(digest):
         time.sleep(11)
@@ -284,7 +284,7 @@ time.sleep(100)
 
 
 def test_a_long_log_is_waited_for_as_long_as_it_goes_on(start, spec, lines, monkeypatch):
-    monkeypatch.setattr(dyno, "LAST_WORDS_SECONDS", 0.5)
+    monkeypatch.setattr(hearing, "SILENCE_SECONDS", 0.5)
     count = 300_000
     assert output(start(), lines, spec(f"seq {count}"))[-1] == str(count)
     assert len(lines.texts(source="app")) == count

@@ -10,6 +10,8 @@ from engine.drivers.swarm.client import Client
 from engine.drivers.swarm.lines import MICRO, Frames
 from engine.drivers.voice import Voice
 
+SILENCE_SECONDS = 5.0  # a log that has neither gone on nor ended in that time, after its dyno did, is left
+
 
 class Hearing:
     """What a dyno says. Methods belong to the loop's thread.
@@ -42,11 +44,6 @@ class Hearing:
         """The lines up to `at`, in seconds since the epoch, are known; `count` have that very time."""
         self._frames = Frames(self._dyno, round(at * MICRO), count)
 
-    @property
-    def at(self) -> tuple[int, int]:
-        """How far it is: goes on as long as there is something to hear."""
-        return self._frames.last, self._frames.known
-
     def follow(self) -> None:
         """Hear it from where we are."""
         if self.over:
@@ -58,6 +55,21 @@ class Hearing:
         if not self._rest_asked:
             self._rest_asked, self._frames = True, self._frames.again()
             self._pool.submit(self._open, False)
+
+    def await_silence(
+        self, after: Callable[[float, Callable[[], None]], None], then: Callable[[], None]
+    ) -> None:
+        """Call `then` once nothing more comes; `after` keeps the time. A log may be long, and the machine busy: it is waited
+        for as long as something of it comes."""
+        heard = self._frames.last, self._frames.known
+
+        def look() -> None:
+            if heard == (self._frames.last, self._frames.known):
+                then()
+            else:
+                self.await_silence(after, then)
+
+        after(SILENCE_SECONDS, look)
 
     def close(self) -> None:
         """Hear no more."""

@@ -9,8 +9,9 @@ from core.errors import EngineError
 from engine.drivers import environment
 from engine.drivers.swarm import describe
 from engine.drivers.swarm.client import Absent, Taken
+from engine.drivers.swarm.creation import RETRY_SECONDS
 from engine.drivers.swarm.describe import Place
-from engine.drivers.swarm.dyno import ELSEWHERE, HANG_UP_SECONDS, RETRY_SECONDS, Dyno
+from engine.drivers.swarm.dyno import ELSEWHERE, HANG_UP_SECONDS, Dyno
 from engine.drivers.swarm.image import HOME
 from engine.drivers.swarm.services import Services
 from engine.drivers.swarm.streams import Carried

@@ -10,6 +10,7 @@ from core.errors import EngineError
 from engine.drivers.swarm.client import Client
 from engine.drivers.swarm.dyno import OVER, Dyno
 from engine.drivers.swarm.spares import Spares
+from engine.drivers.swarm.task import Task
 
 log = logging.getLogger(__name__)
 SLOW_SECONDS = 10.0  # between looks when events tell everything
@@ -168,4 +169,4 @@ class Watch:
         dyno, task = self._find(service["Spec"]["Labels"]), tasks.get(service["ID"])
         if dyno is not None and task is not None:
             address = self._address(task.get("NodeID", ""))
-            self._post(lambda: dyno.task(task, address))
+            self._post(lambda: dyno.task(Task.of(task), address))
