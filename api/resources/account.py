@@ -10,7 +10,8 @@ from accounts import keys
 from accounts.models import SshKey, User
 from api.asker import asker
 from api.http import ranged
-from api.shapes import AccountOut, Time
+from api.shapes.base import Time
+from api.shapes.people import AccountOut
 from apps.access import app_for
 from core.errors import NotFound
 

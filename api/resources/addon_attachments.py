@@ -9,7 +9,7 @@ from addons import access, attachments
 from addons.models import Attachment
 from api.asker import asker
 from api.http import ranged
-from api.resources.addon_shapes import AttachmentOut, text_of
+from api.shapes.addons import AttachmentOut, text_of
 from apps import access as app_access
 from core.errors import Refusal
 from pipelines import addons as door

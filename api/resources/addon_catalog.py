@@ -5,7 +5,7 @@ from ninja import Router
 
 from addons import catalog
 from addons.models import Plan
-from api.resources.addon_shapes import PlanOut, ServiceOut
+from api.shapes.addons import PlanOut, ServiceOut
 
 router = Router(tags=["Add-ons"])
 

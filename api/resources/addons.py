@@ -12,8 +12,8 @@ from addons.models import Addon
 from api.asker import asker
 from api.http import ranged
 from api.partner_auth import PartnerAuth, resource_of
-from api.resources.addon_shapes import AddonOut, ConfigOut, text_of
-from api.shapes import Named
+from api.shapes.addons import AddonOut, ConfigOut, text_of
+from api.shapes.base import Named
 from apps import access as app_access
 from apps.models import App
 from core.errors import NotFound

@@ -12,7 +12,10 @@ from accounts.models import User
 from api.asker import asker
 from api.http import is_first_page, ranged
 from api.resources.catalog import demand_region, stack_name
-from api.shapes import AppOut, BuildpackOut, CollaboratorOut, DomainOut, TeamAppOut, with_current
+from api.shapes.apps import AppOut, TeamAppOut, with_current
+from api.shapes.domains import DomainOut
+from api.shapes.people import CollaboratorOut
+from api.shapes.releases import BuildpackOut
 from apps import access, actions, certificates, stacks, transfers
 from apps.models import App, Collaborator, Domain
 from core.errors import NotFound, Refusal

@@ -11,7 +11,8 @@ from accounts import actions, proof, scopes
 from accounts.models import ApiToken, User
 from api.asker import asker
 from api.http import TokenAuth, basic, ranged
-from api.shapes import Person, Time
+from api.shapes.base import Time
+from api.shapes.people import Person
 from core.errors import NotFound, Refusal
 from core.middleware import client_address
 

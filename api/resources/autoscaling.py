@@ -7,7 +7,7 @@ from ninja import Router, Schema, Status
 
 from accounts.models import User
 from api.asker import asker
-from api.shapes import Time
+from api.shapes.base import Time
 from apps import access, autoscale
 from apps.autoscale import USUAL_P95, Rule
 from apps.models import App, Autoscale

@@ -12,7 +12,7 @@ from addons import databases
 from addons.access import addons_for
 from addons.models import Schedule, Transfer
 from api.asker import asker
-from api.shapes import Time
+from api.shapes.base import Time
 from core.errors import NotFound
 from pipelines import databases as door
 from pipelines.downloads import link_to

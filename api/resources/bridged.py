@@ -20,12 +20,13 @@ from accounts.models import ApiToken, User
 from api.asker import asker
 from api.http import TokenAuth
 from api.resources.autoscaling import MONITORS
-from api.shapes import NAMESPACE, Named, Time
+from api.shapes.base import Named, Time
 from apps import access as app_access
 from apps import errors
 from apps.models import Formation
 from ci import settings as ci_settings
 from core.errors import NotFound, Refusal, Unauthorized
+from core.names import NAMESPACE
 from forge import actions as forge
 from forge import auto_deploys
 from forge.models import AutoDeploy, Repository

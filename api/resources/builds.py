@@ -10,7 +10,7 @@ from pydantic import Field
 from accounts.models import User
 from api.asker import asker
 from api.http import ranged
-from api.shapes import BuildOut, SourceOut, SourceUrls
+from api.shapes.releases import BuildOut, SourceOut, SourceUrls
 from apps import access
 from apps import actions as app_actions
 from apps.models import App

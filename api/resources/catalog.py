@@ -8,7 +8,8 @@ from django.http import HttpRequest
 from ninja import Router, Schema
 
 from api.asker import asker
-from api.shapes import SINCE, Named, RegionOut, StackOut
+from api.shapes.base import SINCE, Named
+from api.shapes.catalog import RegionOut, StackOut
 from apps.access import app_for
 from apps.stacks import available
 from core.errors import NotFound, Refusal

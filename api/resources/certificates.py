@@ -7,7 +7,8 @@ from pydantic import SecretStr
 
 from api.asker import asker
 from api.http import ranged
-from api.shapes import AppOut, SniEndpointOut
+from api.shapes.apps import AppOut
+from api.shapes.domains import SniEndpointOut
 from apps import access, acm, certificates
 from apps.models import App, Certificate
 

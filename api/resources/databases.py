@@ -11,7 +11,7 @@ from ninja import Router, Schema, Status
 from addons import actions, databases
 from addons.models import Addon
 from api.asker import asker
-from api.shapes import Time
+from api.shapes.base import Time
 from core.errors import EngineError, NotFound
 from engine.servers import contents
 from pipelines import databases as door

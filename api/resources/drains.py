@@ -11,7 +11,7 @@ from addons import access as addon_access
 from addons import naming, partner_drains, partners
 from api.asker import asker
 from api.partner_auth import PartnerAuth, resource_of
-from api.shapes import AppRef, Time
+from api.shapes.base import AppRef, Time
 from apps import access, drains
 from apps.models import LogDrain
 from core.errors import NotFound

@@ -5,7 +5,7 @@ from ninja import Router, Schema
 
 from api.asker import asker
 from api.exec_manager import off
-from api.shapes import FeatureOut
+from api.shapes.catalog import FeatureOut
 from apps import access, dyno_keys
 from apps import features as app_features
 from apps.models import App

@@ -14,7 +14,7 @@ from accounts.access import demand
 from accounts.models import User
 from api.asker import asker
 from api.http import is_first_page, ranged
-from api.shapes import DynoOut, FormationOut
+from api.shapes.dynos import DynoOut, FormationOut
 from apps import access, actions, one_offs
 from apps.models import App, Formation
 from core.errors import NotFound, Refusal

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from ninja import Router, Schema, Status
 
 from api.asker import asker
-from api.shapes import LogSessionOut
+from api.shapes.apps import LogSessionOut
 from apps import access
 from releases.streams import log_session_url
 

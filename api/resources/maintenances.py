@@ -10,7 +10,7 @@ from addons import access, maintenance
 from addons.models import Addon
 from api.asker import asker
 from api.resources.databases import MessageOut
-from api.shapes import Time
+from api.shapes.base import Time
 from apps import access as app_access
 from core.models import Event
 

@@ -11,7 +11,8 @@ from accounts.models import Team, User
 from api.asker import asker
 from api.http import ranged
 from api.resources.releases import release_of
-from api.shapes import BuildOut, CouplingOut, PipelineOut, PromotionOut, ReleaseOut, TargetOut
+from api.shapes.pipelines import CouplingOut, PipelineOut, PromotionOut, TargetOut
+from api.shapes.releases import BuildOut, ReleaseOut
 from apps import access as app_access
 from apps.models import App
 from core.errors import NotFound, Refusal

@@ -11,7 +11,7 @@ from accounts.models import OAuthClient
 from accounts.sessions import Browser
 from api.asker import asker
 from api.http import ranged
-from api.shapes import Time
+from api.shapes.base import Time
 from core import names
 from core.errors import NotFound
 

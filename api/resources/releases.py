@@ -9,7 +9,7 @@ from accounts.models import User
 from api.asker import asker
 from api.http import ranged
 from api.resources.catalog import stack_name
-from api.shapes import ReleaseOut, SlugBlob, SlugOut
+from api.shapes.releases import ReleaseOut, SlugBlob, SlugOut
 from apps import access
 from apps.models import App
 from core.errors import NotFound, Refusal

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from ninja import Router, Schema, Status
 
 from api.asker import asker
-from api.shapes import Named, Time
+from api.shapes.base import Named, Time
 from apps import access as app_access
 from core import names
 from core.errors import NotFound

@@ -13,7 +13,7 @@ from api.asker import asker
 from api.http import ranged
 from api.resources import test_runs
 from api.resources.builds import SourceBlobIn
-from api.resources.review_shapes import AppSetupOut, ReviewAppOut, ReviewConfigOut
+from api.shapes.reviews import AppSetupOut, ReviewAppOut, ReviewConfigOut
 from apps import access as app_access
 from apps import actions as app_actions
 from apps import stacks

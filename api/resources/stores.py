@@ -13,7 +13,7 @@ from addons.orders import order_of
 from addons.providers import provider_for
 from api.asker import asker
 from api.resources.databases import FactOut, MessageOut, wait_for
-from api.shapes import Time
+from api.shapes.base import Time
 from core.errors import EngineError, NotFound
 from engine.servers.valkey import POLICIES
 from pipelines import databases as door

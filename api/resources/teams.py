@@ -11,16 +11,9 @@ from accounts.models import Invitation, Membership, Team, User
 from api.asker import asker
 from api.http import ranged
 from api.resources import apps as app_resources
-from api.shapes import (
-    CollaboratorOut,
-    FeatureOut,
-    Named,
-    Permission,
-    PersonName,
-    TeamOut,
-    Time,
-    role_word,
-)
+from api.shapes.base import Named, Time
+from api.shapes.catalog import FeatureOut
+from api.shapes.people import CollaboratorOut, Permission, PersonName, TeamOut, role_word
 from apps import access as app_access
 from apps import actions as app_actions
 from core import names

@@ -13,8 +13,9 @@ from ninja import Schema as Taken
 from accounts.models import User
 from api.asker import asker
 from api.http import ranged
-from api.resources.review_shapes import AppSetupOut
-from api.shapes import PLATFORM, AccountOut, Named, Ref, Schema, Time
+from api.shapes.base import Named, Ref, Schema, Time
+from api.shapes.people import PLATFORM, AccountOut
+from api.shapes.reviews import AppSetupOut
 from ci import access, actions
 from ci.models import State, TestCase, TestNode, TestRun
 from ci.settings import reveal_all, set_vars

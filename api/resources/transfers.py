@@ -10,7 +10,8 @@ from accounts import access as account_access
 from accounts.models import Team, Transfer, User
 from api.asker import asker
 from api.http import ranged
-from api.shapes import AppRef, OwnerRef, Person, Ref, Time
+from api.shapes.base import AppRef, Ref, Time
+from api.shapes.people import OwnerRef, Person
 from apps import access
 from apps import transfers as app_transfers
 from apps.models import AppTransfer

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from api.asker import asker
 from api.http import ranged
-from api.shapes import Named, Person, Time
+from api.shapes.base import Named, Time
+from api.shapes.people import Person
 from apps import access as app_access
 from apps.models import App
 from core.errors import NotFound

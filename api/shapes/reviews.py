@@ -4,7 +4,8 @@ from typing import Self
 from uuid import UUID, uuid5
 
 from accounts.models import User
-from api.shapes import BuildOut, Named, Ref, Schema, Time
+from api.shapes.base import Named, Ref, Schema, Time
+from api.shapes.releases import BuildOut
 from core.names import NAMESPACE
 from releases.models import Build
 from releases.streams import output_url

@@ -8,7 +8,7 @@ from ninja import Schema
 
 from addons import catalog
 from addons.models import Addon, AddonService, Attachment, Plan
-from api.shapes import AppRef, Named, Time
+from api.shapes.base import AppRef, Named, Time
 
 
 class Price(Schema):
