@@ -1,17 +1,15 @@
 """The embedded default: router, Daphne and conductor in one process, on one event loop and one port."""
 
 import asyncio
-import contextlib
-import fcntl
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
@@ -27,28 +25,6 @@ Say = Callable[[str], None]
 
 class CannotStart(Exception):
     """Why the platform does not start, and what to do about it."""
-
-
-@contextlib.contextmanager
-def only_one(data: Path) -> Iterator[None]:
-    """Hold the data folder for this process; `CannotStart` when another instance has it."""
-    (data / "run").mkdir(parents=True, exist_ok=True)
-    lock: TextIO = (data / "run" / "lock").open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.seek(0)
-        raise CannotStart(
-            f"Slipway is running on {data} already (process {lock.read().strip() or 'unknown'}). "
-            "Stop it first, or give this one a folder of its own with --data."
-        ) from error
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    try:
-        yield
-    finally:
-        lock.close()
 
 
 def check_port(host: str, port: int) -> None:

@@ -10,6 +10,7 @@ import environ
 from csp.constants import NONCE, NONE, SELF
 
 from config.admin_site.look import UNFOLD as UNFOLD
+from config.instance import port_of
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -30,7 +31,7 @@ SECRET_KEY = env.str("SLIPWAY_SECRET_KEY", default="")
 SLIPWAY_KEYS = env.list("SLIPWAY_KEYS", default=[])
 
 # --- addresses ----------------------------------------------------------------------------------------------------
-PORT = env.int("SLIPWAY_PORT", default=8000)
+PORT = env.int("SLIPWAY_PORT", default=port_of(DATA) or 8000)  # so commands know where the one that runs is
 BIND = env.str("SLIPWAY_BIND", default="127.0.0.1")
 URL = env.str("SLIPWAY_URL", default=f"http://localhost:{PORT}").rstrip("/")
 ROUTER_URL = env.str("ROUTER_URL", default="local:")

@@ -85,6 +85,8 @@ def test_a_port_in_use_and_a_folder_in_use_are_said_plainly(fresh):
     again = one.manage("up", check=False)
     assert "running on" in again.stderr
     assert str(one.process.pid) in again.stderr
+    del one.env["SLIPWAY_PORT"]  # as in another terminal than the one it was started in
+    assert one.manage("setuplink").stdout.startswith(f"http://localhost:{one.port}/setup/")
 
 
 def test_instances_side_by_side_do_not_touch_each_other(fresh, tmp_path):

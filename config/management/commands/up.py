@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from accounts import actions
 from accounts.models import User
 from apps.models import App
-from config import demo, platform
+from config import demo, instance, platform
 from config.platform import CannotStart
 from core import space
 
@@ -26,11 +26,16 @@ class Command(BaseCommand):
     def handle(self, *, demo: bool, **options: Any) -> None:
         started = time.monotonic()
         try:
-            with platform.only_one(settings.DATA):
+            with instance.only_one(settings.DATA, settings.PORT):
                 if settings.ROUTER_URL == "local:":
                     platform.check_port(settings.BIND, settings.PORT)
                 migrate()
                 platform.run(lambda: self.ready(started, with_demo=demo))
+        except instance.Running as who:
+            raise CommandError(
+                f"Slipway is running on {settings.DATA} already (process {who}). "
+                "Stop it first, or give this one a folder of its own with --data."
+            ) from who
         except CannotStart as error:
             raise CommandError(str(error)) from error
         except (OSError, DatabaseError) as error:
