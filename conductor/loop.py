@@ -20,20 +20,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connections
-from django.db.models import Q
 
 from addons import mails, maintenance
-from addons.models import Addon
 from apps import acm
-from apps.models import CertificateOrder
 from blueprints import proposals
-from blueprints.models import Proposal
-from ci.models import TestRun
 from conductor import (
-    addons,
     agenda,
     autoscaler,
-    blueprints,
     ci,
     cleaning,
     disk,
@@ -47,13 +40,10 @@ from conductor import (
     notes,
     notices,
     orders,
-    probing,
-    promotions,
     reviews,
     scheduler,
     status,
     traffic,
-    work,
 )
 from conductor.backups import schedule
 from conductor.builds import Builds
@@ -61,30 +51,24 @@ from conductor.deliveries import Deliveries
 from conductor.drains import Drains
 from conductor.duty import OnDuty
 from conductor.dynos import Keeper
-from conductor.models import NodeRequest
+from conductor.hand import Hand, put_back
+from conductor.kinds import kinds
 from conductor.parts import Parts
-from conductor.releases import Releases
-from conductor.setups import AT_ONCE as SETUPS_AT_ONCE
-from conductor.setups import Setups
 from conductor.sleepers import LOOK_SECONDS as SLEEPERS_SECONDS
 from conductor.sleepers import Sleepers
 from conductor.transfers import Transfers, take_turns
-from conductor.turns import Turns, is_ours, mark_ours, refresh_connections
+from conductor.turns import is_ours, mark_ours, refresh_connections
 from conductor.wishes import START_STEP
 from conductor.work import Held, Kind
 from core import live, space
-from core.errors import EngineError, LeaseLost
+from core.errors import EngineError
 from engine.rendezvous import Guest
-from flow.models import Watch
-from forge.models import Report
 from hooks.models import Delivery
 from notices import clock
 from notices.models import Notice
-from pipelines.models import PromotionTarget
-from releases.models import OPEN, Build, Release
+from releases.models import OPEN, Release
 from releases.pushed import tell_untold
 from releases.pushes import end_abandoned
-from reviews.models import AppSetup, ReviewApp
 
 log = logging.getLogger(__name__)
 
@@ -94,9 +78,6 @@ OFFERS_SECONDS = 30.0  # between two looks for offers whose settings somebody ha
 PUSHES_SECONDS = 15.0  # between two looks for pushes whose web process has died
 MAINTENANCE_SECONDS = 60.0  # between two looks for servers whose program has been replaced
 TRANSFERS_SECONDS = 20.0  # between two looks for backups whose hour has come
-RELEASES_AT_ONCE = 64
-NODES_AT_ONCE = 4
-Key = tuple[str, uuid.UUID]
 
 
 class Conductor:
@@ -117,19 +98,20 @@ class Conductor:
         self._orders = orders.Orders(self.keeper)
         self._looks = hosts.Looks()
         self._sleepers = Sleepers(parts, self.keeper.poke)
-        self._kinds = self._make_kinds()
-        self._turns = {kind.name: kind.turns for kind in self._kinds}
-        self._held: dict[Key, Held] = {}
-        self._lock = threading.Lock()
+        self._kinds = kinds(
+            parts,
+            self.keeper,
+            builds=self._builds,
+            tests=self._tests,
+            node_requests=self._nodes,
+            certificates=self._orders,
+            transfers=self._transfers,
+        )
         self._woken = threading.Event()
         self._news = threading.Event()  # for webhooks
         self._look_at_all = threading.Event()
         self._stopping = threading.Event()
-        self._builders: Turns[Key] = Turns(self._turn, threads=settings.BUILD_SLOTS, name="build")
-        self._movers: Turns[Key] = Turns(self._turn, threads=6, name="move")
-        self._askers: Turns[Key] = Turns(
-            self._turn, threads=4, name="ask"
-        )  # providers of add-ons take their time
+        self._hand = Hand(self._kinds, freed=self._woken.set)
         self._threads = [
             threading.Thread(target=self._loop, args=args, name=args[0], daemon=True)
             for args in self._duties()
@@ -160,9 +142,7 @@ class Conductor:
         self.keeper.start()
         self._sleepers.start()
         for turns in (
-            self._builders,
-            self._movers,
-            self._askers,
+            self._hand,
             self._deliveries,
             self._notices,
             self._looks,
@@ -180,15 +160,11 @@ class Conductor:
         self._woken.set()
         self._news.set()
         self._flow.woken.set()
-        in_hand = self.held()
-        for held in in_hand:
-            held.lost.set()
+        in_hand = self._hand.drop()
         for thread in self._threads:
             thread.join(10)
         for turns in (
-            self._builders,
-            self._movers,
-            self._askers,
+            self._hand,
             self._deliveries,
             self._notices,
             self._looks,
@@ -202,7 +178,7 @@ class Conductor:
         self.keeper.stop()
         self._transfers.stop()
         with space.forgone("release of leases"):
-            _let_go(in_hand)
+            put_back(in_hand)
         self.parts.driver.close()
         if self.parts.servers:
             self.parts.servers.stop()
@@ -225,8 +201,7 @@ class Conductor:
 
     def held(self) -> list[Held]:
         """What is in hand now."""
-        with self._lock:
-            return list(self._held.values())
+        return self._hand.held()
 
     # --- threads ------------------------------------------------------------------------------------------------
 
@@ -234,7 +209,7 @@ class Conductor:
         return [
             ("dispatcher", self._look, LOOK_SECONDS),
             ("courier", self._deliver, LOOK_SECONDS),
-            ("heartbeat", self._beat, settings.HEARTBEAT_SECONDS),
+            ("heartbeat", self._hand.renew, settings.HEARTBEAT_SECONDS),
             ("status", lambda: self._status.write(), status.EVERY_SECONDS),
             ("counter", lambda: traffic.write(self.parts), traffic.EVERY_SECONDS),
             *((name, partial(self._if_leading, duty), every) for name, duty, every in self._for_all()),
@@ -302,9 +277,7 @@ class Conductor:
         """Leave to another what only one may do."""
         log.warning("This conductor leads no more")
         self._leads = False
-        for held in self.held():
-            if held.kind.led:
-                held.lost.set()
+        self._hand.drop(led=True)
         if isinstance(self.parts.driver, OnDuty):
             self.parts.driver.end()
         if self.parts.servers:
@@ -347,36 +320,19 @@ class Conductor:
     def _claim_some(self, kind: Kind) -> None:
         room = kind.room - sum(held.kind is kind for held in self.held())
         while room > 0 and not self._stopping.is_set() and (held := kind.claim()):
-            self._take(held)
+            self._hand.take(held)
             room -= 1
             if not agenda.has_free(kind.model):
                 return
 
     def _note_cancelled(self) -> None:
         self._builds.cancel_pending()
-        in_hand = [held for held in self.held() if held.kind.name == "build"]
-        if in_hand:
-            halted = Q(app__destroyed_at__isnull=False) | Q(app__suspended_at__isnull=False)
-            over = Q(cancel_asked=True) | halted
-            asked = Build.objects.filter(over, pk__in=[held.job.pk for held in in_hand])
-            cancelled = set(asked.values_list("pk", flat=True))
-            for held in in_hand:
-                if held.job.pk in cancelled:
-                    held.cancel.set()
+        self._hand.note_cancelled()
 
     def _deliver(self) -> None:
         """Have what waits go out: to webhooks, to channels, to people."""
         self._deliveries.look()
         self._notices.look()
-
-    def _beat(self) -> None:
-        """Renew every lease; a row that is lost is dropped by whoever works on it."""
-        for held in self.held():
-            try:
-                held.job.renew(seconds=settings.LEASE_SECONDS)
-            except LeaseLost:
-                if held in self.held():
-                    held.lost.set()
 
     def _sweep(self) -> None:
         """Make up for nudges that were lost."""
@@ -385,100 +341,6 @@ class Conductor:
         cleaning.end_streams(self.parts)
         self.swept = time.time()
         self._woken.set()
-
-    # --- work ---------------------------------------------------------------------------------------------------
-
-    def _make_kinds(self) -> list[Kind]:
-        releases = Releases(self.parts, self.keeper)
-        setups = Setups(self.parts)
-        return [
-            Kind("review", ReviewApp, reviews.AT_ONCE, reviews.advance, reviews.fail, turns="ask"),
-            Kind("setup", AppSetup, SETUPS_AT_ONCE, setups.advance, setups.fail, turns="ask"),
-            Kind(
-                "promotion",
-                PromotionTarget,
-                RELEASES_AT_ONCE,
-                promotions.advance,
-                promotions.fail,
-            ),
-            probing.Probing(self.parts, self.keeper.poke).kind(),
-            Kind("release", Release, RELEASES_AT_ONCE, releases.advance, releases.fail, led=True),
-            Kind(
-                "node",
-                NodeRequest,
-                NODES_AT_ONCE,
-                self._nodes.advance,
-                self._nodes.fail,
-                led=True,
-                turns="ask",
-            ),
-            Kind("report", Report, hosts.AT_ONCE, hosts.advance, hosts.fail, turns="ask"),
-            Kind(
-                "blueprint",
-                Proposal,
-                blueprints.AT_ONCE,
-                blueprints.advance,
-                blueprints.fail,
-                turns="ask",
-            ),
-            Kind("addon", Addon, addons.AT_ONCE, addons.advance, addons.fail, led=True, turns="ask"),
-            self._transfers.kind(),
-            Kind(
-                "test",
-                TestRun,
-                settings.CI_RUNS,
-                self._tests.advance,
-                self._tests.fail,
-                led=True,
-                turns="ask",
-            ),
-            Kind("watch", Watch, flow.WATCHES_AT_ONCE, flow.advance, flow.fail, led=True),
-            Kind(
-                "order",
-                CertificateOrder,
-                orders.AT_ONCE,
-                self._orders.advance,
-                self._orders.fail,
-                led=True,
-            ),
-            Kind(
-                "build",
-                Build,
-                settings.BUILD_SLOTS,
-                self._builds.advance,
-                self._builds.fail,
-                turns="build",
-            ),
-        ]
-
-    def _take(self, held: Held) -> None:
-        with self._lock:
-            self._held[held.key] = held
-        self._turns_of(held.key).ask(held.key)
-
-    def _turn(self, key: Key) -> None:
-        """Move one row in hand forward."""
-        with self._lock:
-            held = self._held.get(key)
-        if held is None or held.lost.is_set():
-            self._release(key)
-            return
-        wait = None
-        try:
-            wait = work.run(held)
-        finally:
-            if wait is None:
-                self._release(key)
-        if wait is not None:
-            self._turns_of(key).ask_in(key, wait)
-
-    def _release(self, key: Key) -> None:
-        with self._lock:
-            self._held.pop(key, None)
-        self._woken.set()
-
-    def _turns_of(self, key: Key) -> Turns[Key]:
-        return {"build": self._builders, "ask": self._askers}.get(self._turns[key[0]], self._movers)
 
     # --- nudges -------------------------------------------------------------------------------------------------
 
@@ -497,22 +359,13 @@ class Conductor:
         app_id, seen_to = uuid.UUID(app), False
         for held in self.held():
             if held.kind.name == "release" and held.job.app_id == app_id:
-                self._movers.ask(held.key)
+                self._hand.go_on(held)
                 running = held.job.status == Release.Status.RUNNING
                 seen_to |= running and held.job.step >= START_STEP  # which settles the app itself
             elif held.kind.name == "test" and held.job.app_id == app_id:
-                self._askers.ask(held.key)
+                self._hand.go_on(held)
         if not seen_to and self._leads:
             self.keeper.poke(app_id)
-
-
-def _let_go(in_hand: list[Held]) -> None:
-    """Free what has not ended, for the next conductor to go on at once."""
-    for held in in_hand:
-        try:
-            held.job.put_back(seconds=0)
-        except LeaseLost:
-            continue
 
 
 def free_leases() -> None:

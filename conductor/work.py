@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 8  # claims of one row, after which its trouble is not the world's passing mood any more
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0  # seconds between attempts: about a minute for all of them
+Key = tuple[str, uuid.UUID]  # the kind of a row, and its id
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Held:
     cancel: threading.Event = field(default_factory=threading.Event)  # somebody asked for it to end
 
     @property
-    def key(self) -> tuple[str, uuid.UUID]:
+    def key(self) -> Key:
         """What it is known by among all that is in hand."""
         return self.kind.name, self.job.pk
 

@@ -72,7 +72,7 @@ def count(app, release, requests, errors=0, milliseconds=10):
 def look(platform, release):
     """Have the conductor look at the release at once instead of in some seconds."""
     held = next(held for held in platform.conductor.held() if held.job.pk == release.pk)
-    platform.conductor._movers.ask(held.key)
+    platform.conductor._hand.go_on(held)
 
 
 def failed(release):
