@@ -86,21 +86,24 @@ class Hand:
         """Move one row in hand forward."""
         with self._lock:
             held = self._held.get(key)
-        if held is None or held.lost.is_set():
-            self._release(key)
+        if held is None:
             return
+        if held.lost.is_set():
+            return self._release(held)
         wait = None
         try:
             wait = work.run(held)
         finally:
             if wait is None:
-                self._release(key)
+                self._release(held)
         if wait is not None:
             self._turns_of(key).ask_in(key, wait)
 
-    def _release(self, key: Key) -> None:
+    def _release(self, held: Held) -> None:
+        """Have it in hand no more. A row that was lost, and claimed again meanwhile, is in hand by its new lease."""
         with self._lock:
-            self._held.pop(key, None)
+            if self._held.get(held.key) is held:
+                del self._held[held.key]
         self._freed()
 
     def _turns_of(self, key: Key) -> Turns[Key]:
