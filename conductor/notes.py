@@ -1,7 +1,6 @@
 """What people did, as lines in the log of their app: "Scaled to web@2:Standard-1X by user …"."""
 
-from collections import deque
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.utils import timezone
@@ -22,27 +21,28 @@ class Notes:
         self._parts = parts
         self._since = timezone.now()
         self.last = self._since  # the time of the newest event that was written
-        self._written: deque[UUID] = deque(maxlen=1000)
+        self._written: dict[UUID, datetime] = {}  # {what was written and is looked at still: its time}
 
     def resume(self) -> None:
         """Go on where another conductor stopped."""
         place = Place.objects.filter(name=_NAME).first() if self._parts.crew.shared else None
         if place is not None:
             self._since = place.at
-            self._written.extend(UUID(text) for text in place.done)
+            self._written |= dict.fromkeys(map(UUID, place.done), timezone.now())
 
     def write(self) -> None:
         """Write the lines of events that came since the last call."""
-        before = len(self._written), self.last
+        news = False
         for event in Event.objects.filter(at__gte=self._since, app_id__isnull=False).order_by("at"):
             if event.pk in self._written:
                 continue
-            self._written.append(event.pk)
-            self.last = max(self.last, event.at)
+            self._written[event.pk] = event.at
+            self.last, news = max(self.last, event.at), True
             if lines := lines_of(event):
                 self._parts.say(f"app/{event.app_id}", *lines)
         self._since = max(self._since, timezone.now() - OVERLAP)
-        if self._parts.crew.shared and before != (len(self._written), self.last):
+        self._written = {pk: at for pk, at in self._written.items() if at >= self._since}
+        if self._parts.crew.shared and news:
             done = [str(pk) for pk in list(self._written)[-KEPT:]]
             Place.objects.update_or_create(name=_NAME, defaults={"at": self._since, "done": done})
 
