@@ -3,13 +3,15 @@
 from django.urls import path
 
 from api.http import make_api
-from api.resources import autoscaling, bridged
+from api.resources import autoscaling
+from api.resources.bridged import connections, errors, favorites, github, notifications
 
 PREFIX = "/_fixed"
 
 api = make_api()
 api.urls_namespace = "fixed-hosts"
-api.add_router("", bridged.router)
+for part in (favorites, notifications, errors, connections, github):
+    api.add_router("", part.router)
 api.add_router("", autoscaling.fixed)
 
 urlpatterns = [path(f"{PREFIX[1:]}/", api.urls)]

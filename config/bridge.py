@@ -15,7 +15,7 @@ from functools import cached_property
 from urllib.parse import urlsplit
 
 from api.bridged_urls import PREFIX
-from api.resources.bridged import HOSTS
+from api.resources.bridged.hosts import HOSTS
 from config.tunnels import (
     HEAD_SECONDS,
     Head,

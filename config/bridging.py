@@ -11,7 +11,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from api.resources.bridged import HOSTS
+from api.resources.bridged.hosts import HOSTS
 from config import cli
 from config.bridge import Bridge, Instance
 from config.tls import instance_certificate

@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 from cryptography import x509
 
 from accounts.actions import create_token
-from api.resources.bridged import HOSTS
+from api.resources.bridged.hosts import HOSTS
 from config import bridging, cli
 from config.bridge import Bridge, Instance
 from config.tls import local_ca

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts import invitations
 from accounts.models import ApiToken, Favorite, ReadMark
 from api.bridged_urls import api as served
-from api.resources.bridged import HOSTS
+from api.resources.bridged.hosts import HOSTS
 from apps import transfers
 from apps.logs import store
 from apps.models import App, Autoscale, Formation
