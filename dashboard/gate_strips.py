@@ -22,7 +22,7 @@ from pipelines.models import Coupling, Pipeline
 from releases.models import Release
 
 if TYPE_CHECKING:
-    from dashboard.cards import Card, Column
+    from dashboard.columns import Card, Column
 
 BADGES = {PASSED: "passed", WAITING: "waiting", FAILED: "failed"}
 

@@ -16,7 +16,7 @@ from apps import access as app_access
 from apps.models import App
 from core.models import Event
 from dashboard import fleet
-from dashboard.cards import Card, Column, compare, next_stage
+from dashboard.columns import Card, Column, compare, next_stage
 from dashboard.fleet import AppNow
 from dashboard.standing import Standing
 from pipelines import access, transfers

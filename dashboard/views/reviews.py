@@ -9,7 +9,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.errors import NotFound, Refusal
-from dashboard import cards, fleet
+from dashboard import fleet
+from dashboard.columns import Card
 from dashboard.forms import Form
 from dashboard.http import PageRequest, go, page_or_dialog
 from dashboard.review_cards import one_card
@@ -128,12 +129,12 @@ def _found(
     return pipeline, row, rights
 
 
-def _card_of(row: ReviewApp) -> list[cards.Card]:
+def _card_of(row: ReviewApp) -> list[Card]:
     """How its app stands, if there is one."""
     if row.app is None or not hasattr(row.app, "coupling"):
         return []
     now = fleet.look([row.app])[row.app.pk]
-    return [cards.Card(row.app.coupling, now, frozenset(), now.state)]
+    return [Card(row.app.coupling, now, frozenset(), now.state)]
 
 
 def _ask(request: PageRequest, pipeline: Pipeline, form: Form) -> HttpResponse:
