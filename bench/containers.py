@@ -1,9 +1,9 @@
-"""A push of changed code on a Docker engine, beside the same by hand: until the new version answers.
+"""A push of changed code and a promotion on a Docker engine, beside the same by hand: until the new version answers.
 
     python -m bench.containers [--runs 5] [--without]
 
 By hand: unpack the source beside packages that are there already, start a container of the stack image on it, ask it until it answers,
-end the old one. Ours is a `git push` with all that belongs to it: build in a container, slug, release, router. A push finds a spare
+end the old one; of a promotion the last two alone. Ours is a `git push` with all that belongs to it: build in a container, slug, release, router. A push finds a spare
 build container started, as it does a few seconds after the one before (with `--without` there are none); `at_once` is one that
 comes too early for that. All take turns, so that a busy machine is as busy for each. Prints one JSON object: medians in seconds,
 their ratios to the work by hand, and the load. What it made is removed.
@@ -23,7 +23,7 @@ from pathlib import Path
 
 import docker
 
-from bench.deploy import FILES, UV, source, timed, wait_for
+from bench.deploy import FILES, UV, promote, source, timed, wait_for
 from engine.drivers.swarm.describe import DYNO, SPARE
 from tests.docker import STACK, find
 from tests.platform.harness import Platform, commit, repository
@@ -61,6 +61,11 @@ class ByHand:
         subprocess.run(["tar", "-C", str(code), "-cf", str(archive), "."], check=True)
         app.mkdir()
         subprocess.run(["tar", "-C", str(app), "-xf", str(archive)], check=True)
+        self.start(number)
+
+    def start(self, number: int) -> None:
+        """Of what is unpacked already."""
+        app = self.folder / f"app-{number}"
         made = self.client.containers.run(
             STACK,
             ["python3", "-m", "gunicorn", "-b", f"0.0.0.0:{PORT}", "app:app"],
@@ -109,14 +114,14 @@ def main() -> None:
 
 
 def _spare(client: docker.DockerClient, instance: str) -> None:
-    """Wait for a spare build container, and for a dyno's."""
+    """Wait for a spare build container, and for a dyno's of each of the two apps."""
     ours = f"slipway.instance={instance}"
     builds = {"label": [ours, "slipway.spare"], "name": "slipway-spare-"}
     wait_for(lambda: str(len(client.containers.list(filters=builds))), "1")
     ahead = {"label": [ours, SPARE]}
     used = {"label": [ours, SPARE, DYNO]}
     wait_for(
-        lambda: str(len(client.containers.list(filters=ahead)) - len(client.services.list(filters=used))), "1"
+        lambda: str(len(client.containers.list(filters=ahead)) - len(client.services.list(filters=used))), "2"
     )
     time.sleep(2)  # it loads what it needs
 
@@ -125,7 +130,7 @@ def _measure(
     platform: Platform, hand: ByHand, ready: Callable[[], None], folder: Path, runs: int
 ) -> dict[str, object]:
     platform.sign_up()
-    platform.app("bench")
+    pipeline = platform.pipeline("bench", staging="bench", production="bench-live")
     code = repository(folder / "code", **FILES, app__py=source(0))
 
     def push(number: int) -> float:
@@ -135,13 +140,24 @@ def _measure(
         return took
 
     first = timed(lambda: platform.push(code, "bench"))
+    promote(platform, pipeline, "bench", "bench-live", "version 0")
     hand.push(0)
-    ours, at_once, floor = [], [], []
+    ours, at_once, floor, promotions, starts = [], [], [], [], []
     for number in range(1, 2 * runs, 2):
         ready()
         floor.append(timed(lambda number=number: hand.push(number)))
         time.sleep(2)  # what ended takes the engine a moment, which is not the next one's fault
         ours.append(push(number))
+        ready()
+        starts.append(timed(lambda number=number: hand.start(number)))
+        time.sleep(2)
+        promotions.append(
+            timed(
+                lambda number=number: promote(platform, pipeline, "bench", "bench-live", f"version {number}")
+            )
+        )
+        ready()
+        push(number)
         time.sleep(2)
         at_once.append(push(number + 1))
     by_hand = statistics.median(floor)
@@ -150,6 +166,8 @@ def _measure(
         "floor": beside(floor, by_hand),
         "push": beside(ours, by_hand),
         "at_once": beside(at_once, by_hand),
+        "start": beside(starts, statistics.median(starts)),
+        "promote": beside(promotions, statistics.median(starts)),
         "load": os.getloadavg(),
     }
 

@@ -212,7 +212,9 @@ def measure(platform: Platform, root: Path, runs: int) -> dict[str, object]:
         push_floor.append(hand.again(f"version {n}"))
         pushes.append(timed(lambda n=n: push(platform, folder, "bench-staging", f"version {n}")))
         start_floor.append(hand.start(f"version {n}"))
-        promotions.append(timed(lambda n=n: promote(platform, pipeline, f"version {n}")))
+        promotions.append(
+            timed(lambda n=n: promote(platform, pipeline, "bench-staging", "bench-live", f"version {n}"))
+        )
 
     done = lost = 0
     for n in range(runs + 1, runs + 4):
@@ -237,17 +239,18 @@ def push(platform: Platform, folder: Path, app: str, text: str) -> None:
     wait_for(lambda: fetch(platform.port, f"{app}.localhost"), text)
 
 
-def promote(platform: Platform, pipeline: dict, text: str) -> None:
+def promote(platform: Platform, pipeline: dict, source: str, target: str, text: str) -> None:
+    """Promote one app to another, until that answers with `text`."""
     platform.api(
         "POST",
         "/pipeline-promotions",
         {
             "pipeline": {"id": pipeline["id"]},
-            "source": {"app": {"id": "bench-staging"}},
-            "targets": [{"app": {"id": "bench-live"}}],
+            "source": {"app": {"id": source}},
+            "targets": [{"app": {"id": target}}],
         },
     )
-    wait_for(lambda: fetch(platform.port, "bench-live.localhost"), text)
+    wait_for(lambda: fetch(platform.port, f"{target}.localhost"), text)
 
 
 def beside(ours: list[float], floor: list[float]) -> dict[str, object]:
