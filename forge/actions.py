@@ -142,13 +142,16 @@ def change(
     return row
 
 
-@transaction.atomic
-def disconnect(repository: Repository, *, by: User) -> None:
+def disconnect(repository: Repository, *, by: User) -> str:
     """Have the pipeline's code be in its apps' own repositories again. Its pull requests, receipts and what it was to be
-    told go with it; apps and their releases stay."""
-    activity.record(by, "disconnected", repository.pipeline, repository=repository.full_name)
-    live.tell(repository.pipeline.topic)
-    repository.delete()
+    told go with it, and so does the hook that was made at its host, which is waited for; apps and their releases stay.
+    Returns what is left to do by hand, in a sentence; empty for nothing."""
+    left = _remove_hook(repository)
+    with transaction.atomic():
+        activity.record(by, "disconnected", repository.pipeline, repository=repository.full_name)
+        live.tell(repository.pipeline.topic)
+        repository.delete()
+    return left
 
 
 @transaction.atomic
@@ -161,11 +164,28 @@ def renew_secret(repository: Repository, *, by: User) -> str:
     return secret
 
 
-@transaction.atomic
-def turn_hooks_off(repository: Repository, *, by: User) -> None:
-    """Take no hooks any more: without a secret none is proven."""
-    Repository.objects.filter(pk=repository.pk).update(sealed_secret="", hook_ref="")
-    activity.record(by, "turned hooks off for", repository.pipeline, repository=repository.full_name)
+def turn_hooks_off(repository: Repository, *, by: User) -> str:
+    """Take no hooks any more: without a secret none is proven. One that was made at the host is removed there, which is
+    waited for. Returns what is left to do by hand, in a sentence; empty for nothing."""
+    left = _remove_hook(repository)
+    with transaction.atomic():
+        Repository.objects.filter(pk=repository.pk).update(sealed_secret="", hook_ref="")
+        activity.record(by, "turned hooks off for", repository.pipeline, repository=repository.full_name)
+    return left
+
+
+def _remove_hook(repository: Repository) -> str:
+    """Have the host send no more hooks, if it was asked to. Its refusal keeps nobody from leaving it."""
+    if not repository.hook_ref:
+        return ""
+    api = hosts.api_of(repository)
+    try:
+        if api is None:
+            raise Refusal("There is no token for its API.")
+        api.remove_hook(repository.hook_ref)
+    except (Refusal, EngineError) as fault:
+        return f"Remove the hook at {repository.get_host_display()} by hand: {fault}"
+    return ""
 
 
 def make_hook(repository: Repository, *, by: User) -> Repository:

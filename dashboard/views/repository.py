@@ -73,8 +73,8 @@ def disconnect(request: PageRequest, name: str) -> HttpResponse:
     """Say what goes, then leave the repository."""
     pipeline, row = _managed(request, name)
     if request.method == "POST":
-        actions.disconnect(row, by=request.user)
-        messages.success(request, f"{row.full_name} is disconnected. Apps keep running.")
+        left = actions.disconnect(row, by=request.user)
+        messages.success(request, f"{row.full_name} is disconnected. Apps keep running. {left}".strip())
         return go(request, "repository", pipeline.name)
     shown = {"pipeline": pipeline, "tab": "settings", "repository": row}
     return page_or_dialog(request, "pipelines/repository_removal.html", shown)
@@ -93,8 +93,8 @@ def renew_secret(request: PageRequest, name: str) -> HttpResponse:
 def turn_hooks_off(request: PageRequest, name: str) -> HttpResponse:
     """Take no hooks any more."""
     pipeline, row = _managed(request, name)
-    actions.turn_hooks_off(row, by=request.user)
-    messages.success(request, "Hooks are off. A new secret turns them on.")
+    left = actions.turn_hooks_off(row, by=request.user)
+    messages.success(request, f"Hooks are off. A new secret turns them on. {left}".strip())
     return go(request, "repository", pipeline.name, fragment="hooks")
 
 

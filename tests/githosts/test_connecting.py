@@ -108,6 +108,25 @@ def test_the_host_is_asked_to_send_hooks_once(connect, host_of, alice, kind):
     assert repository.secret in str(hook) and f"/hooks/{repository.pk}/" in str(hook)
 
 
+@pytest.mark.parametrize("leave", [actions.disconnect, actions.turn_hooks_off])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_hook_at_the_host_goes_when_it_is_left(connect, host_of, alice, kind, leave):
+    api = host_of(kind)
+    repository, _ = connect(host=kind, token="token-1")
+    actions.make_hook(repository, by=alice)
+    assert leave(repository, by=alice) == ""
+    assert api.hooks == {}
+
+
+def test_a_host_that_keeps_the_hook_keeps_nobody_from_leaving(connect, host_of, alice):
+    api = host_of("github")
+    repository, _ = connect(host="github", token="token-1")
+    actions.make_hook(repository, by=alice)
+    api.rights = False
+    assert "Remove the hook at GitHub by hand" in actions.disconnect(repository, by=alice)
+    assert not Repository.objects.exists()
+
+
 def test_a_token_without_the_right_makes_no_hook_and_changes_no_secret(connect, host_of, alice):
     host_of("github").rights = False
     repository, secret = connect(host="github", token="token-1")
