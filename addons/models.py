@@ -14,7 +14,6 @@ from apps.models import App
 from core import secrets
 from core.jobs import Job, JobQuerySet
 
-HOURS = 730  # that a month is billed as
 Config = Mapping[str, Mapping[str, str]]  # {credential: {suffix: value}}; "" is the default credential
 
 
@@ -108,11 +107,6 @@ class Plan(models.Model):
     def full_name(self) -> str:
         """As app.json and the CLI write it: `heroku-postgresql:essential-0`."""
         return str(self)
-
-    @property
-    def hourly_cents(self) -> float:
-        """The price per hour."""
-        return self.price_cents / HOURS
 
 
 class AddonQuerySet(JobQuerySet):

@@ -1,8 +1,7 @@
 """What the pages of lines, gates and passages show."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from apps import access as app_access
 from core.errors import NotFound
 from dashboard.forms import Form
 from dashboard.gate_forms import DAYS, ICONS, PURPOSES, choices, defaults
-from dashboard.line_pills import SILENT, Pill, line_into, pill_of, stages_with_lines
+from dashboard.line_pills import SILENT, line_into, pill_of, stages_with_lines
 from dashboard.progress import short_names
 from dashboard.standing import Standing
 from flow import access as flow_access
@@ -71,23 +70,6 @@ class Check:
         """Whether it can be tried once more now."""
         open_ = any(one.probe.status in ("pending", "running") for one in self.tries)
         return self.said.kind in kinds.PROBED and not open_
-
-
-@dataclass(frozen=True)
-class Between:
-    """What stands between two stages."""
-
-    stage: Stage
-    pill: Pill
-
-
-def betweens(rows: Sequence[Stage], closed: frozenset[Any] = frozenset()) -> dict[Any, Between]:
-    """What follows each of `rows`, the stages of a pipeline with their lines, by its id."""
-    return {
-        before.pk: Between(after, pill_of(line_into(after), closed=after.pk in closed))
-        for before, after in pairwise(rows)
-        if before.word not in SILENT
-    }
 
 
 # --- a line --------------------------------------------------------------------------------------------------------------

@@ -235,10 +235,6 @@ class ReleaseQuerySet(JobQuerySet):
         """The release that serves `app` now."""
         return self.filter(app=app, current=True).select_related("slug", "by").first()
 
-    def newest_for(self, app: App) -> "Release | None":
-        """The release with the highest version that has not failed, whether it serves already or not."""
-        return self.filter(app=app).exclude(status="failed").order_by("-version").first()
-
 
 class Release(Job):
     """A numbered, immutable triple: slug, config snapshot, process types.

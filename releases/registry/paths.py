@@ -38,11 +38,6 @@ class Call:
         """What its repository is called on our side."""
         return f"{self.app}/{self.type}"
 
-    @property
-    def is_upload(self) -> bool:
-        """Whether it brings a blob."""
-        return self.what.startswith("blobs/uploads/")
-
 
 def read(method: str, path: str) -> Call:
     """What `path`, the part behind `/v2/`, asks for; `Refusal` with one of the protocol's codes when it can't be that."""
