@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import User
@@ -18,6 +18,7 @@ PENDING, ISSUED, FAILING, FAILED = "pending", "cert issued", "failing", "failed"
 # After so many failures in a row a domain waits for somebody to ask again, or for a day to pass.
 PAUSES = (timedelta(minutes=2), timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6))
 DAILY = timedelta(days=1)
+AT_ONCE = 100  # domains that are ordered for in one look
 WILD = "A name with a star can't be proven by HTTP. Add a certificate of your own for it."
 OFF = (
     "Slipway does not get certificates by itself on this platform. Add one of your own instead: "
@@ -98,14 +99,21 @@ def order_due() -> None:
     soon = Q(certificate=None) | Q(
         certificate__automatic=True, certificate__expires_at__lt=now + timedelta(days=RENEW_DAYS)
     )
-    wanted = Domain.objects.filter(soon, app__acm=True, app__destroyed_at=None).exclude(
-        orders__status__in=["pending", "running"]
+    told = Q(hostname__startswith="*.", acm_status=FAILED)  # and nothing else comes of it
+    wanted = Domain.objects.filter(soon, _tried_again(now), app__acm=True, app__destroyed_at=None).exclude(
+        told | Q(orders__status__in=["pending", "running"])
     )
-    for domain in wanted.select_related("certificate", "app")[:100]:
-        tries = domain.acm_failures
-        pause = PAUSES[tries - 1] if 0 < tries <= len(PAUSES) else DAILY
-        if not tries or (domain.acm_at and domain.acm_at < now - pause):
-            order(domain)
+    first = F("acm_at").asc(nulls_first=True)
+    for domain in wanted.select_related("certificate", "app").order_by(first)[:AT_ONCE]:
+        order(domain)
+
+
+def _tried_again(now: datetime) -> Q:
+    """Domains that have not failed, or whose pause after that is over."""
+    found = Q(acm_failures=0) | Q(acm_failures__gt=len(PAUSES), acm_at__lt=now - DAILY)
+    for failures, pause in enumerate(PAUSES, 1):
+        found |= Q(acm_failures=failures, acm_at__lt=now - pause)
+    return found
 
 
 @transaction.atomic
