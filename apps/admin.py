@@ -13,6 +13,7 @@ from accounts.admin import MembershipInline, UserAdmin
 from accounts.models import Membership, Team, User
 from apps import actions, limits, suspension
 from apps.models import (
+    Alert,
     App,
     AppTransfer,
     Autoscale,
@@ -195,6 +196,16 @@ class DynoAdmin(Endless, Shown):
     @display(description="State", ordering="state", label=STATUS)
     def condition(self, dyno: Dyno) -> str:
         return str(dyno.state)
+
+
+@admin.register(Alert)
+class AlertAdmin(Shown):
+    """What people want to be told of, and what is beyond its bound now."""
+
+    list_display = ("app", "kind", "bound", "text", "minutes", "since", "found")
+    list_filter = ("kind",)
+    search_fields = ("app__name", "app__id", "text")
+    list_select_related = ("app",)
 
 
 @admin.register(Autoscale)

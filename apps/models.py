@@ -276,12 +276,14 @@ class LogDrain(models.Model):
         self.url_digest = secrets.digest(text)
 
 
+from apps.alert_models import Alert  # noqa: E402 - Django finds models here
 from apps.domain_models import AuthorityAccount, Certificate, CertificateOrder, Domain  # noqa: E402 - Django finds models here
 from apps.dyno_models import Autoscale, Crash, Dyno, DynoEvent, Formation, MemoryUse, Traffic  # noqa: E402 - Django finds models here
 
 __all__ = [
     "REVIEW",
     "TEST",
+    "Alert",
     "App",
     "AppQuerySet",
     "AppTransfer",

@@ -26,6 +26,7 @@ from apps import acm
 from blueprints import proposals
 from conductor import (
     agenda,
+    alerts,
     autoscaler,
     ci,
     cleaning,
@@ -229,6 +230,7 @@ class Conductor:
             ("tests", lambda: ci.look(self.parts), ci.SWEEP_SECONDS),
             ("sleepers", self._sleepers.look, SLEEPERS_SECONDS),
             ("weigher", lambda: memory.look(self.parts), memory.EVERY_SECONDS),
+            ("alerts", lambda: alerts.look(self.parts.logs), alerts.LOOK_SECONDS),
             ("autoscaler", lambda: autoscaler.look(self.keeper.poke), autoscaler.LOOK_SECONDS),
             ("meter", metering.keep, metering.EVERY_SECONDS),
             ("flow", self._flow.look, flow.LOOK_SECONDS),

@@ -44,6 +44,15 @@ class AutoscaleForm(forms.Form):
     notify = forms.BooleanField(required=False)
 
 
+class AlertForm(forms.Form):
+    """What of an app somebody wants to be told: beyond which bound, of how many minutes."""
+
+    kind = forms.CharField()
+    bound = forms.IntegerField(error_messages={"required": "Say how much.", "invalid": "Use a whole number."})
+    minutes = forms.IntegerField(error_messages={"invalid": "Use a number."})
+    text = forms.CharField(required=False)
+
+
 class BuildForm(forms.Form):
     """A source to build again."""
 

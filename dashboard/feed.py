@@ -33,6 +33,8 @@ VERB_GLYPHS = {
     "scaled": "sliders",
     "set autoscaling of": "sliders",
     "turned off autoscaling of": "sliders",
+    "added an alert to": "bell",
+    "removed an alert of": "bell",
     "restarted": "restart",
     "set the sleep of": "sleep",
     "put to sleep": "sleep",

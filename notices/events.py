@@ -31,6 +31,8 @@ EVENTS = (
     Event("tests-failed", "Tests fail", "bad"),
     Event("tests-fixed", "Tests pass again", "ok"),
     Event("review-failed", "A review app fails", "bad", usual=False),
+    Event("alert-on", "An alert of an app comes on", "bad"),
+    Event("alert-off", "An alert goes off again", "ok", usual=False),
     Event("dynos-at-most", "Autoscaling comes to the most dynos", "warn", usual=False),
     Event("plan-offered", "slipway.yml asks for other settings", "warn"),
 )

@@ -6,8 +6,9 @@ from typing import Any
 
 from accounts.access import managers_of
 from accounts.models import User
+from apps.alerts import CAME_ON, WENT_OFF
 from apps.autoscale import AT_MOST
-from apps.models import App, Autoscale
+from apps.models import Alert, App, Autoscale
 from ci.models import State, TestRun
 from core.changes import MOVED_ON, Change
 from flow import hours
@@ -129,11 +130,26 @@ def _of_app(change: Change) -> Iterator[Occasion]:
             about = _people(watch.release.by, watch.line.by)
             yield Occasion("rolled-back-alone", watch, change.pipeline_id, app.pk, about=about)
     elif change.verb == AT_MOST:
-        people, row = managers_of(app.owner), Autoscale.objects.filter(app=app).select_related("by").first()
-        about = _people(*people, *([row.by] if row and row.by not in people else []))
+        row = Autoscale.objects.filter(app=app).select_related("by").first()
+        about = _managers_and(app, row.by if row else None)
         yield Occasion(
             "dynos-at-most", app, _pipeline_of(app.pk), app.pk, about=about, time=change.details["at"]
         )
+
+
+def _of_alert(change: Change) -> Iterator[Occasion]:
+    alert: Alert = change.thing
+    event = {CAME_ON: "alert-on", WENT_OFF: "alert-off"}.get(change.verb)
+    if event is not None:
+        about = _managers_and(alert.app, alert.by)
+        where = (alert, _pipeline_of(alert.app_id), alert.app_id)
+        yield Occasion(event, *where, about=about, time=change.details["at"])
+
+
+def _managers_and(app: App, somebody: User | None) -> tuple[User, ...]:
+    """Who manages the app, and who asked for something of it."""
+    people = managers_of(app.owner)
+    return _people(*people, *([somebody] if somebody not in people else []))
 
 
 def _of_freeze(change: Change) -> Iterator[Occasion]:
@@ -179,6 +195,7 @@ SOURCES: dict[type, Source] = {
     Line: _of_line,
     Pipeline: _of_line,
     App: _of_app,
+    Alert: _of_alert,
     Freeze: _of_freeze,
     TestRun: _of_test_run,
     ReviewApp: _of_review_app,

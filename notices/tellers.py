@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db.models import Model
 
 from apps import autoscale
-from apps.models import App
+from apps.models import Alert, App
 from ci.models import TestRun
 from flow import access as flow_access
 from flow import kinds
@@ -244,6 +244,29 @@ def _dynos_at_most(app: App, notice: Notice) -> Story:
     return Story(title, facts, page("app-resources", app.name), "Open its resources")
 
 
+def _alert_on(alert: Alert, notice: Notice) -> Story:
+    if alert.since is None:
+        raise Stale("It has gone off meanwhile.")
+    facts = (("Found", alert.found), ("Since", f"{alert.since:%d %B, %H:%M} UTC"))
+    return _of_alert(alert, f"{alert.app.name}: {alert}", facts)
+
+
+def _alert_off(alert: Alert, notice: Notice) -> Story:
+    if alert.since is not None:
+        raise Stale("It has come on again meanwhile.")
+    return _of_alert(alert, f"{alert.app.name} is well again: no more {_lowered(str(alert))}", ())
+
+
+def _of_alert(alert: Alert, title: str, facts: tuple[tuple[str, str], ...]) -> Story:
+    if alert.kind == Alert.Kind.LOG:
+        return Story(title, facts, page("app-logs", alert.app.name), "Open its log")
+    return Story(title, facts, page("app-metrics", alert.app.name), "Open its metrics")
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
 # --- a test ---------------------------------------------------------------------------------------------------------------
 
 
@@ -275,5 +298,7 @@ TELLERS: dict[str, Teller] = {
     "tests-failed": _tests_failed,
     "tests-fixed": _tests_fixed,
     "review-failed": _review_failed,
+    "alert-on": _alert_on,
+    "alert-off": _alert_off,
     "dynos-at-most": _dynos_at_most,
 }

@@ -216,6 +216,7 @@ PAGES: dict[str, list[Page]] = {
         Page("/apps/{new}/logs/"),
         Page("/apps/{app}/logs/?q=nothing-like-it"),
     ],
+    "app-alerts": [Page("/apps/{app}/alerts/")],
     "app-metrics": [
         Page("/apps/{app}/metrics/"),
         Page("/apps/{app}/metrics/?span=7d"),

@@ -19,8 +19,8 @@ from accounts.models import Team, User
 from addons import archives, databases
 from addons.models import Addon, Attachment, Transfer
 from apps import actions as app_actions
-from apps import certificates, drains, logs
-from apps.models import App, Certificate, Crash, Dyno, DynoEvent, Formation, Traffic
+from apps import alerts, certificates, drains, logs
+from apps.models import Alert, App, Certificate, Crash, Dyno, DynoEvent, Formation, Traffic
 from blueprints.models import Proposal
 from engine.spec import Line
 from engine.tally import BOUNDS
@@ -242,6 +242,7 @@ class World:
             "proposal": _proposal(self.pipeline, by=self.mara).pk,
             "job": _scheduled(app, by=self.mara).pk,
         }
+        _watched(app, by=self.mara)
         lines = [Line(source, dyno, text.encode(), time.time()) for source, dyno, text in LINES * 30]
         logs.store().append(app.log_stream, lines)
         logs.store().append(
@@ -392,6 +393,9 @@ class World:
             make_addon(self.us, "heroku-postgresql:mini", as_=f"DB_{next(_numbers)}")
             make_shared_addon(self.pipeline, self.jp, as_=f"SHARED_{next(_numbers)}")
             _dyno(self.us, "web", number + 10)
+            Alert.objects.create(
+                app=self.us, kind="errors", bound=number, minutes=next(_numbers), by=self.mara
+            )
             scheduler_actions.add_job(self.us, f"rake job-{number}", schedule="0 * * * *", by=self.mara)
             _dyno(self.us, "run", next(_numbers), one_off=True, state="down", by=self.mara, exit_code=0)
         set_config(self.us, {f"SETTING_{next(_numbers)}": "value" for _ in range(rows)}, by=self.mara)
@@ -459,6 +463,13 @@ def _deployed(app: App, releases: int) -> None:
     Formation.objects.filter(app=app, type="web").update(quantity=2)
     for number in (1, 2):
         _dyno(app, "web", number)
+
+
+def _watched(app: App, *, by: User) -> None:
+    """With an alert that is on, and one that is not."""
+    alert = alerts.add(app, "response", 800, by=by)
+    alerts.add(app, "log", 1, text='"Error R14"', minutes=60, by=by)
+    alerts.note(alert, "p95 912 ms")
 
 
 def _scheduled(app: App, *, by: User) -> ScheduledJob:

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from dashboard.views import (
+    alerts,
     app_access,
     app_activity,
     app_settings,
@@ -29,6 +30,8 @@ urlpatterns = [
     path("apps/<slug:name>/config/file/preview/", config.preview, name="config-preview"),
     path("apps/<slug:name>/config/file/save/", config.save_file, name="config-file-save"),
     path("apps/<slug:name>/metrics/", metrics.show, name="app-metrics"),
+    path("apps/<slug:name>/alerts/", alerts.index, name="app-alerts"),
+    path("apps/<slug:name>/alerts/<uuid:alert_id>/removal/", alerts.remove, name="alert-removal"),
     path("apps/<slug:name>/logs/", logs.logs, name="app-logs"),
     path("apps/<slug:name>/logs/histogram/", logs.histogram, name="app-logs-histogram"),
     path("apps/<slug:name>/logs/text/", logs.text, name="app-logs-text"),

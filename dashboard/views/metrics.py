@@ -18,5 +18,6 @@ def show(request: PageRequest, name: str) -> HttpResponse:
     context = {
         **panels.frame(app, request.user, "metrics"),
         **metric_panels.context(app, request.GET.get("span", "")),
+        "alerts_on": app.alerts.exclude(since=None),
     }
     return render(request, "apps/_metrics.html" if request.htmx else "apps/metrics.html", context)

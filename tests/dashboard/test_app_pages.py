@@ -26,6 +26,7 @@ PAGES = {
     "app-activity": ([], "view"),
     "app-usage": ([], "view"),
     "app-metrics": ([], "view"),
+    "app-alerts": ([], "view"),
     "app-schedule": ([], "view"),
     "scheduled-job": (["job"], "view"),
     "app-usage-csv": ([], "view"),
@@ -44,6 +45,7 @@ PAGES = {
 VERBS = {
     "app-formation": ([], "operate"),
     "app-autoscale": ([], "operate"),
+    "alert-removal": ([NOWHERE], "operate"),
     "app-restarts": ([], "operate"),
     "dyno-removal": (["run.1"], "operate"),
     "app-lock": ([], "manage"),

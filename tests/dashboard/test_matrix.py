@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts import cli_sign_in, invitations, oauth
 from accounts.actions import create_token
 from addons import archives, databases
-from apps import certificates, drains, transfers
+from apps import alerts, certificates, drains, transfers
 from apps.models import Collaborator, Domain, Dyno
 from blueprints.models import Proposal
 from ci.actions import start_run_of_source
@@ -92,10 +92,11 @@ def things(shop, team, alice, bob, charlie):
     review_actions.set_settings(shop, enabled=True, by=alice)
     (review,) = review_actions.create(shop, "feature", by=alice)
     stages.set_vars(Stage.objects.get(pipeline=shop, name="review"), {"GREETING": "hi"}, by=alice)
+    alert = alerts.add(app, "errors", 5, by=alice)
     job = add_job(app, "rake clean", schedule="0 * * * *", by=alice)
     return {
         "addon": addon.name, "attachment_id": addon.attachments.get().pk, "service": "heroku-postgresql",
-        "proposal_id": proposal.pk,
+        "proposal_id": proposal.pk, "alert_id": alert.pk,
         "channel_id": channel.pk, "pipeline_name": shop.name,
         "job_id": job.pk, "search_id": search.pk, "client_id": client.pk, "apps": {"name": app.name}, "pipelines": {"name": shop.name, "addon": shared.name}, "teams": {"name": team.name},
         "review_id": review.pk, "gate_id": gate.pk, "passage_id": passage.pk, "hold_id": hold.pk, "freeze_id": freeze.pk, "kind": "http",
@@ -127,7 +128,7 @@ RULES = {
         client-removal account-usage account-usage-csv account-notifications account-mails""",
     VIEW: """line line-passages passage freezes repository repository-receipts pipeline-config as-code proposal pipeline-notifications preference preference-removal database addon addon-home pipeline-resources pipeline-addon-balancing pipeline-activity pipeline-activity-csv pipeline-settings board promotion card card-menu app app-resources
         app-deploy build app-releases releases-compare release app-activity app-access app-settings team team-activity
-        team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv app-metrics
+        team-settings members team-usage team-usage-csv pipeline-usage pipeline-usage-csv app-usage app-usage-csv app-metrics app-alerts
         review-app review-app-card review-settings app-schedule scheduled-job tests test-run test-settings""",
     DEPLOY: """inbox inbox-removal inbox-passwords mail mail-html mail-source mail-attachment mail-removal review-app-new review-apps review-app-removal review-app-retrial review-app-approval test-run-new test-run-reruns test-run-reruns-of-failed test-run-cancellation test-config-vars test-config-value test-config-removal passage-changes passage-approval passage-refusal passage-verdict-removal passage-promotion
         passage-reopening passage-probes hold-new holds hold-lifting auto-deploy auto-deploy-removal branch-builds database-backups database-backup-cancellation database-backup-links database-schedule
@@ -137,7 +138,7 @@ RULES = {
         config-value config-edit config-removal config-write-only config-file config-values config-preview
         config-file-save app-dynos scheduled-job-pause
         scheduled-job-resumption scheduled-job-runs scheduled-job-removal""",
-    OPERATE: """addon-window addon-restarts database-backup-removal database-restores database-copies restart-new app-formation app-autoscale app-restarts dyno-removal app-logs app-logs-histogram app-logs-text log-archive log-searches log-search-removal
+    OPERATE: """addon-window addon-restarts database-backup-removal database-restores database-copies restart-new app-formation app-autoscale alert-removal app-restarts dyno-removal app-logs app-logs-histogram app-logs-text log-archive log-searches log-search-removal
         app-maintenance app-wake outlets drains drain-removal webhooks webhook-removal""",
     MANAGE: """review-config-vars review-config-removal gate-new gates gate gate-removal freeze-removal repository-settings repository-removal repository-secret repository-secret-removal repository-hook as-code-file slipway-yml plans plan-changes following proposal-acceptance proposal-refusal channels channel channel-removal channel-tests pipeline-addon-new pipeline-addon-orders pipeline-addon-sharing pipeline-addon-sharing-removal
         pipeline-addon-retries pipeline-addon-removal pipeline-name pipeline-owner pipeline-removal stage-order stages stage stage-place stage-removal
@@ -151,6 +152,7 @@ RULES = {
 # Where who may look at a page is not yet who may send its form: what the form demands.
 FORMS = {
     DEPLOY: "app-schedule scheduled-job",
+    OPERATE: "app-alerts",
     MANAGE: "pipeline-addon-balancing review-settings test-settings line freezes repository team-usage pipeline-usage app-usage",
 }
 RULE = {name: rule for rule, names in RULES.items() for name in names.split()}

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apps import memory
+from apps import actions, alerts, memory
 from apps.models import Crash, Dyno, DynoEvent, Formation, Traffic
 from dashboard import charts, metric_panels
 from engine.spec import MB
@@ -14,7 +14,7 @@ from engine.tally import BOUNDS
 from releases.models import Release
 from tests.factories import make_app, make_release
 
-PAGE = "/apps/shop/metrics/"
+PAGE, ALERTS = "/apps/shop/metrics/", "/apps/shop/alerts/"
 
 
 @pytest.fixture
@@ -216,3 +216,36 @@ def test_crashes_in_a_row_are_told_in_one_word(app, client):
 
 def test_an_app_without_dynos_has_no_lanes(app, client):
     assert "No dyno ran in this time." in client.get(PAGE).text
+
+
+class TestAlerts:
+    def test_one_is_added_shown_and_removed(self, app, client):
+        assert "No alerts" in client.get(ALERTS).text
+        asked = {"kind": "log", "bound": "2", "minutes": "10", "text": "Error <R14>"}
+        done = client.post(ALERTS, asked, follow=True)
+        assert "There is an alert now: 2 lines with Error &lt;R14&gt; within 10 min." in done.text
+        alert = app.alerts.get()
+        alerts.note(alert, "2 or more")
+        page = client.get(PAGE, headers={"HX-Request": "true"})
+        assert '<div class="callout callout--bad callout--page">' in page.text
+        assert "2 lines with Error &lt;R14&gt; within 10 min" in text(page) and "2 or more." in text(page)
+        done = client.post(f"{ALERTS}{alert.pk}/removal/", follow=True)
+        assert "Nobody is told any more" in done.text and not app.alerts.exists()
+
+    def test_what_is_refused_comes_back_as_it_was_typed(self, app, client):
+        asked = {"kind": "errors", "bound": "many", "minutes": "10", "text": ""}
+        refused = client.post(ALERTS, asked)
+        assert refused.status_code == 422 and "Use a whole number." in refused.text
+        assert 'value="many"' in refused.text
+        assert '<option value="errors" selected>' in refused.text
+        assert '<option value="10" selected>' in refused.text
+        refused = client.post(ALERTS, {**asked, "bound": "100"})
+        assert "The share of errors is between 0 and 99 %." in refused.text
+
+    def test_who_may_not_operate_sees_them_without_the_form(self, app, client, alice, charlie):
+        alerts.add(app, "errors", 5, by=alice)
+        actions.share(app, charlie, ["view"], by=alice)
+        client.force_login(charlie)
+        page = client.get(ALERTS)
+        assert "Errors over 5 % for 5 min" in page.text and "alert-kind" not in page.text
+        assert client.post(ALERTS, {"kind": "errors", "bound": "1", "minutes": "5"}).status_code == 403

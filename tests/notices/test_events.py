@@ -6,7 +6,7 @@ import pytest
 from django.core import mail
 from django.utils import timezone
 
-from apps import autoscale
+from apps import alerts, autoscale
 from apps.autoscale import Rule, Step
 from ci.models import TestRun
 from conductor.notices import send
@@ -314,3 +314,40 @@ class TestAutoscaling:
         autoscale.disable(production, by=alice)
         with pytest.raises(Stale):
             story("dynos-at-most", user=alice)
+
+
+class TestAlerts:
+    @pytest.fixture
+    def alert(self, production, bob):
+        return alerts.add(production, "errors", 5, by=bob)
+
+    def test_who_manages_the_app_and_who_asked_are_told(self, alert, told, alice, bob):
+        assert alerts.note(alert, "6.0 % of 100 requests failed")
+        assert set(
+            Notice.objects.filter(event="alert-on", user__isnull=False).values_list("user", flat=True)
+        ) == {
+            alice.pk,
+            bob.pk,
+        }
+        said = to_channel("alert-on")
+        assert said.title == "shop-production: Errors over 5 % for 5 min"
+        assert dict(said.facts)["Found"] == "6.0 % of 100 requests failed"
+        assert said.url.endswith("/apps/shop-production/metrics/")
+        assert alerts.note(alert, "")
+        assert (
+            to_channel("alert-off").title
+            == "shop-production is well again: no more errors over 5 % for 5 min"
+        )
+        with pytest.raises(Stale):
+            story("alert-on", user=alice)
+
+    def test_each_time_again(self, alert, alice):
+        for hours in (0, 1):
+            assert alerts.note(alert, "6 %", now=timezone.now() + timedelta(hours=hours))
+            assert alerts.note(alert, "", now=timezone.now() + timedelta(hours=hours, minutes=10))
+        assert Notice.objects.filter(event="alert-on", user=alice).count() == 2
+
+    def test_one_of_a_log_leads_to_the_log(self, production, told, alice):
+        alert = alerts.add(production, "log", 1, text="Error R14", by=alice)
+        assert alerts.note(alert, "1 or more")
+        assert to_channel("alert-on").url.endswith("/apps/shop-production/logs/")

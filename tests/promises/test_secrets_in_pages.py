@@ -19,6 +19,7 @@ SECRET = "hunter2-is-not-4-pages"
 HTMX = {"HX-Request": "true"}
 ASKED_FOR = {"config-value", "config-edit", "config-values"}  # what shows values, on purpose, after noting it
 GIVEN_BACK = {
+    "app-alerts",
     "config-file-save",
     "plans",
     "plan-changes",
@@ -132,6 +133,7 @@ def test_rows_hold_no_config_value(app, django_db_blocker):
 DONE = [
     ("app-formation", {"web.quantity": "2"}, "scaled"),
     ("app-autoscale", {"minimum": "1", "maximum": "3", "p95": "500"}, "set autoscaling of"),
+    ("app-alerts", {"kind": "errors", "bound": "5", "minutes": "5"}, "added an alert to"),
     ("app-restarts", {}, "restarted"),
     ("app-dynos", {"command": "true", "size": "basic"}, "ran"),
     ("dyno-removal", {}, "stopped"),
