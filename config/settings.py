@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import environ
 from csp.constants import NONCE, NONE, SELF
 
+from config import addresses
 from config.admin_site.look import UNFOLD as UNFOLD
 from config.instance import port_of
 
@@ -164,7 +165,7 @@ GITHUB_CLIENT_SECRET = env.str("SLIPWAY_GITHUB_CLIENT_SECRET", default="")
 GITHUB_URL = env.str("SLIPWAY_GITHUB_URL", default="https://github.com").rstrip("/")
 GOOGLE_CLIENT_ID = env.str("SLIPWAY_GOOGLE_CLIENT_ID", default="")
 GOOGLE_CLIENT_SECRET = env.str("SLIPWAY_GOOGLE_CLIENT_SECRET", default="")
-_MAIL = env.email_url("EMAIL_URL", default="dummymail://")
+_MAIL = addresses.mail(env.str("EMAIL_URL", default="dummymail://"))
 vars().update(_MAIL)
 MAIL = not EMAIL_BACKEND.endswith("dummy.EmailBackend")  # type: ignore[name-defined]  # noqa: F821
 EMAIL_TIMEOUT = 20
@@ -256,7 +257,7 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": env.db_url_config(DATABASE_URL)}
+DATABASES = {"default": addresses.database(DATABASE_URL)}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Without IMMEDIATE a transaction that reads first and writes later fails with "database is locked" under load;
     # FULL keeps acknowledged commits through a power cut (promise I-21).
