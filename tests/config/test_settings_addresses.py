@@ -49,4 +49,6 @@ def test_nor_is_that_of_a_mail_server(url):
 
 def _told(error):
     """All that a terminal or a log shows of it, but for the lines of this file."""
-    return "".join(line for line in traceback.format_exception(error) if "test_settings_addresses.py" not in line)
+    return "".join(
+        line for line in traceback.format_exception(error) if "test_settings_addresses.py" not in line
+    )
