@@ -1,5 +1,6 @@
 """The doctor finds what is wrong, and says what to do."""
 
+import io
 import json
 import os
 import time
@@ -16,6 +17,7 @@ from conductor import doctor, status
 from conductor.backups import history, schedule
 from conductor.doctor import keeping, machine, servers
 from releases import actions
+from tests import cnb
 from tests.factories import make_app
 
 
@@ -155,6 +157,38 @@ def test_servers_that_do_not_answer(settings):
     assert states(servers.engine) == {("Engine", "problem")}
     assert states(servers.front_door) == {("Front door", "warning")}
     assert "hidden" not in str([*servers.bus(), *servers.engine()])
+
+
+@pytest.mark.docker
+def test_the_builder_of_the_stack_cnb(engine, settings):
+    settings.ENGINE_URL, settings.STACK_IMAGE = engine.engine_url, engine.stack
+    instance = engine.instance()
+    name = f"slipway/{instance}/builder:1"
+
+    def made(run_image, **labels):
+        told = {**cnb.labels(run_image), **labels, "slipway.instance": instance}
+        engine.client.images.build(
+            fileobj=io.BytesIO(b"FROM scratch\nENV CNB_USER_ID=1777 CNB_GROUP_ID=1777\n"),
+            tag=name,
+            labels=told,
+            rm=True,
+        )
+
+    def said():
+        return [(found.state, found.text) for found in servers.engine() if found.name == "Builder"]
+
+    try:
+        assert said() == []
+        settings.CNB_BUILDER = name
+        assert said() == [("warning", f"{name} is not there yet")]
+        made(engine.stack)
+        assert said() == [("ok", f"{name}, Platform API 0.14, 2 buildpacks")]
+        made("slipway/nowhere:1")
+        assert said() == [("warning", f"The run image slipway/nowhere:1 of {name} is not there yet")]
+        made(engine.stack, **{"io.buildpacks.builder.metadata": "{}"})
+        assert [state for state, _ in said()] == ["problem"]
+    finally:
+        engine.remove(instance)
 
 
 def test_what_the_conductor_found_is_kept_for_the_page():
