@@ -1,5 +1,6 @@
 """Signing in and out, the first account, and the patience that guessing costs."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -126,6 +127,21 @@ class TestSetup:
         assertContains(client.post(url, {**self.NEW, "email": "nonsense"}), "not an e-mail", status_code=422)
         assert not User.objects.exists()
         assert client.post(url, self.NEW).status_code == 303
+
+    @pytest.mark.parametrize(
+        ("typed", "focused"),
+        [
+            ({"password": "short"}, "pw"),
+            ({"email": "x"}, "email"),
+            ({"email": "x", "password": "y"}, "email"),
+        ],
+    )
+    def test_the_first_field_that_is_wrong_has_the_focus(self, client, db, typed, focused):
+        url = f"/setup/{actions.create_sign_in_link()}/"
+        fields = re.findall(r"<input [^>]*autofocus[^>]*>", client.post(url, {**self.NEW, **typed}).text)
+        assert [re.search(r'id="(\w+)"', field)[1] for field in fields] == [focused]
+        (first,) = re.findall(r"<input [^>]*autofocus[^>]*>", client.get(url).text)
+        assert 'id="email"' in first
 
     def test_an_old_link_is_no_link(self, client, db):
         url = f"/setup/{actions.create_sign_in_link()}/"
