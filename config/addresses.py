@@ -1,6 +1,7 @@
 """Settings that are addresses with a password in them: what is wrong with one is said without quoting any of it."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from environ import Env
@@ -21,6 +22,21 @@ def database(url: str) -> dict[str, Any]:
             f"{ENCODED}; or sqlite:///path."
         ) from None
     return dict(found)
+
+
+def bus(url: str) -> str:
+    """The address of the Redis that carries nudges, if there is one. `ImproperlyConfigured` when it can't be read."""
+    try:
+        parts = urlsplit(url)
+        known = not url or parts.scheme in ("redis", "rediss", "unix")
+        _ = parts.port  # reads it
+    except ValueError:
+        known = False
+    if not known:
+        raise ImproperlyConfigured(
+            f"REDIS_URL can't be read. Write redis://:password@host:port/number, with {ENCODED}."
+        ) from None
+    return url
 
 
 def mail(url: str) -> dict[str, Any]:

@@ -65,7 +65,7 @@ CSRF_TRUSTED_ORIGINS = [
 
 # --- parts --------------------------------------------------------------------------------------------------------
 DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{DATA / 'db.sqlite3'}")
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = addresses.bus(env.str("REDIS_URL", default=""))
 ENGINE_URL = env.str("ENGINE_URL", default="local:")
 DYNO_PORTS = env.str("SLIPWAY_DYNO_PORTS", default="20000-29999")
 NODE_PORT = env.int("SLIPWAY_NODE_PORT", default=2378)  # where other nodes' engines call the conductor

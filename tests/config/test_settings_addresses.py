@@ -17,6 +17,8 @@ def test_what_can_be_read():
     assert (
         addresses.mail("smtp+tls://me:hun%2Fter2@mail.example.com:587")["EMAIL_HOST_PASSWORD"] == "hun/ter2"
     )
+    for url in ("", "redis://:hun%2Fter2@127.0.0.1:6379/0", "unix:///run/redis.sock"):
+        assert addresses.bus(url) == url
     assert addresses.mail("dummymail://")["EMAIL_BACKEND"].endswith("dummy.EmailBackend")
 
 
@@ -44,6 +46,14 @@ def test_what_can_not_is_not_quoted(url):
 def test_nor_is_that_of_a_mail_server(url):
     with pytest.raises(ImproperlyConfigured, match="EMAIL_URL") as refused:
         addresses.mail(url)
+    assert "hunter2" not in _told(refused.value)
+
+
+@pytest.mark.promise("I-37")
+@pytest.mark.parametrize("url", ["redis://:hunter2/x@127.0.0.1:6379/0", "redis://[:hunter2@x", "hunter2"])
+def test_nor_is_that_of_the_bus(url):
+    with pytest.raises(ImproperlyConfigured, match="REDIS_URL") as refused:
+        addresses.bus(url)
     assert "hunter2" not in _told(refused.value)
 
 
