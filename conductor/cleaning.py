@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -134,8 +135,9 @@ def drop_slugs(parts: Parts) -> None:
     horizon = (timezone.now() - RECENT).timestamp()
     for archive in parts.slugs.archives.glob("*.tar.zst"):
         digest = "sha256:" + archive.name.removesuffix(".tar.zst")
-        if digest not in live and archive.stat().st_mtime < horizon:
-            parts.slugs.drop(digest)
+        with suppress(FileNotFoundError):  # somebody else was faster
+            if digest not in live and archive.stat().st_mtime < horizon:
+                parts.slugs.drop(digest)
     running = Release.objects.filter(current=True, slug__isnull=False).values_list("slug__digest", flat=True)
     parts.slugs.trim(settings.KEEP_SLUGS, used=set(running))
 

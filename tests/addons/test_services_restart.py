@@ -3,6 +3,7 @@
 import http.client
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ import pytest
 
 from addons.providers import embedded, provider_for
 from addons.providers.mailer import password_of, user_of
+from core.errors import EngineError
 from engine.drivers.swarm import SwarmDriver
 from engine.servers.mailer import Mailer
 from engine.servers.swarm import SwarmServers
@@ -150,7 +152,8 @@ class App:
                 id=f"shop-{next(self.numbers)}", app="shop", dyno="web.1", command="exec python3 -IS app.py",
                 slug=self.driver.slug, env=self.env, slot=1, web=True,
             )  # fmt: skip
-            self.driver.apply("shop", [self.spec])
+            with suppress(EngineError):  # it is away for a moment; a conductor tries again, too
+                self.driver.apply("shop", [self.spec])
             return None
         if state.state != "up":
             return None

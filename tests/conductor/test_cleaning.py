@@ -86,6 +86,15 @@ def test_archives_that_no_slug_needs_are_deleted(old, stage):
     assert [stage.slugs.has(release.slug.digest) for release in releases] == [False, True, True]
 
 
+def test_an_archive_that_goes_meanwhile_stops_no_cleaning(old, stage):
+    _, releases = old
+    for archive in stage.slugs.archives.glob("*"):
+        os.utime(archive, (1, 1))
+    (stage.slugs.archives / f"{'0' * 64}.tar.zst").symlink_to("gone")  # listed, and not there
+    cleaning.clean(parts(stage))
+    assert [stage.slugs.has(release.slug.digest) for release in releases] == [False, True, True]
+
+
 def test_sources_beyond_the_last_builds_are_deleted(stage, alice, source, monkeypatch):
     monkeypatch.setattr(cleaning, "KEEP_SOURCES", 1)
     app = make_app("shop", owner=alice)

@@ -375,7 +375,7 @@ def test_no_other_place_is_reached(client):
 
 
 def test_it_says_where_it_listens_and_why_not(server, platform, settings):
-    assert dyno_keys.listening() == dyno_keys.Listening("127.0.0.1", "")
+    eventually(lambda: dyno_keys.listening() == dyno_keys.Listening("127.0.0.1", ""))
     settings.SSH_LISTEN, settings.SSH_HOST = f"127.0.0.1:{server.port}", "shell.example.com"
     second = ssh.server(platform.conductor.find_guest, lambda: True)
     second.start()
